@@ -1,0 +1,60 @@
+//! The model folder: bytes in, a checked model out; and back.
+//!
+//! `model.safetensors` (f32 or f16) or `model-q8.safetensors` (int8 with a scale per output
+//! channel), `config.json`, `tokens.txt`, `manifest.json`, `README.md`.
+
+mod card;
+mod manifest;
+mod quantize;
+mod read;
+mod write;
+
+pub use card::CardInfo;
+pub use manifest::{Evaluation, FileEntry, Manifest};
+pub use quantize::Precision;
+pub use read::{FORMAT_VERSION, LoadedModel, read_model};
+pub use write::{ModelParts, write_model};
+
+use std::collections::BTreeMap;
+
+/// Files of a model folder by name.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BundleError {
+    #[error("{file} is missing from the model folder")]
+    MissingFile { file: String },
+    #[error(
+        "{file} has {found} bytes, the manifest says {expected}: it was cut short or changed; fetch or export it again"
+    )]
+    Size {
+        file: String,
+        found: u64,
+        expected: u64,
+    },
+    #[error(
+        "{file} has SHA-256 {found}, the manifest says {expected}: it was changed; fetch or export it again"
+    )]
+    Hash {
+        file: String,
+        found: String,
+        expected: String,
+    },
+    #[error("{file}: {reason}")]
+    Content { file: String, reason: String },
+    #[error("{file} is {bytes} bytes, more than the limit of {limit}")]
+    TooLarge {
+        file: String,
+        bytes: u64,
+        limit: u64,
+    },
+    #[error("config.json has format version {found}, this build reads up to {supported}")]
+    Version { found: u64, supported: u64 },
+    #[error(transparent)]
+    Tokens(#[from] crate::tokens::TokenError),
+    #[error(transparent)]
+    Weights(#[from] crate::weights::WeightError),
+    #[error(transparent)]
+    Features(#[from] crate::features::FeatureError),
+}

@@ -1,0 +1,1 @@
+//! Layers (owner fills in).

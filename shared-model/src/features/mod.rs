@@ -1,0 +1,77 @@
+//! Waveform to mel features: Kaldi-compatible log-mel, or the paper's raw mel power.
+
+mod fbank;
+mod stream;
+
+pub use fbank::FeatureExtractor;
+pub use stream::FeatureStream;
+
+use serde::{Deserialize, Serialize};
+
+/// Frames are 10 ms apart in both front ends.
+pub const FRAME_SHIFT_SECS: f32 = 0.010;
+
+/// Which front end a model was trained with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum FrontEnd {
+    /// `kaldi-native-fbank` as icefall and sherpa-onnx use it: 25 ms Povey window, 512-point FFT,
+    /// pre-emphasis 0.97, DC removal, no dither, `snip_edges` false, natural log of mel power.
+    #[default]
+    Kaldi,
+    /// The paper's: 20 ms Hann window, 1024-point FFT, 80 HTK mel filters 0-8000 Hz of the power
+    /// spectrum, centred frames, no logarithm.
+    Paper,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeatureConfig {
+    pub front_end: FrontEnd,
+    /// Mel bands per frame.
+    pub n_mels: usize,
+    /// Lower edge of the first band, Hz.
+    pub low_hz: f32,
+    /// Upper edge of the last band, Hz; zero or negative counts from the Nyquist frequency.
+    pub high_hz: f32,
+}
+
+impl Default for FeatureConfig {
+    fn default() -> Self {
+        Self {
+            front_end: FrontEnd::Kaldi,
+            n_mels: 80,
+            low_hz: 20.0,
+            high_hz: -400.0,
+        }
+    }
+}
+
+/// Features of one utterance, `[num_frames, n_mels]`, row-major.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Features {
+    pub data: Vec<f32>,
+    pub n_mels: usize,
+}
+
+impl Features {
+    pub fn num_frames(&self) -> usize {
+        if self.n_mels == 0 {
+            0
+        } else {
+            self.data.len() / self.n_mels
+        }
+    }
+    pub fn frame(&self, index: usize) -> &[f32] {
+        &self.data[index * self.n_mels..(index + 1) * self.n_mels]
+    }
+}
+
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[non_exhaustive]
+pub enum FeatureError {
+    #[error("n_mels is {0}: expected 8 to 256")]
+    NumMels(usize),
+    #[error("mel bands from {low_hz} Hz to {high_hz} Hz: expected 0 <= low < high <= 8000")]
+    Band { low_hz: f32, high_hz: f32 },
+}

@@ -1,0 +1,1 @@
+//! Long audio in overlapping windows.
