@@ -1,1 +1,17 @@
-//! placeholder
+//! Fledge's native trainer.
+//!
+//! One CTC teacher is trained, then several students are distilled from it at once: step 1 (EncRL)
+//! teaches representations with one frozen teacher pass per batch, step 2 fine-tunes each student
+//! with CTC. Method: Hannan et al., Interspeech 2025 (arXiv 2505.16991).
+
+pub mod cli;
+pub mod config;
+pub mod data;
+pub mod device;
+pub mod evaluate;
+pub mod event;
+pub mod export;
+pub mod loss;
+pub mod report;
+pub mod run_folder;
+pub mod train;
