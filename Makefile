@@ -1,0 +1,19 @@
+# Two commands: `make demo` and `make test`. The work is done by scripts/.
+PORT ?= 8080
+CORPUS ?=
+
+.PHONY: help demo test site
+help:
+	@echo 'make demo                     train the quick family, build the site, serve it at http://127.0.0.1:$(PORT)'
+	@echo 'make demo CORPUS=FILE.jsonl   the same on your own speech (a NeMo-style manifest)'
+	@echo 'make test                     every check and test'
+	@echo 'make site                     only build the site, into www/dist'
+
+demo:
+	@PORT='$(PORT)' CORPUS='$(CORPUS)' scripts/demo.sh
+
+test:
+	@scripts/test.sh
+
+site:
+	@scripts/build-site.sh

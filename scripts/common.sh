@@ -1,0 +1,57 @@
+# Sourced by the other scripts: where things are built, how things are said and installed.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# One cache outside the clone: a second clone or a clean checkout does not compile burn again.
+FLEDGE_CACHE=${FLEDGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fledge}
+NATIVE_TARGET=$FLEDGE_CACHE/native
+WEB_TARGET=$FLEDGE_CACHE/web
+TOOLS=$FLEDGE_CACHE/tools
+FLEDGE_BIN=$NATIVE_TARGET/release/fledge
+SITE=$ROOT/www/dist
+export PATH="$TOOLS/bin:$HOME/.cargo/bin:$PATH"
+mkdir -p "$TOOLS/bin"
+
+say() { printf '==> %s\n' "$*" >&2; }
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# apt_install REASON PACKAGE...: installs Debian packages, or says what to install by hand.
+apt_install() {
+  local reason=$1
+  shift
+  has apt-get || die "$reason needs the package(s) $*, and this system has no apt-get: install them by hand, then run the command again"
+  local as_root=()
+  if [ "$(id -u)" != 0 ]; then
+    has sudo || die "$reason needs the package(s) $*: run 'apt-get install $*' as root, then run the command again"
+    as_root=(sudo)
+  fi
+  say "installing $* with apt-get ($reason)"
+  if ! "${as_root[@]}" apt-get install -y --no-install-recommends "$@" >"$FLEDGE_CACHE/apt.log" 2>&1; then
+    "${as_root[@]}" apt-get update >"$FLEDGE_CACHE/apt.log" 2>&1 &&
+      "${as_root[@]}" apt-get install -y --no-install-recommends "$@" >>"$FLEDGE_CACHE/apt.log" 2>&1 ||
+      die "apt-get could not install $*: $(tail -n 1 "$FLEDGE_CACHE/apt.log")"
+  fi
+}
+
+need_rust() {
+  has cargo || die "cargo was not found: install Rust with rustup (https://rustup.rs), then run the command again"
+  has cc || apt_install "linking Rust programs" gcc libc6-dev
+}
+
+# Everything that Cargo.lock names, once; after this the builds work without a network.
+fetch_crates() {
+  say "fetching crates"
+  (cd "$ROOT" && cargo fetch --locked) 2>"$FLEDGE_CACHE/fetch.log" ||
+    die "the crates could not be fetched ($(grep -m1 -iE 'error|caused|failed' "$FLEDGE_CACHE/fetch.log" || tail -n 1 "$FLEDGE_CACHE/fetch.log")): check the network, then run the command again"
+}
+
+build_fledge() {
+  say "building fledge (the first time compiles burn and its GPU stack; later builds are short)"
+  (cd "$ROOT" && CARGO_TARGET_DIR=$NATIVE_TARGET cargo build --locked --release -p trainer) ||
+    die "fledge did not compile: see the messages above"
+}

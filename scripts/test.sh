@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Every check, in the order CI runs them. `make test`.
+. "$(dirname "$0")/common.sh"
+cd "$ROOT"
+started=$SECONDS
+step() { say "[$((SECONDS - started)) s] $*"; }
+
+need_rust
+fetch_crates
+
+step "formatting"
+cargo fmt --all --check || die "not formatted: run 'cargo fmt --all'"
+
+step "licences, bans and sources"
+if ! has cargo-deny; then
+  "$ROOT/scripts/install-cargo-deny.sh"
+fi
+cargo-deny --offline check licenses bans sources
+
+step "lints, native"
+export CARGO_TARGET_DIR=$NATIVE_TARGET
+cargo clippy --locked --release --workspace --exclude web --all-targets -- -D warnings
+RUSTDOCFLAGS='-D warnings' cargo doc --locked --release --no-deps -p shared-model -q
+
+step "lints, wasm32"
+(
+  . "$ROOT/scripts/wasm-toolchain.sh"
+  "$ROOT/scripts/lint-web.sh"
+)
+
+step "native tests"
+build_fledge
+"$ROOT/scripts/install-test-tools.sh"
+. "$ROOT/scripts/software-gpu.sh"
+cargo test --locked --release --workspace --exclude web
+
+step "site"
+"$ROOT/scripts/build-site.sh"
+
+step "browser tests"
+"$ROOT/scripts/test-browser.sh"
+
+step "everything passed"

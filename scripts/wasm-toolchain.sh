@@ -1,0 +1,29 @@
+# Sourced: the one place that decides how wasm32 code is compiled. Exports what cargo and trunk need.
+#
+# With rustup's prebuilt standard library where that can be had, else with Debian's rustc and the
+# standard library built from Debian's sources. RUSTFLAGS and the linker are fixed here because a
+# change of either rebuilds everything.
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+export CARGO_TARGET_DIR=$WEB_TARGET
+export RUSTFLAGS='-C target-feature=+simd128'
+
+wasm32_of_rustup() {
+  [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown/lib" ]
+}
+
+if ! wasm32_of_rustup && has rustup; then
+  say "adding the wasm32 standard library with rustup"
+  timeout 120 rustup target add wasm32-unknown-unknown >"$FLEDGE_CACHE/rustup.log" 2>&1 || true
+fi
+if ! wasm32_of_rustup; then
+  say "rustup cannot provide wasm32-unknown-unknown here: using Debian's rustc and its sources"
+  missing=()
+  [ -x /usr/bin/rustc ] || missing+=(rustc-web)
+  [ -d /usr/lib/rustlib/src/rust ] || missing+=(rust-web-src)
+  [ -x /usr/bin/wasm-ld-22 ] || missing+=(lld-22)
+  [ ${#missing[@]} = 0 ] || apt_install "compiling for wasm32" rustc-web rust-web-src lld-22
+  export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
+  export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=/usr/bin/wasm-ld-22
+  export CARGO_UNSTABLE_BUILD_STD=std,panic_abort
+fi
