@@ -2,9 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Hypothesis;
-use crate::tokens::Tokens;
+use super::{Hypothesis, TokenSpan};
+use crate::tokens::{BLANK_ID, Tokens};
 
+/// U+2581, the mark that begins a word (or is the space, in a character set).
+pub(super) const WORD_MARK: char = '▁';
+
+/// One written word of a transcript.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Word {
     pub text: String,
@@ -14,6 +18,10 @@ pub struct Word {
     pub confidence: f32,
 }
 
+/// Groups a hypothesis' tokens into words at each `▁`, which belongs to no word itself: a lone `▁`
+/// changes neither times nor confidence. The texts joined by spaces are [`Tokens::decode`] of the
+/// ids. Blanks and ids without a piece are left out.
+///
 /// `frame_secs`: seconds per encoder frame; `offset_secs`: time of frame 0.
 pub fn words(
     hypothesis: &Hypothesis,
@@ -21,6 +29,146 @@ pub fn words(
     frame_secs: f32,
     offset_secs: f32,
 ) -> Vec<Word> {
-    let _ = (hypothesis, tokens, frame_secs, offset_secs);
-    unimplemented!()
+    let mut words = Vec::new();
+    let mut open = OpenWord::default();
+    for span in &hypothesis.tokens {
+        let Some(piece) = tokens.piece(span.id).filter(|_| span.id != BLANK_ID) else {
+            continue;
+        };
+        for (index, part) in piece.split(WORD_MARK).enumerate() {
+            if index > 0 {
+                words.extend(open.take(frame_secs, offset_secs));
+            }
+            if !part.is_empty() {
+                open.push(part, span);
+            }
+        }
+    }
+    words.extend(open.take(frame_secs, offset_secs));
+    words
+}
+
+#[derive(Default)]
+struct OpenWord {
+    text: String,
+    start_frame: usize,
+    end_frame: usize,
+    log_prob_sum: f32,
+    num_tokens: usize,
+}
+
+impl OpenWord {
+    fn push(&mut self, part: &str, span: &TokenSpan) {
+        if self.text.is_empty() {
+            self.start_frame = span.start_frame;
+        }
+        self.text.push_str(part);
+        self.end_frame = span.end_frame;
+        self.log_prob_sum += span.log_prob;
+        self.num_tokens += 1;
+    }
+
+    /// The finished word, if there is one; leaves an empty one.
+    fn take(&mut self, frame_secs: f32, offset_secs: f32) -> Option<Word> {
+        let word = std::mem::take(self);
+        let confidence = (word.log_prob_sum / word.num_tokens as f32).exp();
+        (!word.text.is_empty()).then(|| Word {
+            text: word.text,
+            start_secs: word.start_frame as f32 * frame_secs + offset_secs,
+            end_secs: word.end_frame as f32 * frame_secs + offset_secs,
+            confidence: if confidence.is_nan() {
+                0.0
+            } else {
+                confidence.clamp(0.0, 1.0)
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Tokens of two frames each, with the given log-probabilities.
+    fn hypothesis(ids: &[u32], log_probs: &[f32]) -> Hypothesis {
+        let tokens = ids
+            .iter()
+            .zip(log_probs)
+            .enumerate()
+            .map(|(index, (&id, &log_prob))| TokenSpan {
+                id,
+                start_frame: 3 * index,
+                end_frame: 3 * index + 2,
+                log_prob,
+            })
+            .collect();
+        Hypothesis { tokens, score: 0.0 }
+    }
+
+    fn texts(words: &[Word]) -> String {
+        let texts: Vec<_> = words.iter().map(|w| w.text.as_str()).collect();
+        texts.join(" ")
+    }
+
+    #[test]
+    fn characters_are_grouped_at_the_space() {
+        let tokens = Tokens::characters();
+        let ids = tokens.encode("go on").unwrap();
+        let found = words(
+            &hypothesis(&ids, &[-0.1, -0.3, -9.0, -0.2, -0.2]),
+            &tokens,
+            0.04,
+            1.0,
+        );
+        assert_eq!(texts(&found), "go on");
+        // Frames 0..5 and 9..14 of 40 ms after 1 s.
+        assert!((found[0].start_secs - 1.0).abs() < 1e-6);
+        assert!((found[0].end_secs - 1.2).abs() < 1e-6);
+        assert!((found[1].start_secs - 1.36).abs() < 1e-6);
+        assert!((found[1].end_secs - 1.56).abs() < 1e-6);
+        assert!((found[0].confidence - (-0.2f32).exp()).abs() < 1e-6);
+        assert!((found[1].confidence - (-0.2f32).exp()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn pieces_with_a_leading_mark_begin_words() {
+        let pieces = ["▁he", "llo", "▁", "w", "▁you"].map(String::from).to_vec();
+        let tokens = Tokens::from_pieces(pieces).unwrap();
+        let ids = [1, 2, 3, 4, 5, 2];
+        let found = words(&hypothesis(&ids, &[-0.5; 6]), &tokens, 0.08, 0.0);
+        assert_eq!(texts(&found), "hello w youllo");
+        assert_eq!(texts(&found), tokens.decode(&ids));
+        assert!((found[1].start_secs - 9.0 * 0.08).abs() < 1e-6, "without ▁");
+    }
+
+    #[test]
+    fn spaces_at_the_ends_and_in_a_row_make_no_empty_words() {
+        let tokens = Tokens::characters();
+        let space = tokens.encode("a b").unwrap()[1];
+        let letter = tokens.encode("a").unwrap()[0];
+        let ids = [space, space, letter, space, space, letter, space];
+        let found = words(&hypothesis(&ids, &[-0.5; 7]), &tokens, 0.04, 0.0);
+        assert_eq!(texts(&found), "a a");
+        assert!(words(&hypothesis(&[space], &[0.0]), &tokens, 0.04, 0.0).is_empty());
+        assert!(words(&Hypothesis::default(), &tokens, 0.04, 0.0).is_empty());
+    }
+
+    #[test]
+    fn confidence_stays_between_zero_and_one() {
+        let tokens = Tokens::characters();
+        let ids = tokens.encode("a").unwrap();
+        for (log_prob, expected) in [(0.5, 1.0), (f32::NEG_INFINITY, 0.0), (f32::NAN, 0.0)] {
+            let found = words(&hypothesis(&ids, &[log_prob]), &tokens, 0.04, 0.0);
+            assert_eq!(found[0].confidence, expected);
+        }
+    }
+
+    #[test]
+    fn an_id_without_a_piece_is_left_out() {
+        let tokens = Tokens::characters();
+        let ids = [tokens.encode("a").unwrap()[0], 60_000];
+        let found = words(&hypothesis(&ids, &[-0.5; 2]), &tokens, 0.04, 0.0);
+        assert_eq!(texts(&found), "a");
+    }
 }
