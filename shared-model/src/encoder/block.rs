@@ -1,0 +1,57 @@
+//! One Conformer block: half feed-forward, attention, convolution, half feed-forward, layer norm.
+
+use burn::prelude::*;
+
+use crate::{
+    model::{Mode, ModelConfig},
+    nn::{
+        attention::SelfAttention, builder::Builder, conv_module::ConvModule,
+        feed_forward::FeedForward, mask::FrameMask, norm::Norm, positions::RotaryTables,
+    },
+    weights::WeightError,
+};
+
+#[derive(Module, Debug)]
+pub(crate) struct Block {
+    ffn1: FeedForward,
+    attention: SelfAttention,
+    conv: ConvModule,
+    ffn2: FeedForward,
+    norm: Norm,
+}
+
+impl Block {
+    pub(crate) fn new(mut builder: Builder, config: &ModelConfig) -> Result<Self, WeightError> {
+        Ok(Self {
+            ffn1: FeedForward::new(builder.scope("ffn1"), config)?,
+            attention: SelfAttention::new(builder.scope("attention"), config)?,
+            conv: ConvModule::new(builder.scope("conv"), config)?,
+            ffn2: FeedForward::new(builder.scope("ffn2"), config)?,
+            norm: Norm::layer(builder.scope("norm"), config.d_model)?,
+        })
+    }
+
+    /// `[batch, time, d_model]` to the same shape.
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<3>,
+        mask: &FrameMask,
+        rotary: Option<&RotaryTables>,
+        mode: &mut Mode,
+    ) -> Tensor<3> {
+        let x = x.clone() + self.ffn1.forward(x, mode) * 0.5;
+        let x = x.clone() + self.attention.forward(x, mask, rotary, mode);
+        let x = x.clone() + self.conv.forward(x, mask, mode);
+        let x = x.clone() + self.ffn2.forward(x, mode) * 0.5;
+        self.norm.forward_layer(x)
+    }
+
+    /// The norm that may keep running statistics.
+    pub(crate) fn batch_norm(&self) -> &Norm {
+        self.conv.norm()
+    }
+
+    pub(crate) fn batch_norm_mut(&mut self) -> &mut Norm {
+        self.conv.norm_mut()
+    }
+}

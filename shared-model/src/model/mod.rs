@@ -1,0 +1,258 @@
+//! The whole network: feature normalisation, encoder and CTC head.
+
+mod config;
+mod mode;
+mod normalize;
+#[cfg(test)]
+mod tests;
+
+pub use config::{ModelConfig, NormKind, Normalization, Positions, SubsamplingPadding};
+pub use mode::{BatchStats, Mode, TrainContext};
+pub use normalize::NORMALIZATION_EPSILON;
+
+use burn::{
+    module::{ModuleVisitor, Param},
+    prelude::*,
+};
+
+use crate::{
+    encoder::{Encoder, Frontend},
+    nn::{builder::Builder, linear::Linear, mask::FrameMask, norm::Norm},
+    weights::{Init, NamedWeights, RandomInit, WeightError, WeightSource, WeightTensor, Weights},
+};
+
+/// Result of a forward pass.
+pub struct CtcOutput {
+    /// `[batch, time', vocab]`, before log-softmax. Frames past `lengths` are padding.
+    pub logits: Tensor<3>,
+    /// Output of each block, `[batch, time', d_model]`; the last is what the head sees.
+    pub hidden: Vec<Tensor<3>>,
+    /// Valid encoder frames per utterance.
+    pub lengths: Vec<usize>,
+}
+
+/// Conformer encoder with a CTC head.
+///
+/// The names of the module's parts are the names of the weights ([`Self::weights`]), and each
+/// parameter's `ParamId` derives from its name: an optimizer's saved state fits every model of the
+/// same configuration.
+#[derive(Module, Debug)]
+pub struct CtcModel {
+    frontend: Frontend,
+    encoder: Encoder,
+    head: Linear,
+    #[module(skip)]
+    config: ModelConfig,
+    #[module(skip)]
+    corpus: CorpusStats,
+}
+
+/// Mean and standard deviation of the training corpus's features, `[n_mels]` each.
+#[derive(Debug, Clone)]
+struct CorpusStats {
+    mean: Vec<f32>,
+    std: Vec<f32>,
+}
+
+const CORPUS_MEAN: &str = "corpus_mean";
+const CORPUS_STD: &str = "corpus_std";
+
+impl CtcModel {
+    /// A fresh network.
+    pub fn init(config: &ModelConfig, seed: u64, device: &Device) -> Result<Self, WeightError> {
+        Self::from_source(config, &mut RandomInit { seed }, device)
+    }
+
+    /// A network from any source of weights; nothing is allocated before the shapes agree.
+    pub fn from_source(
+        config: &ModelConfig,
+        source: &mut dyn WeightSource,
+        device: &Device,
+    ) -> Result<Self, WeightError> {
+        config.validate()?;
+        let mut builder = Builder::new(source, device);
+        let corpus = CorpusStats {
+            mean: builder.buffer(CORPUS_MEAN, config.n_mels, Init::Constant(0.0))?,
+            std: builder.non_negative_buffer(CORPUS_STD, config.n_mels, Init::Constant(1.0))?,
+        };
+        Ok(Self {
+            frontend: Frontend::new(builder.scope("frontend"), config)?,
+            encoder: Encoder::new(builder.scope("encoder"), config)?,
+            head: Linear::with_default_init(
+                builder.scope("head"),
+                config.d_model,
+                config.vocab_size,
+            )?,
+            config: config.clone(),
+            corpus,
+        })
+    }
+
+    /// A network from named weights; missing, unknown, misshapen or non-finite ones are errors.
+    pub fn from_weights(
+        config: &ModelConfig,
+        weights: &Weights,
+        device: &Device,
+    ) -> Result<Self, WeightError> {
+        let mut source = NamedWeights::new(weights);
+        let model = Self::from_source(config, &mut source, device)?;
+        source.finish()?;
+        Ok(model)
+    }
+
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The device of the weights.
+    pub fn device(&self) -> Device {
+        self.head.device()
+    }
+
+    /// All weights and buffers by name (synchronous read-back: native only).
+    pub fn weights(&self) -> Weights {
+        let mut collector = WeightCollector::default();
+        self.visit(&mut collector);
+        let mut weights = collector.weights;
+        for norm in self.norms() {
+            norm.save_buffers(&mut weights);
+        }
+        let (mean, std) = self.corpus_stats();
+        for (name, values) in [(CORPUS_MEAN, mean), (CORPUS_STD, std)] {
+            weights.insert(
+                name.to_string(),
+                WeightTensor {
+                    shape: vec![values.len()],
+                    data: values.to_vec(),
+                },
+            );
+        }
+        weights
+    }
+
+    /// - `features`: `[batch, time, n_mels]`, zero after each utterance's length (any value is
+    ///   ignored there).
+    /// - `lengths`: valid frames of each utterance, `<= time`.
+    ///
+    /// Normalises features as the configuration says, then encodes.
+    ///
+    /// An utterance too short for an encoder frame has length 0 in the output. `time'` is the
+    /// encoder length of `time`, but at least 1.
+    pub fn forward(&self, features: Tensor<3>, lengths: &[usize], mode: &mut Mode) -> CtcOutput {
+        let (features, mask) = self.admit(features, lengths);
+        let features = match self.config.normalization {
+            Normalization::Utterance => normalize::by_utterance(features, &mask),
+            Normalization::None => features,
+        };
+        self.encode(features, &mask, mode)
+    }
+
+    /// As [`Self::forward`], for features that were normalised already (live audio).
+    pub fn forward_normalized(
+        &self,
+        features: Tensor<3>,
+        lengths: &[usize],
+        mode: &mut Mode,
+    ) -> CtcOutput {
+        let (features, mask) = self.admit(features, lengths);
+        self.encode(features, &mask, mode)
+    }
+
+    /// The CTC head on some block's output: `[batch, time', d_model]` to logits `[batch, time', vocab]`.
+    pub fn head(&self, hidden: Tensor<3>) -> Tensor<3> {
+        self.head.forward(hidden)
+    }
+
+    /// Merges gathered statistics into the running ones (weight of the new batch 0.1, PyTorch's
+    /// convention; unbiased variance). Reads the statistics back from the device.
+    pub fn update_batch_norms(mut self, stats: &[BatchStats]) -> Self {
+        self.frontend.batch_norm_mut().merge(stats);
+        for block in self.encoder.blocks_mut() {
+            block.batch_norm_mut().merge(stats);
+        }
+        self
+    }
+
+    /// Mean and standard deviation of the corpus's features, from which the running normalisation
+    /// of live audio starts; `[n_mels]` each.
+    pub fn corpus_stats(&self) -> (&[f32], &[f32]) {
+        (&self.corpus.mean, &self.corpus.std)
+    }
+
+    /// Replaces the corpus statistics; `mean` and `std` have `n_mels` values each.
+    pub fn with_corpus_stats(mut self, mean: Vec<f32>, std: Vec<f32>) -> Self {
+        let n_mels = self.config.n_mels;
+        assert_eq!(
+            (mean.len(), std.len()),
+            (n_mels, n_mels),
+            "corpus statistics per mel band"
+        );
+        self.corpus = CorpusStats { mean, std };
+        self
+    }
+
+    /// Zeroes what lies behind each utterance and makes sure that an encoder frame comes out.
+    fn admit(&self, features: Tensor<3>, lengths: &[usize]) -> (Tensor<3>, FrameMask) {
+        let [batch, time, n_mels] = features.dims();
+        assert_eq!(batch, lengths.len(), "one length an utterance");
+        let device = features.device();
+        let shortest = (1..)
+            .find(|&frames| self.config.encoder_length(frames) > 0)
+            .unwrap_or(1);
+        let features = if time >= shortest {
+            features
+        } else {
+            let more = Tensor::zeros([batch, shortest - time, n_mels], &device);
+            if time == 0 {
+                more
+            } else {
+                Tensor::cat(vec![features, more], 1)
+            }
+        };
+        let lengths = lengths.iter().map(|&length| length.min(time)).collect();
+        let mask = FrameMask::new(lengths, time.max(shortest), &device);
+        (mask.overwrite_padding(features), mask)
+    }
+
+    fn encode(&self, features: Tensor<3>, mask: &FrameMask, mode: &mut Mode) -> CtcOutput {
+        let (x, mask) = self.frontend.forward(features, mask, mode);
+        let hidden = self.encoder.forward(x.clone(), &mask, mode);
+        let logits = self.head(hidden.last().cloned().unwrap_or(x));
+        CtcOutput {
+            logits,
+            hidden,
+            lengths: mask.lengths().to_vec(),
+        }
+    }
+
+    /// Every norm that may keep running statistics.
+    fn norms(&self) -> impl Iterator<Item = &Norm> {
+        let blocks = self.encoder.blocks().iter().map(|block| block.batch_norm());
+        std::iter::once(self.frontend.batch_norm()).chain(blocks)
+    }
+}
+
+/// Reads every parameter under the path of its module.
+#[derive(Default)]
+struct WeightCollector {
+    path: Vec<String>,
+    weights: Weights,
+}
+
+impl ModuleVisitor for WeightCollector {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val();
+        let shape = tensor.dims().to_vec();
+        let data = tensor.into_data().iter::<f32>().collect();
+        self.weights
+            .insert(self.path.join("."), WeightTensor { shape, data });
+    }
+}

@@ -1,0 +1,41 @@
+//! Evaluation or training.
+
+use burn::prelude::*;
+use rand::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+/// What a forward pass may do besides computing: nothing in evaluation, dropout and the collection
+/// of batch statistics in training.
+pub enum Mode<'a> {
+    Eval,
+    Train(&'a mut TrainContext),
+}
+
+/// State of one training forward pass. The same seed gives the same dropout masks on every device.
+pub struct TrainContext {
+    pub rng: Xoshiro256PlusPlus,
+    /// Statistics gathered by batch norms, to be merged into the running ones after the step.
+    pub batch_stats: Vec<BatchStats>,
+}
+
+impl TrainContext {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            rng: Xoshiro256PlusPlus::seed_from_u64(seed),
+            batch_stats: Vec::new(),
+        }
+    }
+}
+
+/// One batch norm's statistics over the real frames of a batch. They stay on the device until they
+/// are merged, so that gathering them does not interrupt a GPU.
+#[derive(Debug, Clone)]
+pub struct BatchStats {
+    /// The norm's name, `encoder.blocks.3.conv.norm`.
+    pub name: String,
+    /// `[channels]`
+    pub mean: Tensor<1>,
+    /// Biased variance, `[channels]`.
+    pub variance: Tensor<1>,
+    pub num_frames: usize,
+}

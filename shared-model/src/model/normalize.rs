@@ -1,0 +1,25 @@
+//! Feature normalisation, the first layer of the network.
+
+use burn::prelude::*;
+
+use crate::nn::mask::FrameMask;
+
+/// Added to a band's variance. Far below the variance of speech (log-mel bands have 4 to 10), far
+/// above what rounding leaves of a constant band.
+pub const NORMALIZATION_EPSILON: f64 = 1e-3;
+
+/// `(x - mean) / sqrt(variance + epsilon)` with each band's mean and (biased) variance over the
+/// utterance's real frames. `[batch, time, n_mels]`, zero in padded frames before and after.
+pub(super) fn by_utterance(x: Tensor<3>, mask: &FrameMask) -> Tensor<3> {
+    let [batch, time, _] = x.dims();
+    let shares: Vec<f32> = mask
+        .lengths()
+        .iter()
+        .map(|&length| 1.0 / length.clamp(1, time.max(1)) as f32)
+        .collect();
+    let shares = Tensor::from_data(TensorData::new(shares, [batch, 1, 1]), &x.device());
+    let mean = x.clone().sum_dim(1) * shares.clone(); // [batch, 1, n_mels]
+    let centred = mask.zero_padding(x - mean);
+    let variance = (centred.clone() * centred.clone()).sum_dim(1) * shares;
+    centred * (variance + NORMALIZATION_EPSILON).sqrt().recip()
+}

@@ -1,0 +1,105 @@
+//! Multi-head self-attention.
+
+use burn::{
+    prelude::*,
+    tensor::{activation::softmax, module, ops::AttentionModuleOptions},
+};
+
+use super::{
+    builder::Builder, dropout::dropout, linear::Linear, mask::FrameMask, norm::Norm,
+    positions::RotaryTables,
+};
+use crate::{
+    model::{Mode, ModelConfig},
+    weights::{Init, WeightError},
+};
+
+#[derive(Module, Debug)]
+pub(crate) struct SelfAttention {
+    norm: Norm,
+    /// Queries, keys and values, packed in this order.
+    qkv: Linear,
+    out: Linear,
+    n_heads: usize,
+    dropout: f64,
+}
+
+impl SelfAttention {
+    pub(crate) fn new(mut builder: Builder, config: &ModelConfig) -> Result<Self, WeightError> {
+        let d_model = config.d_model;
+        Ok(Self {
+            norm: Norm::layer(builder.scope("norm"), d_model)?,
+            qkv: Linear::new(
+                builder.scope("qkv"),
+                d_model,
+                3 * d_model,
+                Init::Xavier {
+                    fan_in: d_model,
+                    fan_out: 3 * d_model,
+                },
+                Init::Constant(0.0),
+            )?,
+            out: Linear::new(
+                builder.scope("out"),
+                d_model,
+                d_model,
+                Init::FanIn(d_model),
+                Init::Constant(0.0),
+            )?,
+            n_heads: config.n_heads,
+            dropout: config.dropout,
+        })
+    }
+
+    /// `[batch, time, d_model]` to the same shape, without the residual. `rotary`: tables if the
+    /// model has rotary positions.
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<3>,
+        mask: &FrameMask,
+        rotary: Option<&RotaryTables>,
+        mode: &mut Mode,
+    ) -> Tensor<3> {
+        let [batch, time, d_model] = x.dims();
+        let (heads, d_head) = (self.n_heads, d_model / self.n_heads);
+
+        let qkv = self.qkv.forward(self.norm.forward_layer(x));
+        let qk = qkv
+            .clone()
+            .narrow(2, 0, 2 * d_model)
+            .reshape([batch, time, 2 * heads, d_head]);
+        let qk = match rotary {
+            Some(tables) => tables.rotate(qk),
+            None => qk,
+        };
+        let q = qk.clone().narrow(2, 0, heads).swap_dims(1, 2); // [batch, heads, time, d_head]
+        let k = qk.narrow(2, heads, heads).swap_dims(1, 2);
+        let v = qkv
+            .narrow(2, 2 * d_model, d_model)
+            .reshape([batch, time, heads, d_head])
+            .swap_dims(1, 2);
+
+        let attended = attend(q, k, v, mask, self.dropout, mode)
+            .swap_dims(1, 2)
+            .reshape([batch, time, d_model]);
+        dropout(self.out.forward(attended), self.dropout, mode)
+    }
+}
+
+/// Scaled dot-product attention over real keys; all shapes `[batch, heads, time, d_head]`.
+fn attend(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    mask: &FrameMask,
+    dropout_p: f64,
+    mode: &mut Mode,
+) -> Tensor<4> {
+    let d_head = q.dims()[3];
+    if matches!(mode, Mode::Eval) && !mask.has_padding() && !q.is_autodiff() {
+        return module::attention(q, k, v, None, None, AttentionModuleOptions::default());
+    }
+    let scores = (q * (d_head as f64).powf(-0.5)).matmul(k.swap_dims(2, 3));
+    let weights = softmax(mask.hide_padded_keys(scores), 3); // [batch, heads, query, key]
+    dropout(weights, dropout_p, mode).matmul(v)
+}

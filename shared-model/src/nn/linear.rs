@@ -1,0 +1,47 @@
+//! Affine map of the last axis.
+
+use burn::{module::Param, prelude::*, tensor::module};
+
+use super::builder::Builder;
+use crate::weights::{Init, WeightError};
+
+#[derive(Module, Debug)]
+pub(crate) struct Linear {
+    /// `[d_in, d_out]`
+    weight: Param<Tensor<2>>,
+    /// `[d_out]`
+    bias: Param<Tensor<1>>,
+}
+
+impl Linear {
+    pub(crate) fn new(
+        mut builder: Builder,
+        d_in: usize,
+        d_out: usize,
+        weight_init: Init,
+        bias_init: Init,
+    ) -> Result<Self, WeightError> {
+        Ok(Self {
+            weight: builder.weight("weight", [d_in, d_out], weight_init)?,
+            bias: builder.weight("bias", [d_out], bias_init)?,
+        })
+    }
+
+    /// PyTorch's defaults for weight and bias.
+    pub(crate) fn with_default_init(
+        builder: Builder,
+        d_in: usize,
+        d_out: usize,
+    ) -> Result<Self, WeightError> {
+        Self::new(builder, d_in, d_out, Init::FanIn(d_in), Init::FanIn(d_in))
+    }
+
+    /// `[.., d_in]` to `[.., d_out]`.
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        module::linear(x, self.weight.val(), Some(self.bias.val()))
+    }
+
+    pub(crate) fn device(&self) -> Device {
+        self.bias.val().device()
+    }
+}

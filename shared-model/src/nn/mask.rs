@@ -1,0 +1,101 @@
+//! Which frames of a padded batch are real.
+
+use burn::prelude::*;
+
+/// Added to attention scores of padded keys. Finite, so that an utterance without a single real
+/// frame gives a uniform row instead of NaN.
+const PADDED_KEY_SCORE: f32 = -1e9;
+
+/// Valid frames of a batch at one time resolution.
+///
+/// Made once a forward pass and shared by all layers. When no utterance is padded every method
+/// gives its input back and no tensor exists.
+#[derive(Clone)]
+pub(crate) struct FrameMask {
+    lengths: Vec<usize>,
+    time: usize,
+    padded: Option<PaddedTensors>,
+}
+
+#[derive(Clone)]
+struct PaddedTensors {
+    /// `[batch, time, 1]`: 1 where real, 0 where padded.
+    real: Tensor<3>,
+    /// `[batch, 1, 1, time]`: 0 where real, [`PADDED_KEY_SCORE`] where padded.
+    key_bias: Tensor<4>,
+}
+
+impl FrameMask {
+    /// `lengths`: valid frames of each utterance; `time`: frames of the padded batch.
+    pub(crate) fn new(lengths: Vec<usize>, time: usize, device: &Device) -> Self {
+        let batch = lengths.len();
+        let padded = lengths.iter().any(|&length| length < time).then(|| {
+            let real: Vec<f32> = lengths
+                .iter()
+                .flat_map(|&length| (0..time).map(move |t| if t < length { 1.0 } else { 0.0 }))
+                .collect();
+            let key_bias = real.iter().map(|r| (1.0 - r) * PADDED_KEY_SCORE).collect();
+            PaddedTensors {
+                real: Tensor::from_data(TensorData::new(real, [batch, time, 1]), device),
+                key_bias: Tensor::from_data(
+                    TensorData::new::<f32, _>(key_bias, [batch, 1, 1, time]),
+                    device,
+                ),
+            }
+        });
+        Self {
+            lengths,
+            time,
+            padded,
+        }
+    }
+
+    /// The mask of frames that were resampled by `length`, a function from frames to frames.
+    pub(crate) fn resized(&self, length: impl Fn(usize) -> usize, device: &Device) -> Self {
+        let lengths = self.lengths.iter().map(|&frames| length(frames)).collect();
+        Self::new(lengths, length(self.time), device)
+    }
+
+    pub(crate) fn lengths(&self) -> &[usize] {
+        &self.lengths
+    }
+
+    /// Real frames of the whole batch.
+    pub(crate) fn num_frames(&self) -> usize {
+        self.lengths
+            .iter()
+            .map(|&length| length.min(self.time))
+            .sum()
+    }
+
+    /// `[batch, time, channels]` with padded frames set to zero.
+    pub(crate) fn zero_padding(&self, x: Tensor<3>) -> Tensor<3> {
+        match &self.padded {
+            Some(padded) => x * padded.real.clone(),
+            None => x,
+        }
+    }
+
+    /// As [`Self::zero_padding`], for input whose padding may hold anything, NaN included.
+    pub(crate) fn overwrite_padding(&self, x: Tensor<3>) -> Tensor<3> {
+        match &self.padded {
+            Some(padded) => {
+                let is_padding = padded.real.clone().equal_elem(0.0).expand(x.dims());
+                x.mask_fill(is_padding, 0.0)
+            }
+            None => x,
+        }
+    }
+
+    /// `[batch, heads, query, key]` scores with padded keys out of reach.
+    pub(crate) fn hide_padded_keys(&self, scores: Tensor<4>) -> Tensor<4> {
+        match &self.padded {
+            Some(padded) => scores + padded.key_bias.clone(),
+            None => scores,
+        }
+    }
+
+    pub(crate) fn has_padding(&self) -> bool {
+        self.padded.is_some()
+    }
+}

@@ -1,0 +1,167 @@
+//! Layer norm, and batch norm over the real frames of a padded batch.
+
+use burn::{module::Param, prelude::*, tensor::module};
+
+use super::{builder::Builder, mask::FrameMask};
+use crate::{
+    model::{BatchStats, Mode, NormKind},
+    weights::{Init, WeightError, WeightTensor, Weights},
+};
+
+/// PyTorch's default of both norms.
+const EPSILON: f64 = 1e-5;
+
+/// Weight of a new batch in the running statistics (PyTorch's `momentum`).
+const BATCH_WEIGHT: f32 = 0.1;
+
+/// A norm over channels with a trained scale and shift, `[channels]` each.
+#[derive(Module, Debug)]
+pub(crate) struct Norm {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+    /// Only a batch norm has them.
+    #[module(skip)]
+    running: Option<RunningStats>,
+}
+
+/// What a batch norm uses in evaluation. Plain values, so that no optimizer can meet them.
+#[derive(Debug, Clone)]
+struct RunningStats {
+    /// The norm's name in the model.
+    name: String,
+    mean: Vec<f32>,
+    variance: Vec<f32>,
+}
+
+impl Norm {
+    pub(crate) fn new(
+        builder: Builder,
+        channels: usize,
+        kind: NormKind,
+    ) -> Result<Self, WeightError> {
+        match kind {
+            NormKind::Layer => Self::layer(builder, channels),
+            NormKind::Batch => Self::batch(builder, channels),
+        }
+    }
+
+    pub(crate) fn layer(mut builder: Builder, channels: usize) -> Result<Self, WeightError> {
+        Ok(Self {
+            weight: builder.weight("weight", [channels], Init::Constant(1.0))?,
+            bias: builder.weight("bias", [channels], Init::Constant(0.0))?,
+            running: None,
+        })
+    }
+
+    fn batch(mut builder: Builder, channels: usize) -> Result<Self, WeightError> {
+        let running = RunningStats {
+            name: builder.path().to_string(),
+            mean: builder.buffer("running_mean", channels, Init::Constant(0.0))?,
+            variance: builder.non_negative_buffer("running_var", channels, Init::Constant(1.0))?,
+        };
+        let mut norm = Self::layer(builder, channels)?;
+        norm.running = Some(running);
+        Ok(norm)
+    }
+
+    /// `[batch, time, channels]` to the same shape. Padded frames come out arbitrary but finite.
+    pub(crate) fn forward(&self, x: Tensor<3>, mask: &FrameMask, mode: &mut Mode) -> Tensor<3> {
+        match (&self.running, mode) {
+            (None, _) => self.forward_layer(x),
+            (Some(running), Mode::Eval) => self.forward_running(x, running),
+            (Some(running), Mode::Train(context)) => {
+                let (x, stats) = self.forward_batch(x, mask, &running.name);
+                context.batch_stats.extend(stats);
+                x
+            }
+        }
+    }
+
+    /// Layer norm; only for a norm that was made by [`Self::layer`].
+    pub(crate) fn forward_layer(&self, x: Tensor<3>) -> Tensor<3> {
+        module::layer_norm(x, self.weight.val(), Some(self.bias.val()), EPSILON)
+    }
+
+    fn forward_running(&self, x: Tensor<3>, running: &RunningStats) -> Tensor<3> {
+        let device = x.device();
+        let channels = running.mean.len();
+        let mean =
+            Tensor::<1>::from_data(TensorData::new(running.mean.clone(), [channels]), &device);
+        let inverse_std: Vec<f32> = running
+            .variance
+            .iter()
+            .map(|v| (1.0 / (f64::from(*v) + EPSILON).sqrt()) as f32)
+            .collect();
+        let inverse_std = Tensor::<1>::from_data(TensorData::new(inverse_std, [channels]), &device);
+        let scale = self.weight.val() * inverse_std;
+        let shift = self.bias.val() - mean * scale.clone();
+        x * scale.unsqueeze() + shift.unsqueeze()
+    }
+
+    /// Normalises by the statistics of the real frames; gradients flow through them.
+    fn forward_batch(
+        &self,
+        x: Tensor<3>,
+        mask: &FrameMask,
+        name: &str,
+    ) -> (Tensor<3>, Option<BatchStats>) {
+        let num_frames = mask.num_frames();
+        let share = 1.0 / num_frames.max(1) as f64;
+        let channel_mean = |x: Tensor<3>| x.sum_dim(0).sum_dim(1) * share; // [1, 1, channels]
+        let mean = channel_mean(mask.zero_padding(x.clone()));
+        let centred = x - mean.clone();
+        let real = mask.zero_padding(centred.clone());
+        let variance = channel_mean(real.clone() * real);
+        let stats = (num_frames > 0).then(|| BatchStats {
+            name: name.to_string(),
+            mean: mean.without_autodiff().reshape([-1]),
+            variance: variance.clone().without_autodiff().reshape([-1]),
+            num_frames,
+        });
+        let scale = (variance + EPSILON).sqrt().recip() * self.weight.val().unsqueeze();
+        (centred * scale + self.bias.val().unsqueeze(), stats)
+    }
+
+    /// Merges a batch's statistics into the running ones; the variance that is kept is unbiased.
+    pub(crate) fn merge(&mut self, stats: &[BatchStats]) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        for batch in stats.iter().filter(|stats| stats.name == running.name) {
+            let mean: Vec<f32> = batch.mean.to_data().iter::<f32>().collect();
+            let variance: Vec<f32> = batch.variance.to_data().iter::<f32>().collect();
+            // A batch whose activations overflowed must not spoil the running values for good.
+            if !mean.iter().chain(&variance).all(|value| value.is_finite()) {
+                continue;
+            }
+            let unbiased =
+                batch.num_frames as f32 / batch.num_frames.saturating_sub(1).max(1) as f32;
+            let blend = |old: &mut f32, new: f32| *old += BATCH_WEIGHT * (new - *old);
+            for (old, new) in running.mean.iter_mut().zip(mean) {
+                blend(old, new);
+            }
+            for (old, new) in running.variance.iter_mut().zip(variance) {
+                blend(old, new * unbiased);
+            }
+        }
+    }
+
+    /// Adds the running statistics to `weights`.
+    pub(crate) fn save_buffers(&self, weights: &mut Weights) {
+        let Some(running) = &self.running else {
+            return;
+        };
+        for (name, data) in [
+            ("running_mean", &running.mean),
+            ("running_var", &running.variance),
+        ] {
+            weights.insert(
+                format!("{}.{name}", running.name),
+                WeightTensor {
+                    shape: vec![data.len()],
+                    data: data.clone(),
+                },
+            );
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Where a frame is: absolute sinusoids or rotary positions.
+
+use burn::prelude::*;
+
+/// Angle of channel pair `pair` of `pairs` at `frame` (Vaswani et al. 2017, section 3.5; base
+/// 10000, as in rotary positions, Su et al. 2021, equation 15).
+fn angle(frame: usize, pair: usize, pairs: usize) -> f64 {
+    frame as f64 * 10000f64.powf(-(pair as f64) / pairs as f64)
+}
+
+/// `[1, time, d_model]`: sine at even channels, cosine at odd ones.
+pub(crate) fn sinusoids(time: usize, d_model: usize, device: &Device) -> Tensor<3> {
+    let pairs = d_model / 2;
+    let rates: Vec<f64> = (0..pairs).map(|pair| angle(1, pair, pairs)).collect();
+    let mut table = Vec::with_capacity(time * d_model);
+    for frame in 0..time {
+        for rate in &rates {
+            let (sin, cos) = (frame as f64 * rate).sin_cos();
+            table.extend([sin as f32, cos as f32]);
+        }
+    }
+    Tensor::from_data(TensorData::new(table, [1, time, d_model]), device)
+}
+
+/// Tables of rotary positions, made once a forward pass. The pairs that turn together are the
+/// channels `i` and `i + d_head / 2`.
+pub(crate) struct RotaryTables {
+    /// `[1, time, 1, d_head]`
+    cos: Tensor<4>,
+    /// `[1, time, 1, d_head]`, the first half negated.
+    signed_sin: Tensor<4>,
+}
+
+impl RotaryTables {
+    pub(crate) fn new(time: usize, d_head: usize, device: &Device) -> Self {
+        let half = d_head / 2;
+        let rates: Vec<f64> = (0..half).map(|pair| angle(1, pair, half)).collect();
+        let mut cos = vec![0.0f32; time * d_head];
+        let mut signed_sin = vec![0.0f32; time * d_head];
+        for frame in 0..time {
+            for (pair, rate) in rates.iter().enumerate() {
+                let (s, c) = (frame as f64 * rate).sin_cos();
+                let at = frame * d_head + pair;
+                cos[at] = c as f32;
+                cos[at + half] = c as f32;
+                signed_sin[at] = -s as f32;
+                signed_sin[at + half] = s as f32;
+            }
+        }
+        let table = |values| {
+            Tensor::from_data(
+                TensorData::new::<f32, _>(values, [1, time, 1, d_head]),
+                device,
+            )
+        };
+        Self {
+            cos: table(cos),
+            signed_sin: table(signed_sin),
+        }
+    }
+
+    /// Turns each pair of channels by its frame's angle: `[batch, time, heads, d_head]` to the same.
+    pub(crate) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
+        let half = x.dims()[3] / 2;
+        let swapped = Tensor::cat(
+            vec![
+                x.clone().narrow(3, half, half),
+                x.clone().narrow(3, 0, half),
+            ],
+            3,
+        );
+        x * self.cos.clone() + swapped * self.signed_sin.clone()
+    }
+}
