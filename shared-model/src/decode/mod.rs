@@ -2,8 +2,11 @@
 //! language model.
 
 mod greedy;
+mod lexicon;
 pub mod lm;
 mod prefix_beam;
+mod prefix_tree;
+mod word_model;
 mod words;
 
 pub use greedy::greedy;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Hypothesis, TokenSpan};
-use crate::tokens::{BLANK_ID, Tokens};
+use crate::tokens::Tokens;
 
 /// U+2581, the mark that begins a word (or is the space, in a character set).
 pub(super) const WORD_MARK: char = '▁';
@@ -20,7 +20,7 @@ pub struct Word {
 
 /// Groups a hypothesis' tokens into words at each `▁`, which belongs to no word itself: a lone `▁`
 /// changes neither times nor confidence. The texts joined by spaces are [`Tokens::decode`] of the
-/// ids. Blanks and ids without a piece are left out.
+/// ids. Ids that write nothing (blank, `<unk>` and the like) are left out.
 ///
 /// `frame_secs`: seconds per encoder frame; `offset_secs`: time of frame 0.
 pub fn words(
@@ -32,7 +32,7 @@ pub fn words(
     let mut words = Vec::new();
     let mut open = OpenWord::default();
     for span in &hypothesis.tokens {
-        let Some(piece) = tokens.piece(span.id).filter(|_| span.id != BLANK_ID) else {
+        let Some(piece) = written_piece(tokens, span.id) else {
             continue;
         };
         for (index, part) in piece.split(WORD_MARK).enumerate() {
@@ -46,6 +46,13 @@ pub fn words(
     }
     words.extend(open.take(frame_secs, offset_secs));
     words
+}
+
+/// The piece of an id that stands for text; `None` for blank, special pieces and unknown ids.
+pub(super) fn written_piece(tokens: &Tokens, id: u32) -> Option<&str> {
+    let piece = tokens.piece(id)?;
+    let only_marks = piece.chars().all(|character| character == WORD_MARK);
+    (only_marks || !tokens.decode(&[id]).is_empty()).then_some(piece)
 }
 
 #[derive(Default)]
@@ -165,10 +172,13 @@ mod tests {
     }
 
     #[test]
-    fn an_id_without_a_piece_is_left_out() {
-        let tokens = Tokens::characters();
-        let ids = [tokens.encode("a").unwrap()[0], 60_000];
-        let found = words(&hypothesis(&ids, &[-0.5; 2]), &tokens, 0.04, 0.0);
-        assert_eq!(texts(&found), "a");
+    fn ids_that_write_nothing_are_left_out() {
+        let pieces = ["a", "<unk>", "b"].map(String::from).to_vec();
+        let tokens = Tokens::from_pieces(pieces).unwrap();
+        let ids = [0, 2, 1, 2, 3, 60_000];
+        let found = words(&hypothesis(&ids, &[-0.5; 6]), &tokens, 1.0, 0.0);
+        assert_eq!(texts(&found), "ab");
+        assert_eq!(texts(&found), tokens.decode(&ids));
+        assert_eq!((found[0].start_secs, found[0].end_secs), (6.0, 14.0));
     }
 }

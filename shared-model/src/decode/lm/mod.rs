@@ -3,7 +3,7 @@
 use super::DecodeError;
 
 /// State of the model after some words (at most order - 1 of them).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct LmState {}
 
 pub struct NgramLm {}
@@ -38,6 +38,9 @@ impl NgramLm {
     pub fn end(&self, state: &LmState) -> f32 {
         let _ = state;
         unimplemented!()
+    }
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        std::iter::empty()
     }
     pub fn order(&self) -> usize {
         unimplemented!()
