@@ -1,0 +1,137 @@
+//! Where speech comes from, how it is varied, and what it is spelled with.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// One path or several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Paths {
+    One(PathBuf),
+    Many(Vec<PathBuf>),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// NeMo-style JSONL manifests.
+    pub train: Paths,
+    /// Development manifest; absent: `dev_share` of the training utterances is held out.
+    pub dev: Option<PathBuf>,
+    #[serde(default = "default_dev_share")]
+    pub dev_share: f64,
+    /// Test sets by name, evaluated once at the end.
+    #[serde(default)]
+    pub test: BTreeMap<String, PathBuf>,
+    #[serde(default = "default_min_seconds")]
+    pub min_seconds: f32,
+    #[serde(default = "default_max_seconds")]
+    pub max_seconds: f32,
+    /// Audio per optimiser step, seconds, padding included.
+    #[serde(default = "default_batch_seconds")]
+    pub batch_seconds: f32,
+    /// Use only the first N training utterances of the shuffled list (0: all).
+    #[serde(default)]
+    pub limit: usize,
+    /// Decoded audio kept in memory, MiB.
+    #[serde(default = "default_cache_mib")]
+    pub cache_mib: usize,
+}
+
+fn default_dev_share() -> f64 {
+    0.05
+}
+fn default_min_seconds() -> f32 {
+    0.3
+}
+fn default_max_seconds() -> f32 {
+    20.0
+}
+fn default_batch_seconds() -> f32 {
+    60.0
+}
+fn default_cache_mib() -> usize {
+    1024
+}
+
+/// Changes made to training audio and features. Each is off at 0 (speed: at an empty list).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AugmentConfig {
+    /// Playback speeds, one drawn per utterance and epoch; 1.0 must be named to be kept.
+    pub speeds: Vec<f32>,
+    /// Gain drawn from plus or minus this many dB.
+    pub gain_db: f32,
+    /// Share of utterances low-passed at a random edge of 3.4 to 8 kHz.
+    pub band_limit_share: f32,
+    /// Share of utterances with additive noise, at `noise_snr_db`.
+    pub noise_share: f32,
+    /// Lowest and highest signal-to-noise ratio.
+    pub noise_snr_db: [f32; 2],
+    /// Share of utterances that get another clip of the same speaker appended.
+    pub join_share: f32,
+    /// SpecAugment: number of frequency masks and their greatest width in bands.
+    pub freq_masks: usize,
+    pub freq_mask_bands: usize,
+    /// SpecAugment: number of time masks, their greatest length in frames, and the greatest share
+    /// of an utterance that all of them together may cover.
+    pub time_masks: usize,
+    pub time_mask_frames: usize,
+    pub time_mask_share: f32,
+}
+
+impl Default for AugmentConfig {
+    fn default() -> Self {
+        Self {
+            speeds: vec![0.9, 1.0, 1.1],
+            gain_db: 6.0,
+            band_limit_share: 0.0,
+            noise_share: 0.0,
+            noise_snr_db: [5.0, 30.0],
+            join_share: 0.0,
+            freq_masks: 2,
+            freq_mask_bands: 27,
+            time_masks: 2,
+            time_mask_frames: 40,
+            time_mask_share: 0.2,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TokenConfig {
+    pub kind: TokenKind,
+    /// Pieces of a BPE, blank included: 64 to 256.
+    pub size: usize,
+    /// A `tokens.txt` to use instead of making one.
+    pub file: Option<PathBuf>,
+}
+
+impl Default for TokenConfig {
+    fn default() -> Self {
+        Self {
+            kind: TokenKind::Characters,
+            size: 128,
+            file: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenKind {
+    Characters,
+    Bpe,
+}
+
+impl Paths {
+    pub fn as_slice(&self) -> &[PathBuf] {
+        match self {
+            Self::One(path) => std::slice::from_ref(path),
+            Self::Many(paths) => paths,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The teacher, the students and what step 1 asks of them.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use shared_model::model::ModelConfig;
+
+use super::OptimConfig;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TeacherConfig {
+    #[serde(default)]
+    pub model: ModelConfig,
+    #[serde(default)]
+    pub optim: OptimConfig,
+    /// A trained model folder to use instead of training one.
+    pub from: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StudentConfig {
+    pub name: String,
+    #[serde(default)]
+    pub model: ModelConfig,
+    #[serde(default)]
+    pub init: StudentInit,
+    /// Name of a larger student whose last blocks this one takes after step 1, skipping step 1
+    /// itself (the paper's 6 to 4 to 2).
+    pub cut_from: Option<String>,
+    /// Step 2 of this student, instead of the recipe's `[finetune]`.
+    pub finetune: Option<OptimConfig>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum StudentInit {
+    #[default]
+    Random,
+    /// Front end, head and evenly spaced blocks of the teacher, where widths agree.
+    TeacherBlocks,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DistillConfig {
+    /// Sets every weight below that the recipe does not name.
+    pub preset: Preset,
+    pub optim: OptimConfig,
+    /// CLIP-style contrastive loss between utterance means of the last block.
+    pub clip: Option<f64>,
+    /// Mean squared error of log-posteriors.
+    pub mse: Option<f64>,
+    /// KL(teacher || student) of posteriors at `temperature`.
+    pub kl: Option<f64>,
+    /// CTC on transcripts.
+    pub ctc: Option<f64>,
+    /// Mean squared error of normalised last-block features (through a projection where widths differ).
+    pub feature: Option<f64>,
+    pub temperature: Option<f64>,
+}
+
+impl Default for DistillConfig {
+    fn default() -> Self {
+        Self {
+            preset: Preset::Improved,
+            optim: OptimConfig::default(),
+            clip: None,
+            mse: None,
+            kl: None,
+            ctc: None,
+            feature: None,
+            temperature: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// The paper's losses: CLIP 1, MSE of log-posteriors 1, over real frames only.
+    Faithful,
+    /// KL on posteriors, features, and CTC mixed in.
+    Improved,
+}
+
+/// Step 1's weights, each decided. A weight of 0 means that the loss is not computed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DistillWeights {
+    pub clip: f64,
+    pub mse: f64,
+    pub kl: f64,
+    pub ctc: f64,
+    pub feature: f64,
+    pub temperature: f64,
+}
+
+impl DistillConfig {
+    /// The preset's weights with those that the recipe names in their place.
+    pub fn resolved(&self) -> DistillWeights {
+        let preset = match self.preset {
+            Preset::Faithful => DistillWeights {
+                clip: 1.0,
+                mse: 1.0,
+                kl: 0.0,
+                ctc: 0.0,
+                feature: 0.0,
+                temperature: 1.0,
+            },
+            Preset::Improved => DistillWeights {
+                clip: 0.0,
+                mse: 0.0,
+                kl: 1.0,
+                ctc: 0.5,
+                feature: 0.5,
+                temperature: 1.0,
+            },
+        };
+        DistillWeights {
+            clip: self.clip.unwrap_or(preset.clip),
+            mse: self.mse.unwrap_or(preset.mse),
+            kl: self.kl.unwrap_or(preset.kl),
+            ctc: self.ctc.unwrap_or(preset.ctc),
+            feature: self.feature.unwrap_or(preset.feature),
+            temperature: self.temperature.unwrap_or(preset.temperature),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Learning of one network, checkpoints and export.
+
+use serde::{Deserialize, Serialize};
+use shared_model::bundle::Precision;
+
+/// Learning of one network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimConfig {
+    pub epochs: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    pub schedule: Schedule,
+    /// Steps of linear warm-up.
+    pub warmup_steps: usize,
+    pub beta1: f32,
+    pub beta2: f32,
+    pub epsilon: f32,
+    pub weight_decay: f32,
+    /// Greatest global gradient norm (0: no clipping).
+    pub clip_norm: f64,
+    /// Batches whose gradients are summed before a step.
+    pub accumulate: usize,
+    /// Weight of the CTC loss at `intermediate_ctc_layers`, shared equally (0: off).
+    pub intermediate_ctc_weight: f64,
+    /// Blocks (1-based) that get an intermediate CTC loss; empty: the middle one.
+    pub intermediate_ctc_layers: Vec<usize>,
+    /// The final weights are the mean of this many last epochs' (0 or 1: the last alone).
+    pub average_epochs: usize,
+}
+
+impl Default for OptimConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 30,
+            learning_rate: 1e-3,
+            schedule: Schedule::Cosine,
+            warmup_steps: 200,
+            beta1: 0.9,
+            beta2: 0.98,
+            epsilon: 1e-9,
+            weight_decay: 1e-2,
+            clip_norm: 5.0,
+            accumulate: 1,
+            intermediate_ctc_weight: 0.0,
+            intermediate_ctc_layers: vec![],
+            average_epochs: 5,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Linear warm-up, then half a cosine down to 1 % of the peak.
+    Cosine,
+    /// Linear warm-up, then inverse square root (Vaswani et al., 2017).
+    Noam,
+    Constant,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckpointConfig {
+    /// Optimiser steps between checkpoints (0: only at the ends of epochs).
+    pub every_steps: usize,
+    /// Checkpoints kept besides the best.
+    pub keep_last: usize,
+    /// Epochs between measurements of dev WER.
+    pub validate_every_epochs: usize,
+    /// Parts that a batch is split into on the CPU, one thread each (0: as many as there are cores).
+    pub shards: usize,
+}
+
+impl Default for CheckpointConfig {
+    fn default() -> Self {
+        Self {
+            every_steps: 200,
+            keep_last: 2,
+            validate_every_epochs: 1,
+            shards: 0,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExportConfig {
+    pub precision: Precision,
+    pub license: String,
+    /// Lines for the card: data sets with licence and hours.
+    pub data: Vec<String>,
+    pub limits: Vec<String>,
+}
+
+impl Default for ExportConfig {
+    fn default() -> Self {
+        Self {
+            precision: Precision::Int8,
+            license: String::new(),
+            data: vec![],
+            limits: vec![],
+        }
+    }
+}

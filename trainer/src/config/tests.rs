@@ -1,0 +1,228 @@
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SMALL: &str = r#"
+name = "t"
+[data]
+train = "train.jsonl"
+[data.test]
+one = "sub/test.jsonl"
+[teacher.model]
+d_model = 64
+[[student]]
+name = "small"
+[student.model]
+d_model = 32
+[[student]]
+name = "tiny"
+cut_from = "small"
+[student.model]
+d_model = 32
+n_layers = 2
+"#;
+
+fn parse(text: &str, overrides: &[&str]) -> Result<Recipe, RecipeError> {
+    let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
+    Recipe::parse(text, "r.toml", Path::new("/recipes"), &overrides)
+}
+
+fn message(text: &str, overrides: &[&str]) -> String {
+    parse(text, overrides).unwrap_err().to_string()
+}
+
+#[test]
+fn the_shipped_recipes_load_and_survive_being_saved() {
+    for name in ["quick", "paper"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../recipes/{name}.toml"));
+        let recipe = Recipe::load(&path, &[]).unwrap();
+        assert_eq!(recipe.name, name);
+        assert_eq!(recipe.students.len(), 3);
+        let text = recipe.to_toml().unwrap();
+        let again = Recipe::parse(&text, "saved", Path::new("/elsewhere"), &[]).unwrap();
+        assert_eq!(recipe, again);
+    }
+}
+
+#[test]
+fn the_paper_recipe_has_the_papers_parameter_counts() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes/paper.toml");
+    let recipe = Recipe::load(&path, &[]).unwrap();
+    assert_eq!(recipe.teacher.model.num_parameters(), 18_600_192);
+    let counts: Vec<usize> = recipe
+        .students
+        .iter()
+        .map(|s| s.model.num_parameters())
+        .collect();
+    assert_eq!(counts, [9_462_528, 6_416_640, 3_370_752]);
+    for student in &recipe.students {
+        assert_eq!(recipe.step_one_source(student).name, "blocks6");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_a_suggestion() {
+    let text = SMALL.replace("d_model = 64", "d_modle = 64");
+    assert_eq!(
+        message(&text, &[]),
+        "r.toml line 8: unknown key `teacher.model.d_modle`: did you mean `d_model`?"
+    );
+    let text = SMALL.replace("[data.test]", "[dta.test]");
+    assert_eq!(
+        message(&text, &[]),
+        "r.toml line 5: unknown key `dta`: did you mean `data`?"
+    );
+    assert_eq!(
+        message(SMALL, &["teacher.optim.epoch=3"]),
+        "--set teacher.optim.epoch=3: unknown key `teacher.optim.epoch`: did you mean `epochs`?"
+    );
+    assert!(message(SMALL, &["zzzzzz=3"]).contains("known keys here are augment, checkpoint"));
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_named_with_both_kinds() {
+    let text = SMALL.replace("d_model = 64", "d_model = \"wide\"");
+    assert_eq!(
+        message(&text, &[]),
+        "r.toml line 8: `teacher.model.d_model` is text, expected a whole number"
+    );
+    assert_eq!(
+        message(SMALL, &["augment.speeds=0.9"]),
+        "--set augment.speeds=0.9: `augment.speeds` is a number, expected a list of numbers"
+    );
+    assert_eq!(
+        message(SMALL, &["teacher.optim.epochs=many"]),
+        "--set teacher.optim.epochs=many: expected a whole number, found `many`"
+    );
+    let text = SMALL.replace("d_model = 64", "d_model = -64");
+    assert!(message(&text, &[]).starts_with("r.toml line 8: `teacher.model.d_model`: invalid value"));
+    assert!(
+        message(SMALL, &["teacher.optim.schedule=fast"]).starts_with(
+            "--set teacher.optim.schedule=fast: `teacher.optim.schedule`: unknown variant `fast`"
+        )
+    );
+}
+
+#[test]
+fn broken_toml_gives_one_line_with_its_place() {
+    let text = message("name = \"x\"\nseed = = 3\n", &[]);
+    assert!(text.starts_with("r.toml line 2: not valid TOML"), "{text}");
+    assert_eq!(text.lines().count(), 1);
+    assert!(message("", &[]).contains("missing field `name`"));
+}
+
+#[test]
+fn overrides_reach_tables_lists_and_named_students() {
+    let recipe = parse(
+        SMALL,
+        &[
+            "teacher.optim.epochs=3",
+            "augment.speeds=[1.0]",
+            "student.0.model.n_layers=5",
+            "student.tiny.model.n_layers=1",
+            "distill.preset=faithful",
+            "name=123",
+            "finetune.learning_rate=1",
+            "student.small.finetune.epochs=2",
+            "distill.kl=0.25",
+        ],
+    )
+    .unwrap();
+    assert_eq!(recipe.teacher.optim.epochs, 3);
+    assert_eq!(recipe.augment.speeds, [1.0]);
+    assert_eq!(recipe.students[0].model.n_layers, 5);
+    assert_eq!(recipe.students[1].model.n_layers, 1);
+    assert_eq!(recipe.distill.preset, Preset::Faithful);
+    assert_eq!(recipe.name, "123");
+    assert_eq!(recipe.finetune.learning_rate, 1.0);
+    assert_eq!(recipe.students[0].finetune.as_ref().unwrap().epochs, 2);
+    assert_eq!(recipe.distill.resolved().kl, 0.25);
+    assert_eq!(recipe.distill.resolved().clip, 1.0);
+    assert!(message(SMALL, &["student.huge.model.n_layers=1"]).contains("no element `huge`"));
+    assert!(message(SMALL, &["nothing"]).contains("expected key=value"));
+}
+
+#[test]
+fn paths_count_from_the_file_and_overrides_from_the_current_folder() {
+    let recipe = parse(SMALL, &["data.dev=dev.jsonl"]).unwrap();
+    assert_eq!(
+        recipe.data.train.as_slice(),
+        [Path::new("/recipes/train.jsonl")]
+    );
+    assert_eq!(
+        recipe.data.test["one"],
+        Path::new("/recipes/sub/test.jsonl")
+    );
+    let here = std::env::current_dir().unwrap();
+    assert_eq!(recipe.data.dev.unwrap(), here.join("dev.jsonl"));
+    let recipe = parse(SMALL, &["data.train=[\"a\", \"/b\"]"]).unwrap();
+    assert_eq!(
+        recipe.data.train.as_slice(),
+        [here.join("a"), Path::new("/b").to_owned()]
+    );
+}
+
+#[test]
+fn values_outside_their_limits_are_refused_with_their_place() {
+    for (set, expected) in [
+        ("teacher.optim.epochs=0", "`teacher.optim.epochs` is 0"),
+        ("augment.noise_share=1.5", "`augment.noise_share` is 1.5"),
+        ("finetune.learning_rate=nan", "`finetune.learning_rate` is NaN"),
+        ("student.0.name=a/b", "is not a usable file name"),
+        ("student.0.name=tiny", "is taken"),
+        ("student.1.cut_from=none", "no student of this recipe"),
+        ("student.1.model.d_model=64", "needs the same width"),
+        ("student.1.model.n_layers=9", "needs fewer layers"),
+        ("student.0.model.subsampling_factor=8", "must be the teacher's"),
+        ("teacher.model.vocab_size=77", "leave it out"),
+        ("data.min_seconds=30", "must be below data.max_seconds"),
+        ("tokens.size=10", "expected 64 to 256"),
+        ("distill.temperature=0", "`distill.temperature` is 0"),
+    ] {
+        let text = message(SMALL, &[set]);
+        assert!(text.contains(expected), "{set}: {text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn networks_take_bands_and_vocabulary_from_features_and_tokens() {
+    let recipe = parse(
+        SMALL,
+        &["features.n_mels=40", "tokens.kind=bpe", "tokens.size=100"],
+    )
+    .unwrap();
+    assert_eq!(recipe.teacher.model.n_mels, 40);
+    assert_eq!(recipe.students[1].model.vocab_size, 100);
+    assert_eq!(
+        parse(SMALL, &[]).unwrap().teacher.model.vocab_size,
+        load::CHARACTER_PIECES
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "\\PC{0,200}", set in "\\PC{0,40}") {
+        let _ = parse(&text, &[&set]);
+    }
+
+    #[test]
+    fn no_edit_of_a_recipe_makes_the_parser_panic(
+        at in 0..SMALL.len(), cut in 0usize..20, insert in "[a-z0-9=\\[\\]\\.\" \\n{},-]{0,8}",
+        key in "(data|teacher|student|augment|distill)\\.(0|1|small|model|optim|train|test|speeds)(\\.[a-z_]{1,9})?",
+        value in "[-0-9a-z\\[\\]{}=,. \"]{0,12}",
+    ) {
+        let end = (at + cut).min(SMALL.len());
+        let text = format!("{}{}{}", &SMALL[..at], insert, &SMALL[end..]);
+        let set = format!("{key}={value}");
+        for result in [parse(&text, &[]), parse(SMALL, &[&set])] {
+            if let Err(error) = result {
+                prop_assert_eq!(error.to_string().trim().lines().count(), 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Limits of every value of a recipe.
+
+use std::collections::BTreeSet;
+
+use shared_model::model::ModelConfig;
+
+use super::load::CHARACTER_PIECES;
+use super::{
+    AugmentConfig, DataConfig, DistillConfig, OptimConfig, Recipe, StudentConfig, TokenConfig,
+    TokenKind,
+};
+
+/// The dotted key and what is wrong with its value.
+type Problem = (String, String);
+type Checked = Result<(), Problem>;
+
+const MAX_STUDENTS: usize = 16;
+const MAX_NAME_CHARS: usize = 64;
+
+impl Recipe {
+    pub(super) fn validate(&self) -> Checked {
+        check_name("name", &self.name)?;
+        require(
+            i64::try_from(self.seed).is_ok(),
+            "seed",
+            "is too large: at most 9223372036854775807",
+        )?;
+        check_data(&self.data)?;
+        check_augment(&self.augment)?;
+        check_tokens(&self.tokens)?;
+        shared_model::features::FeatureExtractor::new(&self.features)
+            .map_err(|e| ("features".to_owned(), format!("is unusable: {e}")))?;
+        self.check_model("teacher.model", &self.teacher.model)?;
+        check_optim("teacher.optim", &self.teacher.optim, &self.teacher.model)?;
+        require(
+            self.students.len() <= MAX_STUDENTS,
+            "student",
+            &format!("names {} students: at most {MAX_STUDENTS}", self.students.len()),
+        )?;
+        let mut names = BTreeSet::new();
+        for (index, student) in self.students.iter().enumerate() {
+            let key = format!("student.{index}");
+            check_name(&format!("{key}.name"), &student.name)?;
+            if student.name == "teacher" || !names.insert(&student.name) {
+                return Err(problem(
+                    &format!("{key}.name"),
+                    format!("\"{}\" is taken: names must differ", student.name),
+                ));
+            }
+            self.check_student(&key, student)?;
+        }
+        self.check_cut_cycles()?;
+        check_distill(&self.distill, &self.teacher.model)?;
+        check_optim_alone("finetune", &self.finetune)?;
+        let checkpoint = &self.checkpoint;
+        in_range("checkpoint.keep_last", checkpoint.keep_last, 1, 1000)?;
+        in_range(
+            "checkpoint.validate_every_epochs",
+            checkpoint.validate_every_epochs,
+            1,
+            100_000,
+        )?;
+        in_range("checkpoint.shards", checkpoint.shards, 0, 256)
+    }
+
+    fn check_model(&self, key: &str, model: &ModelConfig) -> Checked {
+        model
+            .validate()
+            .map_err(|e| problem(key, format!("is unusable: {e}")))?;
+        if model.n_mels != self.features.n_mels {
+            return Err(problem(
+                &format!("{key}.n_mels"),
+                format!(
+                    "is {}, but features.n_mels is {}",
+                    model.n_mels, self.features.n_mels
+                ),
+            ));
+        }
+        let vocab_size = match (self.tokens.kind, &self.tokens.file) {
+            (_, Some(_)) => return Ok(()),
+            (TokenKind::Characters, None) => CHARACTER_PIECES,
+            (TokenKind::Bpe, None) => self.tokens.size,
+        };
+        require(
+            model.vocab_size == vocab_size,
+            &format!("{key}.vocab_size"),
+            &format!(
+                "is {}, but [tokens] gives {vocab_size}: leave it out",
+                model.vocab_size
+            ),
+        )
+    }
+
+    fn check_student(&self, key: &str, student: &StudentConfig) -> Checked {
+        let model = &student.model;
+        self.check_model(&format!("{key}.model"), model)?;
+        let teacher = &self.teacher.model;
+        require(
+            model.subsampling_factor == teacher.subsampling_factor
+                && model.subsampling_padding == teacher.subsampling_padding,
+            &format!("{key}.model.subsampling_factor"),
+            "and subsampling_padding must be the teacher's: frames are compared one to one",
+        )?;
+        if let Some(finetune) = &student.finetune {
+            check_optim(&format!("{key}.finetune"), finetune, model)?;
+        } else {
+            check_layers("finetune", &self.finetune, model)?;
+        }
+        let Some(source) = &student.cut_from else {
+            return Ok(());
+        };
+        let cut_key = format!("{key}.cut_from");
+        let Some(source) = self.students.iter().find(|s| &s.name == source) else {
+            return Err(problem(
+                &cut_key,
+                format!("names \"{source}\", which is no student of this recipe"),
+            ));
+        };
+        let alike = ModelConfig {
+            n_layers: model.n_layers,
+            dropout: model.dropout,
+            ..source.model.clone()
+        };
+        require(
+            alike == *model,
+            &cut_key,
+            &format!(
+                "needs the same width and shape as \"{}\": only n_layers and dropout may differ",
+                source.name
+            ),
+        )?;
+        require(
+            model.n_layers < source.model.n_layers,
+            &cut_key,
+            &format!(
+                "needs fewer layers than \"{}\", which has {}",
+                source.name, source.model.n_layers
+            ),
+        )
+    }
+
+    /// Every chain of `cut_from` must end at a student that does step 1 itself; layers shrink
+    /// along a chain, so there is no cycle once each link is checked.
+    fn check_cut_cycles(&self) -> Checked {
+        require(
+            self.students.is_empty() || self.students.iter().any(|s| s.cut_from.is_none()),
+            "student",
+            "needs at least one student without cut_from",
+        )
+    }
+
+    /// The student whose step 1 gives `student` its weights: itself, or the end of its chain of
+    /// `cut_from`.
+    pub fn step_one_source<'a>(&'a self, student: &'a StudentConfig) -> &'a StudentConfig {
+        let mut source = student;
+        for _ in 0..self.students.len() {
+            let Some(name) = &source.cut_from else { break };
+            let Some(next) = self.students.iter().find(|s| &s.name == name) else {
+                break;
+            };
+            source = next;
+        }
+        source
+    }
+}
+
+fn check_name(key: &str, name: &str) -> Checked {
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    require(
+        !name.is_empty()
+            && name.len() <= MAX_NAME_CHARS
+            && name.chars().all(safe)
+            && !name.starts_with(['.', '-']),
+        key,
+        &format!(
+            "{name:?} is not a usable file name: 1 to {MAX_NAME_CHARS} of a-z, A-Z, 0-9, -, _ and ."
+        ),
+    )
+}
+
+fn check_data(data: &DataConfig) -> Checked {
+    require(
+        !data.train.as_slice().is_empty(),
+        "data.train",
+        "is an empty list",
+    )?;
+    if data.dev.is_none() {
+        require(
+            data.dev_share > 0.0 && data.dev_share <= 0.5,
+            "data.dev_share",
+            "must be above 0 and at most 0.5 where data.dev is absent",
+        )?;
+    }
+    for name in data.test.keys() {
+        check_name(&format!("data.test.{name}"), name)?;
+    }
+    real("data.min_seconds", data.min_seconds, 0.0, 3600.0)?;
+    real("data.max_seconds", data.max_seconds, 0.1, 3600.0)?;
+    require(
+        data.min_seconds < data.max_seconds,
+        "data.min_seconds",
+        "must be below data.max_seconds",
+    )?;
+    real("data.batch_seconds", data.batch_seconds, 1.0, 100_000.0)?;
+    in_range("data.cache_mib", data.cache_mib, 0, 1 << 20)
+}
+
+fn check_augment(augment: &AugmentConfig) -> Checked {
+    for &speed in &augment.speeds {
+        real("augment.speeds", speed, 0.5, 2.0)?;
+    }
+    in_range("augment.speeds", augment.speeds.len(), 0, 32)?;
+    real("augment.gain_db", augment.gain_db, 0.0, 40.0)?;
+    let [low, high] = augment.noise_snr_db;
+    real("augment.noise_snr_db", low, -20.0, 100.0)?;
+    real("augment.noise_snr_db", high, low, 100.0)?;
+    for (key, share) in [
+        ("augment.band_limit_share", augment.band_limit_share),
+        ("augment.noise_share", augment.noise_share),
+        ("augment.join_share", augment.join_share),
+        ("augment.time_mask_share", augment.time_mask_share),
+    ] {
+        real(key, share, 0.0, 1.0)?;
+    }
+    in_range("augment.freq_masks", augment.freq_masks, 0, 100)?;
+    in_range("augment.freq_mask_bands", augment.freq_mask_bands, 0, 256)?;
+    in_range("augment.time_masks", augment.time_masks, 0, 100)?;
+    in_range("augment.time_mask_frames", augment.time_mask_frames, 0, 10_000)
+}
+
+fn check_tokens(tokens: &TokenConfig) -> Checked {
+    in_range("tokens.size", tokens.size, 64, 256)
+}
+
+fn check_optim(key: &str, optim: &OptimConfig, model: &ModelConfig) -> Checked {
+    check_optim_alone(key, optim)?;
+    check_layers(key, optim, model)
+}
+
+fn check_layers(key: &str, optim: &OptimConfig, model: &ModelConfig) -> Checked {
+    for &layer in &optim.intermediate_ctc_layers {
+        require(
+            (1..=model.n_layers).contains(&layer),
+            &format!("{key}.intermediate_ctc_layers"),
+            &format!("names block {layer} of a network of {}", model.n_layers),
+        )?;
+    }
+    Ok(())
+}
+
+fn check_optim_alone(key: &str, optim: &OptimConfig) -> Checked {
+    let at = |name: &str| format!("{key}.{name}");
+    in_range(&at("epochs"), optim.epochs, 1, 100_000)?;
+    positive(&at("learning_rate"), optim.learning_rate, 10.0)?;
+    in_range(&at("warmup_steps"), optim.warmup_steps, 0, 10_000_000)?;
+    for (name, beta) in [("beta1", optim.beta1), ("beta2", optim.beta2)] {
+        require(
+            (0.0..1.0).contains(&beta),
+            &at(name),
+            "must be at least 0 and below 1",
+        )?;
+    }
+    positive(&at("epsilon"), f64::from(optim.epsilon), 1.0)?;
+    real(&at("weight_decay"), optim.weight_decay, 0.0, 10.0)?;
+    real(&at("clip_norm"), optim.clip_norm, 0.0, 1e9)?;
+    in_range(&at("accumulate"), optim.accumulate, 1, 10_000)?;
+    real(
+        &at("intermediate_ctc_weight"),
+        optim.intermediate_ctc_weight,
+        0.0,
+        1.0,
+    )?;
+    in_range(&at("average_epochs"), optim.average_epochs, 0, 1000)
+}
+
+fn check_distill(distill: &DistillConfig, teacher: &ModelConfig) -> Checked {
+    check_optim_alone("distill.optim", &distill.optim)?;
+    check_layers("distill.optim", &distill.optim, teacher)?;
+    let weights = distill.resolved();
+    let losses = [
+        ("clip", weights.clip),
+        ("mse", weights.mse),
+        ("kl", weights.kl),
+        ("ctc", weights.ctc),
+        ("feature", weights.feature),
+    ];
+    for (name, weight) in losses {
+        real(&format!("distill.{name}"), weight, 0.0, 1000.0)?;
+    }
+    require(
+        losses.iter().any(|(_, weight)| *weight > 0.0),
+        "distill",
+        "has no loss with a weight above 0",
+    )?;
+    positive("distill.temperature", weights.temperature, 100.0)
+}
+
+fn problem(key: &str, reason: impl Into<String>) -> Problem {
+    (key.to_owned(), reason.into())
+}
+
+fn require(holds: bool, key: &str, reason: &str) -> Checked {
+    if holds {
+        Ok(())
+    } else {
+        Err(problem(key, reason))
+    }
+}
+
+fn in_range(key: &str, value: usize, low: usize, high: usize) -> Checked {
+    require(
+        (low..=high).contains(&value),
+        key,
+        &format!("is {value}: expected {low} to {high}"),
+    )
+}
+
+/// A finite number in `low..=high`.
+fn real<T: Copy + PartialOrd + std::fmt::Display>(key: &str, value: T, low: T, high: T) -> Checked {
+    require(
+        value >= low && value <= high,
+        key,
+        &format!("is {value}: expected {low} to {high}"),
+    )
+}
+
+fn positive(key: &str, value: f64, high: f64) -> Checked {
+    require(
+        value > 0.0 && value <= high,
+        key,
+        &format!("is {value}: expected a number above 0 and at most {high}"),
+    )
+}
