@@ -209,7 +209,9 @@ fn resolve_override_paths(table: &mut Table, keys: &[&str], set: &[String]) {
 fn resolve_value(value: &mut Value, folder: &Path) {
     match value {
         Value::String(path) => *path = absolute(&folder.join(&*path)),
-        Value::Array(items) => items.iter_mut().for_each(|item| resolve_value(item, folder)),
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| resolve_value(item, folder)),
         _ => {}
     }
 }

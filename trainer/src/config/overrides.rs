@@ -51,12 +51,7 @@ fn check_keys(keys: &[String], given: &str) -> Result<(), RecipeError> {
 }
 
 /// Reads the right-hand side as TOML of the expected kind; a bare word is text.
-fn parse_value(
-    raw: &str,
-    expected: &Value,
-    key: &str,
-    given: &str,
-) -> Result<Value, RecipeError> {
+fn parse_value(raw: &str, expected: &Value, key: &str, given: &str) -> Result<Value, RecipeError> {
     let document = format!("value = {raw}");
     let name = format!("--set {given}");
     let wants_text = matches!(expected, Value::String(_));

@@ -99,7 +99,9 @@ fn a_value_of_the_wrong_kind_is_named_with_both_kinds() {
         "--set teacher.optim.epochs=many: expected a whole number, found `many`"
     );
     let text = SMALL.replace("d_model = 64", "d_model = -64");
-    assert!(message(&text, &[]).starts_with("r.toml line 8: `teacher.model.d_model`: invalid value"));
+    assert!(
+        message(&text, &[]).starts_with("r.toml line 8: `teacher.model.d_model`: invalid value")
+    );
     assert!(
         message(SMALL, &["teacher.optim.schedule=fast"]).starts_with(
             "--set teacher.optim.schedule=fast: `teacher.optim.schedule`: unknown variant `fast`"
@@ -171,13 +173,19 @@ fn values_outside_their_limits_are_refused_with_their_place() {
     for (set, expected) in [
         ("teacher.optim.epochs=0", "`teacher.optim.epochs` is 0"),
         ("augment.noise_share=1.5", "`augment.noise_share` is 1.5"),
-        ("finetune.learning_rate=nan", "`finetune.learning_rate` is NaN"),
+        (
+            "finetune.learning_rate=nan",
+            "`finetune.learning_rate` is NaN",
+        ),
         ("student.0.name=a/b", "is not a usable file name"),
         ("student.0.name=tiny", "is taken"),
         ("student.1.cut_from=none", "no student of this recipe"),
         ("student.1.model.d_model=64", "needs the same width"),
         ("student.1.model.n_layers=9", "needs fewer layers"),
-        ("student.0.model.subsampling_factor=8", "must be the teacher's"),
+        (
+            "student.0.model.subsampling_factor=8",
+            "must be the teacher's",
+        ),
         ("teacher.model.vocab_size=77", "leave it out"),
         ("data.min_seconds=30", "must be below data.max_seconds"),
         ("tokens.size=10", "expected 64 to 256"),

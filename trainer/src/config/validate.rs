@@ -35,7 +35,10 @@ impl Recipe {
         require(
             self.students.len() <= MAX_STUDENTS,
             "student",
-            &format!("names {} students: at most {MAX_STUDENTS}", self.students.len()),
+            &format!(
+                "names {} students: at most {MAX_STUDENTS}",
+                self.students.len()
+            ),
         )?;
         let mut names = BTreeSet::new();
         for (index, student) in self.students.iter().enumerate() {
@@ -225,7 +228,12 @@ fn check_augment(augment: &AugmentConfig) -> Checked {
     in_range("augment.freq_masks", augment.freq_masks, 0, 100)?;
     in_range("augment.freq_mask_bands", augment.freq_mask_bands, 0, 256)?;
     in_range("augment.time_masks", augment.time_masks, 0, 100)?;
-    in_range("augment.time_mask_frames", augment.time_mask_frames, 0, 10_000)
+    in_range(
+        "augment.time_mask_frames",
+        augment.time_mask_frames,
+        0,
+        10_000,
+    )
 }
 
 fn check_tokens(tokens: &TokenConfig) -> Checked {
