@@ -21,8 +21,51 @@ pub enum AudioError {
     Resample(String),
 }
 
+/// A sample of this size is no audio; larger ones would overflow in the power spectrum.
+const LARGEST_SAMPLE: f32 = 1e6;
+
+/// The sample itself, 0 for NaN and infinities, and no more than a large bound.
+pub(crate) fn usable_sample(sample: f32) -> f32 {
+    if sample.is_finite() {
+        sample.clamp(-LARGEST_SAMPLE, LARGEST_SAMPLE)
+    } else {
+        0.0
+    }
+}
+
 /// Mean of all channels of interleaved samples; a last incomplete group of samples is dropped.
+/// NaN and infinite samples count as 0.
+///
+/// # Errors
+/// [`AudioError::Channels`] unless there are 1 to 32 channels.
 pub fn downmix(interleaved: &[f32], channels: usize) -> Result<Vec<f32>, AudioError> {
-    let _ = (interleaved, channels);
-    unimplemented!()
+    if !(1..=32).contains(&channels) {
+        return Err(AudioError::Channels(channels));
+    }
+    let mean =
+        |group: &[f32]| group.iter().map(|&s| usable_sample(s)).sum::<f32>() / channels as f32;
+    Ok(interleaved.chunks_exact(channels).map(mean).collect())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn downmixing_takes_the_mean_of_whole_groups() {
+        assert_eq!(downmix(&[1.0, 0.0, -0.5, 0.5, 0.9], 2).unwrap(), [0.5, 0.0]);
+        assert_eq!(downmix(&[0.25, -1.0], 1).unwrap(), [0.25, -1.0]);
+        assert_eq!(
+            downmix(&[f32::NAN, 0.5, f32::INFINITY, 0.0], 2).unwrap(),
+            [0.25, 0.0]
+        );
+        assert_eq!(downmix(&[], 3).unwrap(), [0.0f32; 0]);
+    }
+
+    #[test]
+    fn impossible_channel_counts_are_refused() {
+        assert_eq!(downmix(&[0.0], 0), Err(AudioError::Channels(0)));
+        assert_eq!(downmix(&[0.0], 33), Err(AudioError::Channels(33)));
+    }
 }

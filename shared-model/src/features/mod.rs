@@ -1,6 +1,8 @@
 //! Waveform to mel features: Kaldi-compatible log-mel, or the paper's raw mel power.
 
 mod fbank;
+mod frame;
+mod mel;
 mod stream;
 
 pub use fbank::FeatureExtractor;
@@ -30,9 +32,10 @@ pub struct FeatureConfig {
     pub front_end: FrontEnd,
     /// Mel bands per frame.
     pub n_mels: usize,
-    /// Lower edge of the first band, Hz.
+    /// Lower edge of the first band, Hz. The paper's bands always span 0 to 8000 Hz.
     pub low_hz: f32,
-    /// Upper edge of the last band, Hz; zero or negative counts from the Nyquist frequency.
+    /// Upper edge of the last band, Hz; zero or negative counts from the Nyquist frequency. The
+    /// paper's bands always span 0 to 8000 Hz.
     pub high_hz: f32,
 }
 

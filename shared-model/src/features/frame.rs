@@ -1,0 +1,189 @@
+//! Where the frames of a clip lie, and the features of one of them.
+
+use std::sync::Arc;
+
+use realfft::num_complex::Complex;
+use realfft::{RealFftPlanner, RealToComplex};
+
+use super::mel::MelFilters;
+use super::{FeatureConfig, FeatureError, FrontEnd};
+use crate::audio::usable_sample;
+
+/// Samples between frames: 10 ms.
+const SHIFT: usize = 160;
+
+const PRE_EMPHASIS: f32 = 0.97;
+
+/// Window, transform and filters of a front end, made once.
+#[derive(Clone)]
+pub(super) struct FramePlan {
+    front_end: FrontEnd,
+    n_mels: usize,
+    window: Vec<f32>,
+    fft: Arc<dyn RealToComplex<f32>>,
+    filters: MelFilters,
+}
+
+/// Buffers of one frame's computation, so that frames allocate nothing.
+#[derive(Clone)]
+pub(super) struct Scratch {
+    samples: Vec<f32>,
+    padded: Vec<f32>,
+    spectrum: Vec<Complex<f32>>,
+    fft: Vec<Complex<f32>>,
+    power: Vec<f32>,
+}
+
+impl FramePlan {
+    pub(super) fn new(config: &FeatureConfig) -> Result<Self, FeatureError> {
+        let tau = std::f64::consts::TAU;
+        let (window, fft_size): (Vec<f32>, usize) = match config.front_end {
+            FrontEnd::Kaldi => {
+                // Povey's window: like Hamming's, but zero at the ends.
+                let hann = |i: usize| 0.5 - 0.5 * (tau * i as f64 / 399.0).cos();
+                ((0..400).map(|i| hann(i).powf(0.85) as f32).collect(), 512)
+            }
+            FrontEnd::Paper => {
+                let hann = |i: usize| 0.5 - 0.5 * (tau * i as f64 / 320.0).cos();
+                ((0..320).map(|i| hann(i) as f32).collect(), 1024)
+            }
+        };
+        Ok(Self {
+            front_end: config.front_end,
+            n_mels: config.n_mels,
+            window,
+            filters: MelFilters::new(config, fft_size)?,
+            fft: RealFftPlanner::new().plan_fft_forward(fft_size),
+        })
+    }
+
+    pub(super) fn n_mels(&self) -> usize {
+        self.n_mels
+    }
+
+    pub(super) fn scratch(&self) -> Scratch {
+        Scratch {
+            samples: vec![0.0; self.window.len()],
+            padded: self.fft.make_input_vec(),
+            spectrum: self.fft.make_output_vec(),
+            fft: self.fft.make_scratch_vec(),
+            power: vec![0.0; self.fft.len() / 2 + 1],
+        }
+    }
+
+    pub(super) fn num_frames(&self, num_samples: usize) -> usize {
+        match self.front_end {
+            FrontEnd::Kaldi => {
+                (num_samples / SHIFT) + usize::from(num_samples % SHIFT >= SHIFT / 2)
+            }
+            FrontEnd::Paper if num_samples == 0 => 0,
+            FrontEnd::Paper => num_samples / SHIFT + 1,
+        }
+    }
+
+    /// Samples that the first frame begins before the clip; each later one begins [`SHIFT`] later.
+    fn lead(&self) -> usize {
+        match self.front_end {
+            FrontEnd::Kaldi => 120,
+            FrontEnd::Paper => 160,
+        }
+    }
+
+    /// Samples that must be known before a frame is settled.
+    pub(super) fn samples_for(&self, frame: usize) -> usize {
+        frame * SHIFT + self.window.len() - self.lead()
+    }
+
+    /// The earliest sample that this frame or a later one can need, once this frame is the first
+    /// that is not settled. One more than the frame's own, for the paper's reflection about the
+    /// last sample.
+    pub(super) fn first_needed(&self, frame: usize) -> usize {
+        (frame * SHIFT).saturating_sub(self.lead() + 1)
+    }
+
+    /// Adds one frame's features to `out`. `samples` begin at `offset` of a clip of which `known`
+    /// samples are known; beyond its ends the clip is reflected.
+    pub(super) fn compute(
+        &self,
+        frame: usize,
+        samples: &[f32],
+        offset: usize,
+        known: usize,
+        scratch: &mut Scratch,
+        out: &mut Vec<f32>,
+    ) {
+        let position = frame * SHIFT;
+        let inside = position >= self.lead() && self.samples_for(frame) <= known;
+        if inside {
+            let from = position - self.lead() - offset;
+            let source = &samples[from..from + self.window.len()];
+            for (to, &sample) in scratch.samples.iter_mut().zip(source) {
+                *to = usable_sample(sample);
+            }
+        } else {
+            for (index, to) in scratch.samples.iter_mut().enumerate() {
+                let from = self.reflect(position + index, known);
+                *to = usable_sample(samples[from - offset]);
+            }
+        }
+        let padded = &mut scratch.padded;
+        padded[self.window.len()..].fill(0.0);
+        match self.front_end {
+            FrontEnd::Kaldi => window_emphasised(&scratch.samples, &self.window, padded),
+            FrontEnd::Paper => {
+                for ((to, sample), window) in
+                    padded.iter_mut().zip(&scratch.samples).zip(&self.window)
+                {
+                    *to = sample * window;
+                }
+            }
+        }
+        self.fft
+            .process_with_scratch(padded, &mut scratch.spectrum, &mut scratch.fft)
+            .expect("the buffers were made by the plan");
+        for (power, value) in scratch.power.iter_mut().zip(&scratch.spectrum) {
+            *power = value.norm_sqr();
+        }
+        let start = out.len();
+        self.filters.apply(&scratch.power, out);
+        if self.front_end == FrontEnd::Kaldi {
+            for value in &mut out[start..] {
+                *value = value.max(f32::EPSILON).ln();
+            }
+        }
+    }
+
+    /// The sample that stands for position `led` - [`Self::lead`] of a clip of `known` samples.
+    /// Kaldi repeats the edge sample, torch does not.
+    fn reflect(&self, led: usize, known: usize) -> usize {
+        let (period, turn) = match self.front_end {
+            FrontEnd::Kaldi => (2 * known, 2 * known - 1),
+            FrontEnd::Paper if known == 1 => return 0,
+            FrontEnd::Paper => (2 * (known - 1), 2 * (known - 1)),
+        };
+        let lead = self.lead() % period;
+        let index = (led + period - lead) % period;
+        if index < known { index } else { turn - index }
+    }
+}
+
+/// Kaldi's preparation of a frame: mean removed, pre-emphasis within the frame (the first sample
+/// stands for the one before it), window.
+fn window_emphasised(samples: &[f32], window: &[f32], out: &mut [f32]) {
+    // Eight sums side by side keep the processor's vector lanes busy.
+    let mut sums = [0.0f32; 8];
+    for group in samples.chunks_exact(8) {
+        for (sum, sample) in sums.iter_mut().zip(group) {
+            *sum += sample;
+        }
+    }
+    let mean = sums.iter().sum::<f32>() / samples.len() as f32;
+    out[0] = (samples[0] - mean) * (1.0 - PRE_EMPHASIS) * window[0];
+    for ((to, pair), window) in out[1..]
+        .iter_mut()
+        .zip(samples.windows(2))
+        .zip(&window[1..])
+    {
+        *to = ((pair[1] - mean) - PRE_EMPHASIS * (pair[0] - mean)) * window;
+    }
+}
