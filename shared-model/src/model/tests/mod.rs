@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+mod reference;
+mod training;
+
 use super::*;
 
 /// Small enough for hundreds of forward passes.
@@ -246,5 +249,65 @@ fn padding_never_changes_a_result() {
                 assert!(worst <= 5e-5, "{worst} at {frames} frames of {config:?}");
             }
         }
+    }
+}
+
+#[test]
+fn logits_equal_a_plain_implementation() {
+    let device = Device::flex();
+    for config in variants() {
+        let model = with_worn_statistics(CtcModel::init(&config, 5, &device).unwrap());
+        let weights = model.weights();
+        let frames = 43;
+        let data = noise(frames, config.n_mels, 2);
+        let expected = reference::Reference {
+            config: &config,
+            weights: &weights,
+        }
+        .forward(
+            &data
+                .chunks(config.n_mels)
+                .map(|frame| frame.iter().map(|&v| f64::from(v)).collect())
+                .collect(),
+        );
+        let x = features(frames, config.n_mels, 2, &device);
+        let found = values(model.forward(x, &[frames], &mut Mode::Eval).logits);
+        assert_eq!(found.len(), expected.len() * config.vocab_size);
+        for (found, expected) in found.iter().zip(expected.iter().flatten()) {
+            let error = (f64::from(*found) - expected).abs();
+            assert!(error < 1e-4, "{found} instead of {expected}: {config:?}");
+        }
+    }
+}
+
+#[test]
+fn configurations_out_of_range_are_refused_in_words() {
+    let good = tiny();
+    assert_eq!(good.validate(), Ok(()));
+    type Change = fn(&mut ModelConfig);
+    let changes: [(&str, Change); 12] = [
+        ("n_mels", |c| c.n_mels = 7),
+        ("vocab_size", |c| c.vocab_size = 1),
+        ("d_model", |c| c.d_model = 4096),
+        ("n_layers", |c| c.n_layers = 0),
+        ("n_heads", |c| c.n_heads = 0),
+        ("multiple of n_heads", |c| c.n_heads = 3),
+        ("rotary", |c| (c.d_model, c.n_heads) = (18, 6)),
+        ("d_ffn", |c| c.d_ffn = usize::MAX),
+        ("conv_kernel", |c| c.conv_kernel = 4),
+        ("dropout", |c| c.dropout = f64::NAN),
+        ("subsampling_factor", |c| c.subsampling_factor = 2),
+        ("parameters", |c| {
+            (c.d_model, c.n_heads, c.n_layers, c.d_ffn) = (2048, 8, 64, 16384);
+        }),
+    ];
+    for (word, change) in changes {
+        let mut config = good.clone();
+        change(&mut config);
+        match config.validate() {
+            Err(WeightError::Config(message)) => assert!(message.contains(word), "{message}"),
+            other => panic!("{word}: {other:?}"),
+        }
+        assert!(CtcModel::init(&config, 1, &Device::flex()).is_err());
     }
 }
