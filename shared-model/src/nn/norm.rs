@@ -165,3 +165,46 @@ impl Norm {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{model::TrainContext, weights::RandomInit};
+
+    #[test]
+    fn a_batch_is_normalised_by_its_real_frames() {
+        let device = Device::flex();
+        let mut source = RandomInit { seed: 1 };
+        let mut builder = Builder::new(&mut source, &device);
+        let norm = Norm::new(builder.scope("norm"), 1, NormKind::Batch).unwrap();
+        // Real values 1, 2 and 6: mean 3, biased variance (4 + 1 + 9) / 3.
+        let x = Tensor::<3>::from_data([[[1.0], [2.0]], [[6.0], [50.0]]], &device);
+        let mask = FrameMask::new(vec![2, 1], 2, &device);
+        let mut context = TrainContext::new(1);
+        let y = norm.forward(x, &mask, &mut Mode::Train(&mut context));
+        let y: Vec<f32> = y.into_data().iter::<f32>().collect();
+        let std = (14.0f32 / 3.0).sqrt();
+        for (found, expected) in y.iter().zip([-2.0 / std, -1.0 / std, 3.0 / std]) {
+            assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+        }
+        let [stats] = context.batch_stats.try_into().ok().unwrap();
+        assert_eq!((stats.name.as_str(), stats.num_frames), ("norm", 3));
+        assert!((stats.mean.into_scalar::<f32>() - 3.0).abs() < 1e-6);
+        assert!((stats.variance.into_scalar::<f32>() - 14.0 / 3.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_batch_without_a_real_frame_stays_finite_and_gathers_nothing() {
+        let device = Device::flex();
+        let mut source = RandomInit { seed: 1 };
+        let mut builder = Builder::new(&mut source, &device);
+        let norm = Norm::new(builder.scope("norm"), 4, NormKind::Batch).unwrap();
+        let mask = FrameMask::new(vec![0], 3, &device);
+        let mut context = TrainContext::new(1);
+        let x = Tensor::ones([1, 3, 4], &device);
+        let y = norm.forward(x, &mask, &mut Mode::Train(&mut context));
+        assert!(y.into_data().iter::<f32>().all(|v| v.is_finite()));
+        assert!(context.batch_stats.is_empty());
+    }
+}
