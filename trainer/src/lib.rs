@@ -4,6 +4,7 @@
 //! teaches representations with one frozen teacher pass per batch, step 2 fine-tunes each student
 //! with CTC. Method: Hannan et al., Interspeech 2025 (arXiv 2505.16991).
 
+mod block_on;
 pub mod cli;
 pub mod config;
 pub mod data;
@@ -11,7 +12,10 @@ pub mod device;
 pub mod evaluate;
 pub mod event;
 pub mod export;
+mod fault;
 pub mod loss;
+pub mod model_folder;
 pub mod report;
 pub mod run_folder;
+pub mod serve;
 pub mod train;

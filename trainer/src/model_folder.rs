@@ -1,0 +1,183 @@
+//! Model folders on disk. What is in the files is `shared_model::bundle`'s business.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use shared_model::bundle::{BundleError, Files, LoadedModel, Manifest, read_model};
+
+/// The files a model folder may hold; others are not read.
+const NAMES: [&str; 6] = [
+    "config.json",
+    "manifest.json",
+    "tokens.txt",
+    "model.safetensors",
+    "model-q8.safetensors",
+    "README.md",
+];
+
+/// Greatest size of one file, checked before it is read: the largest sensible model here is a
+/// hundred times smaller.
+const MAX_FILE_BYTES: u64 = 4 << 30;
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelFolderError {
+    #[error("model folder {folder}: {source}")]
+    Folder { folder: PathBuf, source: io::Error },
+    #[error("{folder} is a file: --model takes the folder that holds model and config.json")]
+    NotAFolder { folder: PathBuf },
+    #[error(
+        "{folder} is not a model folder: it has no config.json and manifest.json (the models of a run are below its models folder)"
+    )]
+    NotAModel { folder: PathBuf },
+    #[error(
+        "model folder {folder}: {name} is {bytes} bytes, more than the limit of {MAX_FILE_BYTES}"
+    )]
+    TooLarge {
+        folder: PathBuf,
+        name: &'static str,
+        bytes: u64,
+    },
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("model folder {folder}: {source}")]
+    Content {
+        folder: PathBuf,
+        source: Box<BundleError>,
+    },
+}
+
+/// Reads the files of a model folder.
+pub fn read_files(folder: &Path) -> Result<Files, ModelFolderError> {
+    let metadata = std::fs::metadata(folder).map_err(|source| ModelFolderError::Folder {
+        folder: folder.to_owned(),
+        source,
+    })?;
+    if !metadata.is_dir() {
+        return Err(ModelFolderError::NotAFolder {
+            folder: folder.to_owned(),
+        });
+    }
+    let mut files = Files::new();
+    for name in NAMES {
+        let path = folder.join(name);
+        let bytes = match std::fs::metadata(&path) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(source) => return Err(ModelFolderError::File { path, source }),
+        };
+        if bytes > MAX_FILE_BYTES {
+            return Err(ModelFolderError::TooLarge {
+                folder: folder.to_owned(),
+                name,
+                bytes,
+            });
+        }
+        let content =
+            std::fs::read(&path).map_err(|source| ModelFolderError::File { path, source })?;
+        files.insert(name.to_owned(), content);
+    }
+    if !files.contains_key("config.json") && !files.contains_key("manifest.json") {
+        return Err(ModelFolderError::NotAModel {
+            folder: folder.to_owned(),
+        });
+    }
+    Ok(files)
+}
+
+/// Reads and checks a model folder.
+pub fn read(folder: &Path) -> Result<LoadedModel, ModelFolderError> {
+    let files = read_files(folder)?;
+    read_model(&files).map_err(|source| ModelFolderError::Content {
+        folder: folder.to_owned(),
+        source: Box::new(source),
+    })
+}
+
+/// What a page downloads to run the model: everything but the manifest and the card.
+pub fn model_bytes(manifest: &Manifest) -> u64 {
+    manifest
+        .files
+        .iter()
+        .filter(|file| file.name != "README.md")
+        .map(|file| file.bytes)
+        .sum()
+}
+
+/// Writes a model folder. The files are written beside it first, so that a stopped export never
+/// leaves a half-written model under the final name.
+pub fn write(folder: &Path, files: &Files) -> Result<(), ModelFolderError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ModelFolderError::File { path, source }
+    };
+    let mut name = folder.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let partial = folder.with_file_name(name);
+    if partial.exists() {
+        std::fs::remove_dir_all(&partial).map_err(failed(&partial))?;
+    }
+    std::fs::create_dir_all(&partial).map_err(failed(&partial))?;
+    for (name, content) in files {
+        let path = partial.join(name);
+        std::fs::write(&path, content).map_err(failed(&path))?;
+    }
+    if folder.exists() {
+        // Only what was a model folder is replaced.
+        read_files(folder)?;
+        std::fs::remove_dir_all(folder).map_err(failed(folder))?;
+    }
+    std::fs::rename(&partial, folder).map_err(failed(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn files() -> Files {
+        [("config.json", "{}"), ("manifest.json", "{}")]
+            .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()))
+            .into()
+    }
+
+    #[test]
+    fn what_is_no_model_folder_is_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("none");
+        assert!(matches!(
+            read_files(&missing),
+            Err(ModelFolderError::Folder { .. })
+        ));
+        assert!(matches!(
+            read_files(folder.path()),
+            Err(ModelFolderError::NotAModel { .. })
+        ));
+        let file = folder.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        assert!(matches!(
+            read_files(&file),
+            Err(ModelFolderError::NotAFolder { .. })
+        ));
+    }
+
+    #[test]
+    fn a_written_folder_reads_back_and_can_be_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("deep/small");
+        write(&model, &files()).unwrap();
+        write(&model, &files()).unwrap();
+        assert_eq!(read_files(&model).unwrap(), files());
+        assert!(!model.with_file_name("small.partial").exists());
+    }
+
+    #[test]
+    fn a_folder_of_something_else_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("thesis");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("thesis.txt"), "years of work").unwrap();
+        assert!(write(&other, &files()).is_err());
+        assert!(other.join("thesis.txt").exists());
+    }
+}
