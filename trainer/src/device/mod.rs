@@ -1,0 +1,245 @@
+//! Which device computes: the CPU (flex) or a graphics card through wgpu.
+//!
+//! A graphics card is used only after a self-test: a tiny network's forward pass, gradients and
+//! optimiser step must agree with the CPU's. Drivers do give wrong numbers without any error.
+
+#[cfg(feature = "gpu")]
+mod adapters;
+mod self_test;
+
+pub use self_test::{Agreement, SelfTestError, TOLERANCE, agreement};
+
+use burn::prelude::Device;
+use serde::Serialize;
+
+/// What `--device` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// A graphics card that passes the self-test, else the CPU
+    #[default]
+    Auto,
+    /// The CPU
+    Cpu,
+    /// A graphics card through any graphics interface
+    Wgpu,
+    /// A graphics card through Vulkan
+    Vulkan,
+    /// A graphics card through Metal
+    Metal,
+}
+
+impl DeviceChoice {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::Wgpu => "wgpu",
+            Self::Vulkan => "vulkan",
+            Self::Metal => "metal",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    Cpu,
+    Gpu,
+}
+
+/// A device that is ready to compute.
+#[derive(Debug, Clone)]
+pub struct OpenDevice {
+    pub device: Device,
+    /// `cpu`, or graphics interface and adapter.
+    pub name: String,
+    pub kind: DeviceKind,
+    /// Why this one, for people.
+    pub reason: String,
+}
+
+impl OpenDevice {
+    /// The CPU, for the given reason.
+    pub fn cpu(reason: impl Into<String>) -> Self {
+        Self {
+            device: Device::flex(),
+            name: "cpu".to_owned(),
+            kind: DeviceKind::Cpu,
+            reason: reason.into(),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[non_exhaustive]
+pub enum DeviceError {
+    #[error(
+        "--device {choice}: this fledge was built without graphics support; use --device cpu or build with the feature `gpu`"
+    )]
+    NotBuilt { choice: &'static str },
+    #[error("--device {choice}: no adapter was found ({seen}); see `fledge devices`")]
+    NoAdapter { choice: &'static str, seen: String },
+    #[error("--device {choice}: {adapter} was refused: {reason}; use --device cpu")]
+    Refused {
+        choice: &'static str,
+        adapter: String,
+        reason: String,
+    },
+}
+
+/// One adapter of this machine, or the CPU.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeviceReport {
+    pub name: String,
+    /// `cpu`, `vulkan`, `gl`, `metal` or `dx12`.
+    pub backend: String,
+    /// `cpu`, `discrete GPU`, `integrated GPU`, `virtual GPU`, `software` or `other`.
+    pub device_type: String,
+    pub driver: String,
+    /// What `--device auto` would do with it, and why.
+    pub used_by_auto: bool,
+    pub reason: String,
+    /// Greatest relative differences from the CPU, if the self-test ran to its end.
+    pub agreement: Option<Agreement>,
+}
+
+/// Opens the device that `choice` asks for. `allow_software`: accept adapters that compute on the
+/// CPU (lavapipe, llvmpipe, SwiftShader) when a graphics card is named explicitly.
+pub fn open(choice: DeviceChoice, allow_software: bool) -> Result<OpenDevice, DeviceError> {
+    if choice == DeviceChoice::Cpu {
+        return Ok(OpenDevice::cpu("asked for"));
+    }
+    open_gpu(choice, allow_software)
+}
+
+#[cfg(not(feature = "gpu"))]
+fn open_gpu(choice: DeviceChoice, _allow_software: bool) -> Result<OpenDevice, DeviceError> {
+    if choice == DeviceChoice::Auto {
+        return Ok(OpenDevice::cpu(
+            "this fledge was built without graphics support",
+        ));
+    }
+    Err(DeviceError::NotBuilt {
+        choice: choice.name(),
+    })
+}
+
+#[cfg(feature = "gpu")]
+fn open_gpu(choice: DeviceChoice, allow_software: bool) -> Result<OpenDevice, DeviceError> {
+    let found = adapters::enumerate(adapters::backends(choice));
+    let mut refusals = Vec::new();
+    for adapter in &found {
+        if adapter.is_software() && (choice == DeviceChoice::Auto || !allow_software) {
+            refusals.push((
+                adapter.label(),
+                "it is a software adapter, which has to be asked for (--allow-software-adapter)"
+                    .to_owned(),
+            ));
+            continue;
+        }
+        match adapter.open_tested() {
+            Ok((device, agreement)) => {
+                return Ok(OpenDevice {
+                    device,
+                    name: adapter.label(),
+                    kind: DeviceKind::Gpu,
+                    reason: format!("its self-test agrees with the CPU ({agreement})"),
+                });
+            }
+            Err(refusal) => refusals.push((adapter.label(), refusal.to_string())),
+        }
+    }
+    match (choice, refusals.into_iter().next()) {
+        (DeviceChoice::Auto, None) => Ok(OpenDevice::cpu("no graphics adapter was found")),
+        (DeviceChoice::Auto, Some((adapter, reason))) => {
+            Ok(OpenDevice::cpu(format!("{adapter} was not used: {reason}")))
+        }
+        (_, None) => Err(DeviceError::NoAdapter {
+            choice: choice.name(),
+            seen: "none answers through this graphics interface".to_owned(),
+        }),
+        (_, Some((adapter, reason))) => Err(DeviceError::Refused {
+            choice: choice.name(),
+            adapter,
+            reason,
+        }),
+    }
+}
+
+/// The CPU with its cores and instruction sets.
+pub fn cpu_report() -> DeviceReport {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    DeviceReport {
+        name: format!("{cores} threads, {}", instruction_sets()),
+        backend: "cpu".to_owned(),
+        device_type: "cpu".to_owned(),
+        driver: "flex".to_owned(),
+        used_by_auto: true,
+        reason: "always available".to_owned(),
+        agreement: None,
+    }
+}
+
+/// Labels of the graphics adapters of this machine, in the order in which `auto` tries them.
+#[cfg(feature = "gpu")]
+pub fn gpu_reports(self_test: bool) -> Vec<DeviceReport> {
+    adapters::enumerate(adapters::backends(DeviceChoice::Wgpu))
+        .iter()
+        .map(|adapter| adapter.report(self_test))
+        .collect()
+}
+
+#[cfg(not(feature = "gpu"))]
+pub fn gpu_reports(_self_test: bool) -> Vec<DeviceReport> {
+    Vec::new()
+}
+
+/// What the vector units of this processor offer, of those that the kernels use.
+fn instruction_sets() -> String {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let sets = [
+            ("AVX-512", is_x86_feature_detected!("avx512f")),
+            ("AVX2", is_x86_feature_detected!("avx2")),
+            ("FMA", is_x86_feature_detected!("fma")),
+            ("SSE4.2", is_x86_feature_detected!("sse4.2")),
+        ];
+        let names: Vec<_> = sets.iter().filter(|s| s.1).map(|s| s.0).collect();
+        if names.is_empty() {
+            "SSE2".to_owned()
+        } else {
+            names.join(" ")
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        "NEON".to_owned()
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        std::env::consts::ARCH.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_is_given_when_asked_for() {
+        let open = open(DeviceChoice::Cpu, false).expect("the CPU is always there");
+        assert_eq!(open.kind, DeviceKind::Cpu);
+        assert_eq!(open.name, "cpu");
+    }
+
+    #[cfg(not(feature = "gpu"))]
+    #[test]
+    fn a_build_without_graphics_says_so_and_auto_takes_the_cpu() {
+        let auto = open(DeviceChoice::Auto, false).expect("auto never fails");
+        assert_eq!(auto.kind, DeviceKind::Cpu);
+        assert!(auto.reason.contains("without graphics"));
+        let error = open(DeviceChoice::Vulkan, true).expect_err("there is no Vulkan here");
+        assert!(error.to_string().contains("--device vulkan"), "{error}");
+    }
+}

@@ -1,0 +1,269 @@
+//! The trial that a graphics card must pass: forward pass, gradients and one optimiser step of a
+//! tiny network, against the CPU.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn::prelude::{Device, Tensor};
+use burn::tensor::TensorData;
+use burn::tensor::activation::log_softmax;
+use shared_model::model::{CtcModel, Mode, ModelConfig};
+
+use crate::fault::{one_line, trial};
+
+/// Greatest difference that passes, relative to the greatest value of the same quantity. Float
+/// summation order explains 1e-5 or so; a miscompiled kernel is off by orders more.
+pub const TOLERANCE: f32 = 1e-3;
+
+const BATCH: usize = 3;
+const FRAMES: usize = 40;
+/// Valid frames per utterance: padding is part of the trial.
+const LENGTHS: [usize; BATCH] = [40, 23, 9];
+
+/// Greatest relative differences from the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Agreement {
+    pub forward: f32,
+    pub gradients: f32,
+    pub step: f32,
+}
+
+impl fmt::Display for Agreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "greatest difference: forward {:.1e}, gradients {:.1e}, optimiser step {:.1e}",
+            self.forward, self.gradients, self.step
+        )
+    }
+}
+
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[non_exhaustive]
+pub enum SelfTestError {
+    #[error("its results differ from the CPU's ({0}; at most {TOLERANCE:.0e} passes)")]
+    Differs(Agreement),
+    #[error("it failed the self-test: {0}")]
+    Failed(String),
+}
+
+/// What a device computed, read back to the host.
+#[derive(Debug, Clone)]
+struct Computed {
+    logits: Vec<f32>,
+    gradients: Vec<Vec<f32>>,
+    /// Change of each weight by the optimiser step.
+    changes: Vec<Vec<f32>>,
+}
+
+fn config() -> ModelConfig {
+    ModelConfig {
+        vocab_size: 12,
+        d_model: 16,
+        n_layers: 1,
+        n_heads: 2,
+        d_ffn: 32,
+        conv_kernel: 5,
+        dropout: 0.0,
+        ..ModelConfig::default()
+    }
+}
+
+/// Values that no symmetry hides errors in, the same everywhere.
+fn pattern(count: usize, scale: f32) -> Vec<f32> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            scale * ((state >> 40) as f32 / 8_388_608.0 - 1.0)
+        })
+        .collect()
+}
+
+struct ReadGradients<'a> {
+    gradients: &'a GradientsParams,
+    values: Vec<Vec<f32>>,
+}
+
+impl ModuleVisitor for ReadGradients<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.get::<D>(param.id) {
+            self.values.push(read(gradient));
+        }
+    }
+}
+
+fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// Runs the trial on a device (without autodiff; it is added here).
+fn compute(device: &Device) -> Result<Computed, String> {
+    let device = device.clone().autodiff();
+    let config = config();
+    let model = CtcModel::init(&config, 7, &device).map_err(|error| error.to_string())?;
+    let before = model.weights();
+    let features = TensorData::new(
+        pattern(BATCH * FRAMES * config.n_mels, 2.0),
+        [BATCH, FRAMES, config.n_mels],
+    );
+    let output = model.forward(
+        Tensor::<3>::from_data(features, &device),
+        &LENGTHS,
+        &mut Mode::Eval,
+    );
+    let [batch, time, vocab] = output.logits.dims();
+    // A loss over real frames only: what lies past the lengths is no result.
+    let mut weights = pattern(batch * time * vocab, 1.0);
+    for (row, &length) in output.lengths.iter().enumerate() {
+        weights[(row * time + length) * vocab..(row + 1) * time * vocab].fill(0.0);
+    }
+    let mut logits = read(output.logits.clone().inner());
+    for (row, &length) in output.lengths.iter().enumerate() {
+        logits[(row * time + length) * vocab..(row + 1) * time * vocab].fill(0.0);
+    }
+    let weights = Tensor::<3>::from_data(TensorData::new(weights, [batch, time, vocab]), &device);
+    let loss = (log_softmax(output.logits, 2) * weights).sum();
+    let gradients = GradientsParams::from_grads(loss.backward(), &model);
+    let mut reader = ReadGradients {
+        gradients: &gradients,
+        values: Vec::new(),
+    };
+    model.visit(&mut reader);
+    let gradient_values = reader.values;
+    // A large epsilon: the first step of Adam is otherwise the sign of the gradient, which turns a
+    // rounding error near zero into a whole step.
+    let mut optimizer = AdamWConfig::new().with_epsilon(1e-1).init();
+    let model = optimizer.step(1e-2, model, gradients);
+    let after = model.weights();
+    let changes = before
+        .iter()
+        .map(|(name, weight)| {
+            let new = after.get(name).map_or(&[][..], |w| &w.data);
+            weight.data.iter().zip(new).map(|(a, b)| b - a).collect()
+        })
+        .collect();
+    Ok(Computed {
+        logits,
+        gradients: gradient_values,
+        changes,
+    })
+}
+
+/// The CPU's results, computed once.
+fn reference() -> Result<&'static Computed, SelfTestError> {
+    static REFERENCE: OnceLock<Result<Computed, String>> = OnceLock::new();
+    REFERENCE
+        .get_or_init(|| compute(&Device::flex()))
+        .as_ref()
+        .map_err(|message| SelfTestError::Failed(message.clone()))
+}
+
+/// Tries a device; a panic on the way (drivers and shader compilers do) is a failed trial.
+pub fn agreement(device: &Device) -> Result<Agreement, SelfTestError> {
+    let expected = reference()?;
+    let found = trial(|| compute(device))
+        .and_then(|result| result)
+        .map_err(|message| SelfTestError::Failed(one_line(&message)))?;
+    let agreement = compare(expected, &found);
+    let worst = agreement
+        .forward
+        .max(agreement.gradients)
+        .max(agreement.step);
+    if worst <= TOLERANCE {
+        Ok(agreement)
+    } else {
+        Err(SelfTestError::Differs(agreement))
+    }
+}
+
+fn compare(expected: &Computed, found: &Computed) -> Agreement {
+    Agreement {
+        forward: relative_difference(&expected.logits, &found.logits),
+        gradients: greatest(&expected.gradients, &found.gradients),
+        step: greatest(&expected.changes, &found.changes),
+    }
+}
+
+fn greatest(expected: &[Vec<f32>], found: &[Vec<f32>]) -> f32 {
+    if expected.len() != found.len() {
+        return f32::INFINITY;
+    }
+    // The scale is that of all tensors together: a gradient that is zero in exact arithmetic
+    // (a bias before a normalisation) is rounding noise on both sides.
+    let scale = expected
+        .iter()
+        .flatten()
+        .fold(0.0_f32, |m, v| m.max(v.abs()));
+    let mut worst = 0.0_f32;
+    for (a, b) in expected.iter().zip(found) {
+        worst = worst.max(difference(a, b));
+    }
+    if scale > 0.0 { worst / scale } else { worst }
+}
+
+fn relative_difference(expected: &[f32], found: &[f32]) -> f32 {
+    let scale = expected.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+    let difference = difference(expected, found);
+    if scale > 0.0 {
+        difference / scale
+    } else {
+        difference
+    }
+}
+
+/// Greatest absolute difference; infinite where a value is not finite or sizes differ.
+fn difference(expected: &[f32], found: &[f32]) -> f32 {
+    if expected.len() != found.len() || found.iter().any(|v| !v.is_finite()) {
+        return f32::INFINITY;
+    }
+    expected
+        .iter()
+        .zip(found)
+        .fold(0.0, |worst, (a, b)| worst.max((a - b).abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_agrees_with_itself() {
+        let agreement = agreement(&Device::flex()).expect("flex passes its own test");
+        assert_eq!(agreement.forward, 0.0);
+        let reference = reference().expect("computed");
+        let moved: usize = reference
+            .changes
+            .iter()
+            .filter(|c| c.iter().any(|v| *v != 0.0))
+            .count();
+        assert!(moved > 10, "the optimiser step moved {moved} weights");
+        assert_eq!(
+            reference
+                .gradients
+                .iter()
+                .filter(|g| g.iter().all(|v| *v == 0.0))
+                .count(),
+            0,
+            "every weight has a gradient"
+        );
+    }
+
+    #[test]
+    fn one_wrong_value_or_a_nan_is_seen() {
+        let good = reference().expect("computed").clone();
+        let mut wrong = good.clone();
+        wrong.gradients[0][0] += 1.0;
+        assert!(compare(&good, &wrong).gradients > TOLERANCE);
+        let mut wrong = good.clone();
+        wrong.logits[3] = f32::NAN;
+        assert_eq!(compare(&good, &wrong).forward, f32::INFINITY);
+        let mut wrong = good.clone();
+        wrong.changes.pop();
+        assert_eq!(compare(&good, &wrong).step, f32::INFINITY);
+    }
+}
