@@ -1,1 +1,212 @@
-//! (owner fills in)
+//! Consumers of training events: the console, and the run folder's `metrics.jsonl`, `metrics.csv`
+//! and TensorBoard files.
+
+mod console;
+mod crc32c;
+mod csv;
+mod jsonl;
+mod tensorboard;
+
+pub use console::{Console, format_bytes, format_count, format_duration};
+pub use csv::CsvLog;
+pub use jsonl::JsonlLog;
+pub use tensorboard::TensorBoard;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::event::TrainEvent;
+
+/// A place that events go to.
+pub trait EventSink {
+    /// `unix_secs`: when it happened, seconds since 1970.
+    fn event(&mut self, unix_secs: f64, event: &TrainEvent) -> io::Result<()>;
+}
+
+/// A log file that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{path} cannot be written: {source}; free some space or choose another run folder with --run"
+)]
+pub struct ReportError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// All consumers of a run.
+pub struct Reports {
+    sinks: Vec<(PathBuf, Box<dyn EventSink>)>,
+}
+
+impl Reports {
+    /// The console alone (`quiet`: nothing).
+    pub fn console_only(quiet: bool) -> Self {
+        let mut sinks: Vec<(PathBuf, Box<dyn EventSink>)> = Vec::new();
+        if !quiet {
+            sinks.push((PathBuf::from("standard error"), Box::new(Console::stderr())));
+        }
+        Self { sinks }
+    }
+
+    /// The console and the log files of a run folder, which are continued if they exist.
+    pub fn for_run(folder: &Path, quiet: bool) -> Result<Self, ReportError> {
+        let mut reports = Self::console_only(quiet);
+        let jsonl = folder.join("metrics.jsonl");
+        let csv = folder.join("metrics.csv");
+        let tensorboard = folder.join("tensorboard");
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| ReportError { path, source }
+        };
+        let log = JsonlLog::open(&jsonl).map_err(failed(&jsonl))?;
+        reports.sinks.push((jsonl, Box::new(log)));
+        let log = CsvLog::open(&csv).map_err(failed(&csv))?;
+        reports.sinks.push((csv, Box::new(log)));
+        let log = TensorBoard::create(&tensorboard, unix_secs()).map_err(failed(&tensorboard))?;
+        reports.sinks.push((tensorboard, Box::new(log)));
+        Ok(reports)
+    }
+
+    /// Hands an event to every consumer.
+    pub fn event(&mut self, event: &TrainEvent) -> Result<(), ReportError> {
+        let now = unix_secs();
+        for (path, sink) in &mut self.sinks {
+            sink.event(now, event).map_err(|source| ReportError {
+                path: path.clone(),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn unix_secs() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// The numbers of an event as `(tag, value)`, under the names that tables and plots show.
+fn scalars(event: &TrainEvent) -> Vec<(String, f64)> {
+    match event {
+        TrainEvent::Step {
+            phase,
+            learning_rate,
+            losses,
+            gradient_norm,
+            audio_secs_per_sec,
+            data_wait_share,
+            memory_bytes,
+            infeasible,
+            ..
+        } => {
+            let mut values = Vec::with_capacity(losses.len() + gradient_norm.len() + 5);
+            for (name, value) in losses {
+                values.push((format!("{phase}/loss/{name}"), *value));
+            }
+            for (name, value) in gradient_norm {
+                values.push((format!("{phase}/gradient_norm/{name}"), *value));
+            }
+            values.push((format!("{phase}/learning_rate"), *learning_rate));
+            values.push((format!("{phase}/audio_secs_per_sec"), *audio_secs_per_sec));
+            values.push((format!("{phase}/data_wait_share"), *data_wait_share));
+            values.push((format!("{phase}/memory_bytes"), *memory_bytes as f64));
+            values.push((format!("{phase}/infeasible"), *infeasible as f64));
+            values
+        }
+        TrainEvent::Validation {
+            phase,
+            network,
+            loss,
+            wer,
+            cer,
+            blank_share,
+            ..
+        } => [
+            ("loss", *loss),
+            ("wer", *wer),
+            ("cer", *cer),
+            ("blank_share", *blank_share),
+        ]
+        .map(|(name, value)| (format!("{phase}/dev_{name}/{network}"), value))
+        .to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// Step and epoch of the events that have them.
+fn position(event: &TrainEvent) -> Option<(&str, usize, usize)> {
+    match event {
+        TrainEvent::Step {
+            phase, step, epoch, ..
+        }
+        | TrainEvent::Validation {
+            phase, step, epoch, ..
+        } => Some((phase, *step, *epoch)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod samples {
+    //! Events that the tests of all consumers share.
+    use super::TrainEvent;
+
+    pub fn step(step: usize) -> TrainEvent {
+        TrainEvent::Step {
+            phase: "distill".into(),
+            step,
+            epoch: 2,
+            total_steps: 40,
+            learning_rate: 1e-3,
+            losses: vec![("small/kl".into(), 0.5), ("small/ctc".into(), 2.0)],
+            gradient_norm: vec![("small".into(), 1.25)],
+            audio_secs_per_sec: 80.0,
+            data_wait_share: 0.01,
+            eta_secs: 75.0,
+            memory_bytes: 600 << 20,
+            infeasible: 0,
+        }
+    }
+
+    pub fn validation() -> TrainEvent {
+        TrainEvent::Validation {
+            phase: "distill".into(),
+            network: "small".into(),
+            step: 20,
+            epoch: 1,
+            loss: 1.5,
+            wer: 0.125,
+            cer: 0.05,
+            blank_share: 0.8,
+            samples: vec![("one, \"two\"".into(), "one too".into())],
+            is_best: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_loss_of_a_step_has_a_scalar_of_its_own() {
+        let names: Vec<_> = scalars(&samples::step(3))
+            .into_iter()
+            .map(|s| s.0)
+            .collect();
+        assert!(names.contains(&"distill/loss/small/kl".to_owned()));
+        assert!(names.contains(&"distill/gradient_norm/small".to_owned()));
+        let wer = scalars(&samples::validation());
+        assert!(wer.contains(&("distill/dev_wer/small".to_owned(), 0.125)));
+    }
+
+    #[test]
+    fn a_run_folder_that_cannot_be_written_is_named() {
+        let error = Reports::for_run(Path::new("/nonexistent/folder"), true)
+            .err()
+            .expect("cannot be created");
+        assert!(error.to_string().contains("metrics.jsonl"), "{error}");
+    }
+}

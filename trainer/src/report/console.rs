@@ -1,0 +1,264 @@
+//! Plain progress lines for people, on standard error.
+
+use std::io::{self, IsTerminal, Write};
+
+use super::EventSink;
+use crate::event::TrainEvent;
+
+/// Seconds between step lines.
+const STEP_INTERVAL_SECS: f64 = 5.0;
+
+/// Writes progress lines; colours only on a terminal and without `NO_COLOR`.
+pub struct Console {
+    out: Box<dyn Write>,
+    colour: bool,
+    last_step_line: f64,
+}
+
+impl Console {
+    pub fn stderr() -> Self {
+        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && io::stderr().is_terminal();
+        Self::new(Box::new(io::stderr()), colour)
+    }
+
+    pub fn new(out: Box<dyn Write>, colour: bool) -> Self {
+        Self {
+            out,
+            colour,
+            last_step_line: f64::NEG_INFINITY,
+        }
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn step_is_due(&mut self, now: f64, is_edge: bool) -> bool {
+        let is_due = is_edge || now - self.last_step_line >= STEP_INTERVAL_SECS;
+        if is_due {
+            self.last_step_line = now;
+        }
+        is_due
+    }
+
+    fn lines(&mut self, now: f64, event: &TrainEvent) -> Vec<String> {
+        match event {
+            TrainEvent::Started {
+                phase,
+                networks,
+                parameters,
+                epochs,
+                steps_per_epoch,
+                resumed_at_step,
+            } => {
+                self.last_step_line = f64::NEG_INFINITY;
+                let names: Vec<_> = networks
+                    .iter()
+                    .zip(parameters)
+                    .map(|(name, count)| format!("{name} ({} parameters)", format_count(*count)))
+                    .collect();
+                let mut line = format!(
+                    "{}: {}, {epochs} epochs of about {steps_per_epoch} steps",
+                    self.paint("1", phase),
+                    names.join(", ")
+                );
+                if *resumed_at_step > 0 {
+                    line += &format!(", continued at step {resumed_at_step}");
+                }
+                vec![line]
+            }
+            TrainEvent::Step {
+                phase,
+                step,
+                epoch,
+                total_steps,
+                learning_rate,
+                losses,
+                audio_secs_per_sec,
+                data_wait_share,
+                eta_secs,
+                memory_bytes,
+                infeasible,
+                ..
+            } => {
+                if !self.step_is_due(now, step == total_steps) {
+                    return vec![];
+                }
+                let losses: Vec<_> = losses
+                    .iter()
+                    .map(|(name, value)| format!("{name} {value:.4}"))
+                    .collect();
+                let mut line = format!(
+                    "{phase} {step}/{total_steps}  epoch {epoch}  loss {}  lr {learning_rate:.2e}  \
+                     {audio_secs_per_sec:.0} s audio/s  data wait {:.1} %  {}  ETA {}",
+                    losses.join(" "),
+                    data_wait_share * 100.0,
+                    format_bytes(*memory_bytes),
+                    format_duration(*eta_secs),
+                );
+                if *infeasible > 0 {
+                    line += &format!("  {infeasible} utterances too short for their text");
+                }
+                vec![line]
+            }
+            TrainEvent::Validation {
+                phase,
+                network,
+                epoch,
+                loss,
+                wer,
+                cer,
+                blank_share,
+                samples,
+                is_best,
+                ..
+            } => {
+                let best = if *is_best { "  (best)" } else { "" };
+                let wer = format!("WER {:.2} %", wer * 100.0);
+                let wer = if *is_best {
+                    self.paint("32", &wer)
+                } else {
+                    wer
+                };
+                let mut lines = vec![format!(
+                    "{phase} epoch {epoch}  {network}: dev loss {loss:.4}  {wer}  CER {:.2} %  \
+                     blank {:.0} %{best}",
+                    cer * 100.0,
+                    blank_share * 100.0
+                )];
+                for (reference, hypothesis) in samples {
+                    lines.push(format!("    said:  {reference}"));
+                    lines.push(format!("    heard: {hypothesis}"));
+                }
+                lines
+            }
+            // Every checkpoint would be noise; the run folder shows them.
+            TrainEvent::Checkpoint { .. } => vec![],
+            TrainEvent::Quarantined { path, reason } => {
+                vec![format!(
+                    "{} left out {path}: {reason}",
+                    self.paint("33", "warning:")
+                )]
+            }
+            TrainEvent::Notice { message } => vec![message.clone()],
+            TrainEvent::Warning { message } => {
+                vec![format!("{} {message}", self.paint("33", "warning:"))]
+            }
+            TrainEvent::Finished { phase, seconds } => {
+                vec![format!("{phase}: done in {}", format_duration(*seconds))]
+            }
+        }
+    }
+}
+
+impl EventSink for Console {
+    fn event(&mut self, unix_secs: f64, event: &TrainEvent) -> io::Result<()> {
+        for line in self.lines(unix_secs, event) {
+            // A closed terminal must not end a training run.
+            let _ = writeln!(self.out, "{line}");
+        }
+        Ok(())
+    }
+}
+
+/// `1:02:03` or `2:03`.
+pub fn format_duration(secs: f64) -> String {
+    if !secs.is_finite() || secs < 0.0 {
+        return "?".to_owned();
+    }
+    let secs = secs.round() as u64;
+    let (hours, minutes, secs) = (secs / 3600, secs / 60 % 60, secs % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{secs:02}")
+    } else {
+        format!("{minutes}:{secs:02}")
+    }
+}
+
+/// Bytes in the largest binary unit that keeps a digit before the point.
+pub fn format_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        format!("{bytes} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
+}
+
+/// `1,234,567`.
+pub fn format_count(count: usize) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples;
+
+    fn console(colour: bool) -> Console {
+        Console::new(Box::new(io::sink()), colour)
+    }
+
+    #[test]
+    fn step_lines_come_at_intervals_and_at_the_last_step() {
+        let mut console = console(false);
+        assert_eq!(console.lines(0.0, &samples::step(1)).len(), 1);
+        assert_eq!(console.lines(1.0, &samples::step(2)).len(), 0);
+        assert_eq!(console.lines(6.0, &samples::step(3)).len(), 1);
+        assert_eq!(console.lines(6.1, &samples::step(40)).len(), 1);
+    }
+
+    #[test]
+    fn a_step_line_holds_what_a_waiting_person_asks_for() {
+        let lines = console(false).lines(0.0, &samples::step(8));
+        for part in [
+            "8/40",
+            "small/kl 0.5000",
+            "lr 1.00e-3",
+            "80 s audio/s",
+            "1.0 %",
+            "600.0 MiB",
+            "1:15",
+        ] {
+            assert!(lines[0].contains(part), "{part} in {}", lines[0]);
+        }
+    }
+
+    #[test]
+    fn validation_shows_transcripts_and_colour_only_when_wanted() {
+        let plain = console(false).lines(0.0, &samples::validation());
+        assert_eq!(plain.len(), 3);
+        assert!(plain[0].contains("WER 12.50 %") && plain[0].contains("(best)"));
+        assert!(!plain.concat().contains('\x1b'));
+        assert!(console(true).lines(0.0, &samples::validation())[0].contains('\x1b'));
+    }
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!(format_count(0), "0");
+        assert_eq!(format_count(18_600_192), "18,600,192");
+        assert_eq!(format_duration(3723.4), "1:02:03");
+        assert_eq!(format_duration(f64::NAN), "?");
+        assert_eq!(format_bytes(1536), "1.5 KiB");
+        assert_eq!(format_bytes(17), "17 B");
+    }
+}
