@@ -1,1 +1,182 @@
-//! (owner fills in)
+//! The command line: arguments in, one call into the library, results out.
+//!
+//! Results go to standard output, progress and errors to standard error, one line an error.
+
+mod devices;
+mod exit;
+mod inspect;
+mod interrupt;
+mod memory;
+mod serve;
+
+pub use exit::{ExitStatus, Failure};
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::fault;
+
+const ABOUT: &str = "Trains a speech recogniser and distils small ones from it";
+
+const OVERVIEW: &str = "\
+Fledge trains one large recogniser (the teacher), distils several small ones (the students) from \
+it at once, and writes them as model folders that the web page runs.
+
+Everything about a run is in a recipe, a TOML file. The usual way:
+
+  fledge run recipes/quick.toml --run runs/quick
+  fledge transcribe clip.wav --model runs/quick/models/small
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments or recipe, 3 unusable data, 4 device not usable, \
+5 training diverged, 130 interrupted.";
+
+#[derive(Debug, Parser)]
+#[command(name = "fledge", version, about = ABOUT, long_about = OVERVIEW)]
+#[command(arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Inspect(inspect::InspectArgs),
+    Devices(devices::DevicesArgs),
+    Serve(serve::ServeArgs),
+}
+
+/// Which device computes; the same options in every command that computes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DeviceArgs {
+    /// What computes
+    #[arg(long, value_enum, default_value_t, value_name = "DEVICE")]
+    device: crate::device::DeviceChoice,
+    /// Accept a graphics adapter that is emulated on the CPU (slow; for tests). The environment
+    /// variable FLEDGE_SOFTWARE_ADAPTER=1 does the same
+    #[arg(long)]
+    allow_software_adapter: bool,
+}
+
+impl DeviceArgs {
+    fn open(&self) -> Result<crate::device::OpenDevice, crate::device::DeviceError> {
+        let from_environment = std::env::var_os("FLEDGE_SOFTWARE_ADAPTER")
+            .is_some_and(|value| !value.is_empty() && value != "0");
+        crate::device::open(self.device, self.allow_software_adapter || from_environment)
+    }
+}
+
+fn dispatch(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Inspect(args) => inspect::run(args),
+        Command::Devices(args) => devices::run(args),
+        Command::Serve(args) => serve::run(args),
+    }
+}
+
+/// Parses the arguments of this process, runs the command, reports an error in one line.
+pub fn main() -> ExitCode {
+    fault::install_hook();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    // The hook has told of the panic already.
+    let Ok(result) = std::panic::catch_unwind(|| dispatch(&cli.command)) else {
+        return ExitCode::from(ExitStatus::Failed as u8);
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if exit::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {}", exit::error_line(&error));
+            ExitCode::from(exit::status_of(&error) as u8)
+        }
+    }
+}
+
+/// Help and version as they are; anything else in one line with a pointer to the help.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+    } else {
+        let _ = writeln!(io::stderr(), "{}", usage_line(&error.to_string()));
+    }
+    ExitCode::from(ExitStatus::Usage as u8)
+}
+
+fn usage_line(rendered: &str) -> String {
+    let message: Vec<_> = rendered
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:"))
+        .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
+        .collect();
+    let command = rendered
+        .lines()
+        .find_map(|line| line.strip_prefix("Usage: fledge "))
+        .and_then(|usage| usage.split_whitespace().next())
+        .filter(|word| Cli::command().find_subcommand(word).is_some());
+    let help = command.map_or_else(
+        || "fledge --help".to_owned(),
+        |command| format!("fledge {command} --help"),
+    );
+    format!("{}; see `{help}`", message.join(" "))
+}
+
+/// Writes one result to standard output.
+fn print_line(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(line.as_bytes())?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// Writes one JSON object as a line to standard output.
+fn print_json<T: serde::Serialize>(value: &T) -> anyhow::Result<()> {
+    print_line(&serde_json::to_string(value)?)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_argument_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_explains_itself_with_an_example() {
+        for command in Cli::command().get_subcommands_mut() {
+            let name = command.get_name().to_owned();
+            let help = command.render_long_help().to_string();
+            assert!(help.contains(&format!("fledge {name}")), "{name}:\n{help}");
+            assert!(help.contains("Example"), "{name} has no example:\n{help}");
+        }
+    }
+
+    #[test]
+    fn a_usage_error_is_one_line_with_the_way_to_the_help() {
+        let parse = |args: &[&str]| {
+            let error = Cli::try_parse_from(args).expect_err("wrong on purpose");
+            usage_line(&error.to_string())
+        };
+        let line = parse(&["fledge", "evaluate", "--model", "m"]);
+        assert!(!line.contains('\n'), "{line}");
+        assert!(
+            line.starts_with("error: ") && line.contains("--manifest"),
+            "{line}"
+        );
+        assert!(line.ends_with("see `fledge evaluate --help`"), "{line}");
+        let line = parse(&["fledge", "evalute"]);
+        assert!(line.contains("evaluate"), "{line}");
+        assert!(line.ends_with("see `fledge --help`"), "{line}");
+    }
+}

@@ -1,0 +1,33 @@
+//! `fledge serve`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::serve::Server;
+
+/// Serve a built page on this machine
+///
+/// A small file server for the folder that `trunk build` or `make demo` wrote. Stop it with Ctrl-C.
+///
+/// Example:
+///   fledge serve www/dist --port 8080
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct ServeArgs {
+    /// Folder with index.html
+    folder: PathBuf,
+    /// Port; 0 takes any free one
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Address to listen on; 0.0.0.0 makes the page visible to other machines
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+}
+
+pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    let server = Server::bind(&args.folder, &args.host, args.port)?;
+    let address = server.address().context("the server has no address")?;
+    super::print_line(&format!("http://{address}/"))?;
+    server.run().context("the server stopped")
+}
