@@ -1,5 +1,30 @@
 //! Manifests and audio files to batches of features.
 
+pub mod audio_file;
+mod augment;
+mod bucket;
+mod cache;
+mod dataset;
+mod error;
+mod loader;
+mod manifest;
+mod pipeline;
+mod quarantine;
+mod word_pieces;
+
+pub use audio_file::{AudioFileError, AudioInfo, decode_16k, decode_file, read_info};
+pub use augment::{keyed_seed, spec_augment};
+pub use bucket::{plan_epoch, plan_sorted};
+pub use dataset::{
+    Dropped, Example, Filter, TrainingData, ctc_min_frames, load_training_data, read_all,
+};
+pub use error::DataError;
+pub use loader::{EvaluationBatches, Loader};
+pub use manifest::read_manifest;
+pub use pipeline::{Augmentation, Pipeline, PipelineOptions};
+pub use quarantine::{Quarantine, QuarantineEntry};
+pub use word_pieces::build_tokens;
+
 /// One utterance of a manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Utterance {
@@ -8,6 +33,7 @@ pub struct Utterance {
     pub audio_path: std::path::PathBuf,
     /// Seconds into the file.
     pub offset_secs: f64,
+    /// 0 where neither the manifest nor the file's header says.
     pub duration_secs: f64,
     /// Normalised; empty for audio without a transcript.
     pub text: String,

@@ -1,0 +1,100 @@
+//! Variations of training audio and features. Every draw comes from a generator keyed by
+//! `(seed, epoch, utterance)`, so that results do not depend on threads or on where a run resumed.
+
+mod noise;
+mod spec_augment;
+mod waveform;
+
+pub use spec_augment::spec_augment;
+
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use shared_model::audio::AudioError;
+
+use crate::config::AugmentConfig;
+
+/// The generator of one utterance in one epoch.
+pub type AugmentRng = Xoshiro256PlusPlus;
+
+/// A well mixed seed of three numbers (the finaliser of splitmix64, applied in a chain).
+pub fn keyed_seed(seed: u64, epoch: u64, index: u64) -> u64 {
+    [seed, epoch, index].into_iter().fold(0, |state, word| {
+        let mut z = (state ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    })
+}
+
+/// The generator for utterance `index` in `epoch`.
+pub fn utterance_rng(seed: u64, epoch: usize, index: usize) -> AugmentRng {
+    AugmentRng::seed_from_u64(keyed_seed(seed, epoch as u64, index as u64))
+}
+
+/// True with probability `share`.
+pub(super) fn chance(rng: &mut AugmentRng, share: f32) -> bool {
+    share > 0.0 && rng.random_range(0.0..1.0_f32) < share
+}
+
+/// Changes 16 kHz `samples` as `config` says: speed, band limit, noise. `other_clip` gives another
+/// clip of the data set for babble (`None` where it cannot be read).
+pub fn augment_waveform(
+    mut samples: Vec<f32>,
+    config: &AugmentConfig,
+    rng: &mut AugmentRng,
+    mut other_clip: impl FnMut(&mut AugmentRng) -> Option<Vec<f32>>,
+) -> Result<Vec<f32>, AudioError> {
+    if !config.speeds.is_empty() {
+        let speed = config.speeds[rng.random_range(0..config.speeds.len())];
+        samples = waveform::change_speed(samples, speed)?;
+    }
+    if chance(rng, config.band_limit_share) {
+        let edge_hz = rng.random_range(3_400.0..8_000.0_f32);
+        waveform::low_pass(&mut samples, edge_hz);
+    }
+    if chance(rng, config.noise_share) {
+        let [low_db, high_db] = config.noise_snr_db;
+        let snr_db = rng.random_range(low_db..=high_db.max(low_db));
+        let sound = match rng.random_range(0..3) {
+            0 => noise::white(samples.len(), rng),
+            1 => noise::pink(samples.len(), rng),
+            _ => noise::babble(samples.len(), rng, &mut other_clip),
+        };
+        noise::mix(&mut samples, &sound, snr_db);
+    }
+    Ok(samples)
+}
+
+/// A linear gain drawn evenly from plus or minus `gain_db`.
+pub fn random_gain(config: &AugmentConfig, rng: &mut AugmentRng) -> f32 {
+    if config.gain_db <= 0.0 {
+        return 1.0;
+    }
+    10.0_f32.powf(rng.random_range(-config.gain_db..=config.gain_db) / 20.0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_same_key_gives_the_same_audio_and_another_key_another() {
+        let config = AugmentConfig {
+            speeds: vec![],
+            noise_share: 1.0,
+            band_limit_share: 0.5,
+            ..AugmentConfig::default()
+        };
+        let clip: Vec<f32> = (0..8000).map(|i| (i as f32 * 0.05).sin() * 0.1).collect();
+        let run = |epoch, index| {
+            let mut rng = utterance_rng(1, epoch, index);
+            augment_waveform(clip.clone(), &config, &mut rng, |_| None).unwrap()
+        };
+        assert_eq!(run(0, 0), run(0, 0));
+        assert_ne!(run(0, 0), run(1, 0));
+        assert_ne!(run(0, 0), run(0, 1));
+        assert_ne!(keyed_seed(1, 0, 0), keyed_seed(0, 1, 0));
+    }
+}

@@ -1,0 +1,258 @@
+//! From utterance indices to a padded batch: decode, vary, extract, mask.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rand::RngExt;
+use shared_model::audio::level_gain;
+use shared_model::features::{FeatureConfig, FeatureExtractor, Features};
+use shared_model::tokens::Tokens;
+
+use super::augment::{AugmentRng, augment_waveform, chance, random_gain, utterance_rng};
+use super::cache::{AudioCache, Clip};
+use super::{Batch, DataError, Example, Quarantine, audio_file, spec_augment};
+use crate::config::AugmentConfig;
+
+/// Clips longer than this are not joined with another.
+const JOIN_MAX_SECS: f64 = 8.0;
+/// Silence between joined clips, seconds.
+const JOIN_GAP_SECS: std::ops::Range<f32> = 0.05..0.4;
+
+/// How training audio is varied.
+#[derive(Debug, Clone)]
+pub struct Augmentation {
+    pub config: AugmentConfig,
+    pub seed: u64,
+    /// Longest result of joining two clips, seconds.
+    pub max_secs: f64,
+}
+
+/// Settings of a [`Pipeline`].
+pub struct PipelineOptions {
+    pub features: FeatureConfig,
+    /// Absent: audio and features as they are.
+    pub augment: Option<Augmentation>,
+    /// Decoded audio kept in memory, bytes.
+    pub cache_bytes: usize,
+    /// Where unreadable files are listed.
+    pub quarantine_file: Option<PathBuf>,
+}
+
+/// Makes batches of one data set. Shared by threads; results depend on the arguments alone.
+pub struct Pipeline {
+    examples: Vec<Example>,
+    tokens: Tokens,
+    extractor: FeatureExtractor,
+    n_mels: usize,
+    augment: Option<Augmentation>,
+    cache: AudioCache,
+    quarantine: Quarantine,
+    /// Indices of short clips by speaker, for joining.
+    by_speaker: HashMap<String, Vec<usize>>,
+}
+
+struct Prepared {
+    features: Features,
+    targets: Vec<u32>,
+    audio_secs: f64,
+}
+
+impl Pipeline {
+    pub fn new(
+        examples: Vec<Example>,
+        tokens: Tokens,
+        options: PipelineOptions,
+    ) -> Result<Self, DataError> {
+        let extractor = FeatureExtractor::new(&options.features)?;
+        let joins = options
+            .augment
+            .as_ref()
+            .is_some_and(|a| a.config.join_share > 0.0);
+        let mut by_speaker: HashMap<String, Vec<usize>> = HashMap::new();
+        if joins {
+            for (index, example) in examples.iter().enumerate() {
+                if let Some(speaker) = &example.utterance.speaker
+                    && example.utterance.duration_secs <= JOIN_MAX_SECS
+                {
+                    by_speaker.entry(speaker.clone()).or_default().push(index);
+                }
+            }
+        }
+        Ok(Self {
+            quarantine: Quarantine::new(examples.len(), options.quarantine_file),
+            n_mels: options.features.n_mels,
+            cache: AudioCache::new(options.cache_bytes),
+            augment: options.augment,
+            examples,
+            tokens,
+            extractor,
+            by_speaker,
+        })
+    }
+
+    pub fn examples(&self) -> &[Example] {
+        &self.examples
+    }
+
+    /// Seconds of each utterance, for planning batches.
+    pub fn durations(&self) -> Vec<f32> {
+        self.examples
+            .iter()
+            .map(|example| example.utterance.duration_secs as f32)
+            .collect()
+    }
+
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
+    }
+
+    /// The batch of these utterances in this epoch. Unreadable ones are quarantined and left out,
+    /// so a batch may come out smaller, even empty.
+    ///
+    /// # Errors
+    /// More than 1 % of the data set unreadable.
+    pub fn batch(&self, indices: &[usize], epoch: usize) -> Result<Batch, DataError> {
+        let mut batch = Batch {
+            features: vec![],
+            time: 0,
+            n_mels: self.n_mels,
+            lengths: vec![],
+            targets: vec![],
+            utterance_ids: vec![],
+            audio_secs: 0.0,
+        };
+        let mut features = Vec::with_capacity(indices.len());
+        for &index in indices {
+            let Some(prepared) = self.prepare(index, epoch)? else {
+                continue;
+            };
+            batch.lengths.push(prepared.features.num_frames());
+            batch.targets.push(prepared.targets);
+            batch
+                .utterance_ids
+                .push(self.examples[index].utterance.id.clone());
+            batch.audio_secs += prepared.audio_secs;
+            features.push(prepared.features.data);
+        }
+        batch.time = batch.lengths.iter().copied().max().unwrap_or(0);
+        let row = batch.time * self.n_mels;
+        batch.features = vec![0.0; row * features.len()];
+        for (utterance, row) in features.iter().zip(batch.features.chunks_mut(row.max(1))) {
+            row[..utterance.len()].copy_from_slice(utterance);
+        }
+        Ok(batch)
+    }
+
+    /// One utterance; `None` if it cannot be read.
+    fn prepare(&self, index: usize, epoch: usize) -> Result<Option<Prepared>, DataError> {
+        let Some(clip) = self.clip(index)? else {
+            return Ok(None);
+        };
+        let mut samples = clip.to_samples();
+        let mut targets = self.examples[index].targets.clone();
+        let mut rng = self
+            .augment
+            .as_ref()
+            .map(|augment| utterance_rng(augment.seed, epoch, index));
+        if let (Some(augment), Some(rng)) = (&self.augment, rng.as_mut()) {
+            self.join(index, augment, rng, &mut samples, &mut targets)?;
+            samples = augment_waveform(samples, &augment.config, rng, |rng| {
+                self.any_clip(rng, index)
+            })?;
+        }
+        let mut gain = level_gain(&samples);
+        if let (Some(augment), Some(rng)) = (&self.augment, rng.as_mut()) {
+            gain *= random_gain(&augment.config, rng);
+        }
+        samples.iter_mut().for_each(|sample| *sample *= gain);
+        let mut features = self.extractor.extract(&samples);
+        if features.num_frames() == 0 {
+            let path = &self.examples[index].utterance.audio_path;
+            self.quarantine
+                .report(index, path, "is too short for one frame")?;
+            return Ok(None);
+        }
+        if let (Some(augment), Some(rng)) = (&self.augment, rng.as_mut()) {
+            spec_augment(&mut features, &augment.config, rng);
+        }
+        Ok(Some(Prepared {
+            features,
+            targets,
+            audio_secs: samples.len() as f64 / 16_000.0,
+        }))
+    }
+
+    /// Appends another short clip of the same speaker with its transcript.
+    fn join(
+        &self,
+        index: usize,
+        augment: &Augmentation,
+        rng: &mut AugmentRng,
+        samples: &mut Vec<f32>,
+        targets: &mut Vec<u32>,
+    ) -> Result<(), DataError> {
+        if !chance(rng, augment.config.join_share) {
+            return Ok(());
+        }
+        let utterance = &self.examples[index].utterance;
+        let Some(others) = utterance
+            .speaker
+            .as_ref()
+            .and_then(|speaker| self.by_speaker.get(speaker))
+            .filter(|others| utterance.duration_secs <= JOIN_MAX_SECS && others.len() > 1)
+        else {
+            return Ok(());
+        };
+        let other = others[rng.random_range(0..others.len())];
+        let gap = (rng.random_range(JOIN_GAP_SECS) * 16_000.0) as usize;
+        let second = &self.examples[other].utterance;
+        let fits = utterance.duration_secs + second.duration_secs + 0.4 <= augment.max_secs;
+        if other == index || !fits || utterance.text.is_empty() || second.text.is_empty() {
+            return Ok(());
+        }
+        let Some(clip) = self.clip(other)? else {
+            return Ok(());
+        };
+        *targets = self
+            .tokens
+            .encode(&format!("{} {}", utterance.text, second.text))?;
+        samples.resize(samples.len() + gap, 0.0);
+        samples.extend(clip.to_samples());
+        Ok(())
+    }
+
+    fn any_clip(&self, rng: &mut AugmentRng, except: usize) -> Option<Vec<f32>> {
+        let index = rng.random_range(0..self.examples.len());
+        if index == except {
+            return None;
+        }
+        // An unreadable clip is reported when its own turn comes.
+        let clip = self.clip(index).ok().flatten()?;
+        (!clip.is_empty()).then(|| clip.to_samples())
+    }
+
+    /// The decoded audio of an utterance; `None` if it cannot be read.
+    fn clip(&self, index: usize) -> Result<Option<Arc<Clip>>, DataError> {
+        if self.quarantine.contains(index) {
+            return Ok(None);
+        }
+        if let Some(clip) = self.cache.get(index) {
+            return Ok(Some(clip));
+        }
+        let utterance = &self.examples[index].utterance;
+        let duration = (utterance.duration_secs > 0.0).then_some(utterance.duration_secs);
+        match audio_file::decode_16k(&utterance.audio_path, utterance.offset_secs, duration) {
+            Ok(samples) => {
+                let clip = Arc::new(Clip::from_samples(&samples));
+                self.cache.put(index, &clip);
+                Ok(Some(clip))
+            }
+            Err(error) => {
+                self.quarantine
+                    .report(index, &utterance.audio_path, &error.reason())?;
+                Ok(None)
+            }
+        }
+    }
+}
