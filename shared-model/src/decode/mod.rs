@@ -1,5 +1,24 @@
 //! CTC posteriors to words: greedy and prefix beam search, with an optional word list and n-gram
 //! language model.
+//!
+//! A frame path `π` gives a token sequence `B(π)`: repeats collapse, then blanks go. With the
+//! posteriors `p_t` of each frame `t` (everything in natural log), [`greedy`] scores the best path,
+//!
+//! ```text
+//! score = max over π of  sum over t of  ln p_t(π_t)
+//! ```
+//!
+//! and [`BeamDecoder`] scores a token sequence `y` that spells the words `w_1 .. w_n` by
+//!
+//! ```text
+//! score(y) =  ln  sum over π with B(π) = y  of  prod over t of p_t(π_t)
+//!           + lm_weight * ( sum over i of ln p(w_i | w_1 .. w_(i-1)) + ln p(</s> | w_1 .. w_n) )
+//!           + word_bonus * n
+//! ```
+//!
+//! Without a language model only the first line counts. A word's terms are added when it ends, at
+//! the next `▁` or at the end of the utterance. Paths that fell out of the beam are missing from
+//! the sum; with a wide enough beam and no `token_min_log_prob` it is exact.
 
 mod greedy;
 mod lexicon;

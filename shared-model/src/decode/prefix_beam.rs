@@ -598,6 +598,59 @@ mod tests {
         }
     }
 
+    /// `a` and `ab` are words; `b` is unknown, and no `<unk>` is there.
+    const SMALL_ARPA: &str = "\\data\\\nngram 1=4\nngram 2=3\n\\1-grams:\n-99\t<s>\t-0.3\n\
+        -0.9\t</s>\n-0.5\ta\t-0.2\n-0.7\tab\t-0.1\n\\2-grams:\n-0.4\t<s> ab\n-0.2\tab a\n\
+        -0.6\ta </s>\n\\end\\\n";
+
+    proptest! {
+        #[test]
+        fn every_finished_word_and_the_end_are_scored_by_the_language_model(
+            logits in prop::collection::vec(-4.0f32..4.0, 5 * 4),
+        ) {
+            let data = log_softmax(&logits, 4);
+            let tokens = letters("ab▁");
+            let lm = Arc::new(NgramLm::from_arpa(SMALL_ARPA.as_bytes()).unwrap());
+            let config = BeamConfig { lm_weight: 0.7, word_bonus: 0.4, ..NO_PRUNING };
+            let decoder = BeamDecoder::new(&tokens, config, None, Some(lm.clone())).unwrap();
+            let found = decoder.decode(LogProbs::new(&data, 4));
+            let expected = brute_force(&data, 4);
+            prop_assert_eq!(found.len(), expected.len());
+            prop_assert!(found.windows(2).all(|pair| pair[0].score >= pair[1].score));
+            for hypothesis in &found {
+                let mut score = expected[&ids(hypothesis)].0.ln();
+                let mut state = lm.start();
+                for word in tokens.decode(&ids(hypothesis)).split_whitespace() {
+                    let (ln_prob, next) = lm.score(&state, word);
+                    score += 0.7 * f64::from(ln_prob) + 0.4;
+                    state = next;
+                }
+                score += 0.7 * f64::from(lm.end(&state));
+                prop_assert!((f64::from(hypothesis.score) - score).abs() < 1e-4);
+            }
+        }
+    }
+
+    #[test]
+    fn the_language_model_decides_between_equal_sounds() {
+        let lm = Arc::new(NgramLm::from_arpa(SMALL_ARPA.as_bytes()).unwrap());
+        let config = BeamConfig {
+            lm_weight: 1.0,
+            ..BeamConfig::default()
+        };
+        let decoder = BeamDecoder::new(&letters("ab▁"), config, None, Some(lm)).unwrap();
+        // `a` or `b` are equally probable in frame 1; only `a` is a word.
+        let data = log_softmax(&[9.0, 0.0, 0.0, 0.0, 0.0, 9.0, 9.0, 0.0], 4);
+        assert_eq!(ids(&decoder.decode(LogProbs::new(&data, 4))[0]), [1]);
+    }
+
+    #[test]
+    fn a_language_model_of_other_letters_is_an_error() {
+        let lm = Arc::new(NgramLm::from_arpa(SMALL_ARPA.as_bytes()).unwrap());
+        let error = BeamDecoder::new(&letters("xy"), BeamConfig::default(), None, Some(lm)).err();
+        assert!(matches!(error, Some(DecodeError::LanguageModel(_))));
+    }
+
     #[test]
     fn no_frames_give_one_empty_hypothesis_with_score_zero() {
         let decoder = plain(&letters("ab"), BeamConfig::default());
