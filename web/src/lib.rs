@@ -1,1 +1,24 @@
-//! placeholder
+//! Fledge in the browser.
+//!
+//! Three programs from one crate. `page` owns the document: buttons, microphone, results; it has no
+//! network in it. `engine-cpu` and `engine-webgpu` are dedicated workers which own a student and
+//! differ only in the device they compute on. The two sides share [`protocol`] and nothing else.
+//!
+//! Everything that needs no browser (what is said on the wire, which engine to take, how figures
+//! are written, the plot) compiles and is tested natively.
+
+pub mod catalog;
+pub mod engine_choice;
+pub mod figures;
+pub mod plot;
+pub mod protocol;
+
+#[cfg(any(feature = "engine", test))]
+pub mod audio_file;
+#[cfg(any(feature = "engine", test))]
+pub mod self_test;
+
+#[cfg(all(target_arch = "wasm32", feature = "engine"))]
+pub mod engine;
+#[cfg(all(target_arch = "wasm32", feature = "page"))]
+pub mod page;

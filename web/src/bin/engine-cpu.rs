@@ -1,0 +1,11 @@
+//! The worker that computes on the CPU, with SIMD and without any GPU code.
+
+fn main() {
+    #[cfg(target_arch = "wasm32")]
+    web::engine::start(web::protocol::EngineKind::Cpu, async {
+        Ok(web::engine::EngineDevice {
+            device: burn::prelude::Device::flex(),
+            adapter: None,
+        })
+    });
+}

@@ -1,0 +1,179 @@
+//! Messages to and from the page.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    rc::Rc,
+};
+
+use js_sys::{Array, ArrayBuffer, Float32Array, Object, Reflect, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use web_sys::{AbortController, DedicatedWorkerGlobalScope, MessageEvent};
+
+use crate::protocol::{NO_REQUEST, Request, Response};
+
+/// One request with its payload's bytes.
+pub struct Incoming {
+    pub id: u32,
+    pub request: Request,
+    pub payload: Vec<u8>,
+}
+
+impl Incoming {
+    /// The payload as f32 samples; a last incomplete one is dropped.
+    pub fn samples(&self) -> Vec<f32> {
+        self.payload
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+            .collect()
+    }
+}
+
+#[derive(Clone)]
+pub struct Channel {
+    scope: DedicatedWorkerGlobalScope,
+    cancelled: Rc<RefCell<BTreeSet<u32>>>,
+    /// Request of the running download and what stops it.
+    download: Rc<RefCell<Option<(u32, AbortController)>>>,
+    /// Ids are given in increasing order: everything up to here was served.
+    served: Rc<Cell<u32>>,
+}
+
+impl Channel {
+    /// `None` outside a dedicated worker.
+    pub fn of_worker() -> Option<Self> {
+        let scope = js_sys::global().dyn_into().ok()?;
+        Some(Self {
+            scope,
+            cancelled: Rc::default(),
+            download: Rc::default(),
+            served: Rc::default(),
+        })
+    }
+
+    pub fn scope(&self) -> &DedicatedWorkerGlobalScope {
+        &self.scope
+    }
+
+    /// Milliseconds.
+    pub fn now(&self) -> f64 {
+        self.scope
+            .performance()
+            .map_or(0.0, |performance| performance.now())
+    }
+
+    pub fn post(&self, id: u32, response: &Response, payload: Option<&[f32]>) {
+        if let Err(error) = self.try_post(id, response, payload) {
+            web_sys::console::error_2(&JsValue::from_str("message not posted:"), &error);
+        }
+    }
+
+    fn try_post(
+        &self,
+        id: u32,
+        response: &Response,
+        payload: Option<&[f32]>,
+    ) -> Result<(), JsValue> {
+        let message = Object::new();
+        Reflect::set(&message, &"id".into(), &id.into())?;
+        Reflect::set(
+            &message,
+            &"body".into(),
+            &serde_wasm_bindgen::to_value(response)?,
+        )?;
+        let transfer = Array::new();
+        if let Some(values) = payload {
+            let buffer = Float32Array::from(values).buffer();
+            Reflect::set(&message, &"payload".into(), &buffer)?;
+            transfer.push(&buffer);
+        }
+        self.scope.post_message_with_transfer(&message, &transfer)
+    }
+
+    /// Tells the page that the engine died before the panic takes it down.
+    pub fn report_panics(&self) {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            previous(info);
+            // The hook must be Send, a channel is not: take the scope anew.
+            if let Some(channel) = Self::of_worker() {
+                let message = info.to_string();
+                channel.post(NO_REQUEST, &Response::Crashed { message }, None);
+            }
+        }));
+    }
+
+    pub fn on_message(&self, mut accept: impl FnMut(Incoming) + 'static) {
+        let channel = self.clone();
+        let handler = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            match read(&event.data()) {
+                Ok(incoming) => accept(incoming),
+                Err(error) => {
+                    channel.post(
+                        NO_REQUEST,
+                        &Response::Failed {
+                            kind: crate::protocol::FailureKind::State,
+                            message: format!("the page sent something unreadable: {error}"),
+                        },
+                        None,
+                    );
+                }
+            }
+        });
+        self.scope
+            .set_onmessage(Some(handler.as_ref().unchecked_ref()));
+        // Lives as long as the worker.
+        handler.forget();
+    }
+
+    pub fn cancel(&self, request: u32) {
+        if request <= self.served.get() {
+            return;
+        }
+        self.cancelled.borrow_mut().insert(request);
+        if let Some((id, controller)) = self.download.borrow().as_ref()
+            && *id == request
+        {
+            controller.abort();
+        }
+    }
+
+    pub fn is_cancelled(&self, request: u32) -> bool {
+        self.cancelled.borrow().contains(&request)
+    }
+
+    pub fn set_download(&self, download: Option<(u32, AbortController)>) {
+        *self.download.borrow_mut() = download;
+    }
+
+    /// Forgets what was kept about requests up to this one.
+    pub fn finished(&self, request: u32) {
+        self.served.set(self.served.get().max(request));
+        self.cancelled.borrow_mut().retain(|id| *id > request);
+    }
+}
+
+fn read(message: &JsValue) -> Result<Incoming, String> {
+    let field = |name: &str| {
+        Reflect::get(message, &name.into()).map_err(|_| format!("a message without {name}"))
+    };
+    let id = field("id")?
+        .as_f64()
+        .ok_or("a message whose id is no number")? as u32;
+    let request =
+        serde_wasm_bindgen::from_value(field("body")?).map_err(|error| error.to_string())?;
+    let payload = field("payload")?;
+    let payload = if payload.is_undefined() {
+        Vec::new()
+    } else {
+        let buffer: ArrayBuffer = payload
+            .dyn_into()
+            .map_err(|_| "a payload that is no ArrayBuffer".to_owned())?;
+        Uint8Array::new(&buffer).to_vec()
+    };
+    Ok(Incoming {
+        id,
+        request,
+        payload,
+    })
+}

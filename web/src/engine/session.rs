@@ -1,0 +1,283 @@
+//! What the engine holds between requests, and how each is served.
+
+use std::rc::Rc;
+
+use burn::prelude::Device;
+use shared_model::{
+    audio::{SAMPLE_RATE_HZ, StreamResampler, resample},
+    bundle::read_model,
+    metrics::word_errors,
+    recognizer::{Decoder, LiveConfig, LiveEvent, LiveRecognizer, Recognizer},
+    tokens::normalize_text,
+};
+
+use super::{
+    Failure,
+    channel::{Channel, Incoming},
+    download::fetch_folder,
+    turns::in_turns,
+};
+use crate::{
+    audio_file::{AudioFileError, decode_file},
+    protocol::{
+        AudioPayload, FailureKind, LiveSegment, LoadPhase, LoadTimes, Request, Response,
+        Transcript, Word, WordErrors,
+    },
+};
+
+struct Student {
+    recognizer: Rc<Recognizer>,
+    vocab_size: usize,
+}
+
+struct Live {
+    /// The request that started it; its answers carry this id.
+    id: u32,
+    recognizer: LiveRecognizer,
+    resampler: StreamResampler,
+}
+
+pub struct Session {
+    device: Device,
+    channel: Channel,
+    student: Option<Student>,
+    live: Option<Live>,
+}
+
+impl Session {
+    pub fn new(device: Device, channel: Channel) -> Self {
+        Self {
+            device,
+            channel,
+            student: None,
+            live: None,
+        }
+    }
+
+    pub async fn serve(&mut self, incoming: Incoming) {
+        let id = incoming.id;
+        let served = match incoming.request.clone() {
+            Request::Load { model_url } => self.load(id, &model_url).await,
+            Request::Transcribe { audio, reference } => {
+                self.transcribe(incoming, &audio, reference.as_deref())
+                    .await
+            }
+            Request::LogProbs { audio } => self.log_probs(incoming, &audio).await,
+            Request::LiveStart { sample_rate_hz } => self.live_start(id, sample_rate_hz),
+            Request::LivePush => self.live_push(&incoming).await,
+            Request::LiveStop => self.live_stop(id).await,
+            // Taken out before the queue.
+            Request::Cancel { .. } => Ok(()),
+        };
+        if let Err(failure) = served {
+            let response = Response::Failed {
+                kind: failure.kind,
+                message: failure.message,
+            };
+            self.channel.post(id, &response, None);
+        }
+        self.channel.finished(id);
+    }
+
+    fn student(&self) -> Result<&Student, Failure> {
+        self.student
+            .as_ref()
+            .ok_or_else(|| Failure::new(FailureKind::State, "no model is loaded"))
+    }
+
+    async fn load(&mut self, id: u32, model_url: &str) -> Result<(), Failure> {
+        let started = self.channel.now();
+        let files = fetch_folder(&self.channel, id, model_url).await?;
+        let downloaded = self.channel.now();
+        self.post_phase(id, LoadPhase::Checking);
+        let loaded =
+            read_model(&files).map_err(|error| Failure::new(FailureKind::Model, error))?;
+        drop(files);
+        // The old student goes first: two at once may not fit.
+        self.live = None;
+        self.student = None;
+        self.post_phase(id, LoadPhase::Preparing);
+        let vocab_size = loaded.tokens.len();
+        let recognizer = Recognizer::new(&loaded, Decoder::Greedy, &self.device)?;
+        self.student = Some(Student {
+            recognizer: Rc::new(recognizer),
+            vocab_size,
+        });
+        let times = LoadTimes {
+            download_ms: downloaded - started,
+            build_ms: self.channel.now() - downloaded,
+        };
+        self.channel.post(id, &Response::Loaded(times), None);
+        Ok(())
+    }
+
+    fn post_phase(&self, id: u32, phase: LoadPhase) {
+        self.channel.post(id, &Response::Loading(phase), None);
+    }
+
+    async fn transcribe(
+        &self,
+        incoming: Incoming,
+        audio: &AudioPayload,
+        reference: Option<&str>,
+    ) -> Result<(), Failure> {
+        let (channel, id) = (&self.channel, incoming.id);
+        let recognizer = self.student()?.recognizer.clone();
+        let started = channel.now();
+        let samples = samples_of(incoming, audio)?;
+        let decoded = channel.now();
+        let mut progress = |done_secs: f32, total_secs: f32| {
+            let response = Response::Transcribing {
+                done_secs,
+                total_secs,
+            };
+            channel.post(id, &response, None);
+            !channel.is_cancelled(id)
+        };
+        let transcript = in_turns(
+            channel.scope(),
+            recognizer.transcribe_with_progress(&samples, &mut progress),
+        )
+        .await?;
+        let errors = reference.map(|reference| {
+            let counts = word_errors(
+                &normalize_text(reference),
+                &normalize_text(&transcript.text),
+            );
+            WordErrors {
+                reference_words: counts.reference_len,
+                errors: counts.errors(),
+            }
+        });
+        let response = Response::Transcribed {
+            transcript: transcript_of(transcript),
+            audio_secs: samples.len() as f64 / f64::from(SAMPLE_RATE_HZ),
+            decode_ms: decoded - started,
+            recognize_ms: channel.now() - decoded,
+            errors,
+            cancelled: channel.is_cancelled(id),
+        };
+        channel.post(id, &response, None);
+        Ok(())
+    }
+
+    async fn log_probs(&self, incoming: Incoming, audio: &AudioPayload) -> Result<(), Failure> {
+        let id = incoming.id;
+        let student = self.student()?;
+        let samples = samples_of(incoming, audio)?;
+        let log_probs = student.recognizer.log_probs(&samples).await?;
+        let vocab_size = student.vocab_size;
+        self.channel
+            .post(id, &Response::LogProbs { vocab_size }, Some(&log_probs));
+        Ok(())
+    }
+
+    fn live_start(&mut self, id: u32, sample_rate_hz: u32) -> Result<(), Failure> {
+        let recognizer = self.student()?.recognizer.clone();
+        let resampler = StreamResampler::new(sample_rate_hz, SAMPLE_RATE_HZ)
+            .map_err(|error| Failure::new(FailureKind::BadAudio, error))?;
+        self.live = Some(Live {
+            id,
+            recognizer: LiveRecognizer::new(recognizer, LiveConfig::default())?,
+            resampler,
+        });
+        self.channel.post(id, &Response::LiveStarted, None);
+        Ok(())
+    }
+
+    async fn live_push(&mut self, incoming: &Incoming) -> Result<(), Failure> {
+        // Audio that was on its way when the session ended belongs to nobody.
+        let Some(live) = &mut self.live else {
+            return Ok(());
+        };
+        let samples = live
+            .resampler
+            .push(&incoming.samples())
+            .map_err(|error| Failure::new(FailureKind::BadAudio, error))?;
+        let events = live.recognizer.push(&samples).await?;
+        let id = live.id;
+        self.post_live(id, events);
+        Ok(())
+    }
+
+    async fn live_stop(&mut self, id: u32) -> Result<(), Failure> {
+        let Some(mut live) = self.live.take() else {
+            self.channel.post(id, &Response::LiveEnded, None);
+            return Ok(());
+        };
+        let rest = live
+            .resampler
+            .finish()
+            .map_err(|error| Failure::new(FailureKind::BadAudio, error))?;
+        let mut events = live.recognizer.push(&rest).await?;
+        events.extend(live.recognizer.finish().await?);
+        self.post_live(live.id, events);
+        self.channel.post(id, &Response::LiveEnded, None);
+        Ok(())
+    }
+
+    fn post_live(&self, id: u32, events: Vec<LiveEvent>) {
+        if events.is_empty() {
+            return;
+        }
+        let segments = events
+            .into_iter()
+            .map(|event| {
+                let (segment, is_final, transcript) = match event {
+                    LiveEvent::Partial {
+                        segment,
+                        transcript,
+                    } => (segment, false, transcript),
+                    LiveEvent::Final {
+                        segment,
+                        transcript,
+                    } => (segment, true, transcript),
+                };
+                LiveSegment {
+                    segment: segment as f64,
+                    is_final,
+                    transcript: transcript_of(transcript),
+                }
+            })
+            .collect();
+        self.channel.post(id, &Response::Live(segments), None);
+    }
+}
+
+/// The payload at the rate of the models.
+fn samples_of(incoming: Incoming, audio: &AudioPayload) -> Result<Vec<f32>, Failure> {
+    let (samples, rate_hz) = match audio {
+        AudioPayload::Samples { sample_rate_hz } => (incoming.samples(), *sample_rate_hz),
+        AudioPayload::File => {
+            let decoded = decode_file(incoming.payload).map_err(|error| {
+                let kind = match error {
+                    AudioFileError::UnknownFormat => FailureKind::UnknownAudio,
+                    _ => FailureKind::BadAudio,
+                };
+                Failure::new(kind, error)
+            })?;
+            (decoded.samples, decoded.sample_rate_hz)
+        }
+    };
+    if rate_hz == SAMPLE_RATE_HZ {
+        return Ok(samples);
+    }
+    resample(&samples, rate_hz, SAMPLE_RATE_HZ)
+        .map_err(|error| Failure::new(FailureKind::BadAudio, error))
+}
+
+fn transcript_of(transcript: shared_model::recognizer::Transcript) -> Transcript {
+    Transcript {
+        text: transcript.text,
+        words: transcript
+            .words
+            .into_iter()
+            .map(|word| Word {
+                text: word.text,
+                start_secs: word.start_secs,
+                end_secs: word.end_secs,
+                confidence: word.confidence,
+            })
+            .collect(),
+    }
+}

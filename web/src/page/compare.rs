@@ -1,0 +1,321 @@
+//! Every student over the same clips, on this machine.
+
+use std::rc::Rc;
+
+use js_sys::Uint8Array;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{Element, HtmlElement, HtmlProgressElement};
+
+use super::{
+    app::{Activity, App, state_failure},
+    dom::{by_id, clear, create, create_text},
+    engine_client::Failure,
+    fetch,
+    students::Student,
+};
+use crate::{
+    figures,
+    plot::{Axis, Point, scatter},
+    protocol::{AudioPayload, LoadTimes, Request, Response},
+};
+
+/// Runs over all clips; the first run of the first is cold.
+const ROUNDS: usize = 3;
+
+/// What was measured of one student.
+#[derive(Debug, Clone, Default)]
+struct Measurement {
+    load: LoadTimes,
+    first_run_ms: Option<f64>,
+    warm_ms: Vec<f64>,
+    warm_audio_secs: f64,
+    reference_words: usize,
+    word_errors: usize,
+}
+
+impl Measurement {
+    fn warm_median_ms(&self) -> Option<f64> {
+        figures::median(&self.warm_ms)
+    }
+    fn real_time_factor(&self) -> Option<f64> {
+        let secs = self.warm_ms.iter().sum::<f64>() / 1e3;
+        (self.warm_audio_secs > 0.0).then(|| secs / self.warm_audio_secs)
+    }
+    /// A fraction.
+    fn word_error_rate(&self) -> Option<f64> {
+        (self.reference_words > 0)
+            .then(|| self.word_errors as f64 / self.reference_words as f64)
+    }
+}
+
+/// Columns after the name that a run fills; the others come from the manifests.
+const MEASURED: [usize; 5] = [3, 4, 5, 6, 7];
+
+/// The table before any run.
+pub fn show_students(students: &[Rc<Student>]) {
+    if let Err(error) = try_show_students(students) {
+        web_sys::console::error_1(&error);
+    }
+}
+
+fn try_show_students(students: &[Rc<Student>]) -> Result<(), JsValue> {
+    let rows: Element = by_id("compare-rows")?;
+    clear(&rows);
+    for student in students {
+        let row = create("tr", "")?;
+        let name = create_text("th", "", student.name())?;
+        name.set_attribute("scope", "row")?;
+        row.append_child(&name)?;
+        let published = student.summary.published();
+        let mut cells = [const { String::new() }; 8];
+        cells[0] = figures::parameters(student.summary.parameters);
+        cells[1] = figures::bytes(student.summary.bytes());
+        cells[7] = published.map_or_else(String::new, |one| figures::percent(one.wer));
+        for cell in cells {
+            let text = if cell.is_empty() { "–" } else { &cell };
+            row.append_child(&create_text("td", "", text)?)?;
+        }
+        if let (Some(published), Some(last)) = (published, row.last_element_child()) {
+            last.set_attribute("title", &format!("{}, {}", published.set, published.decoder))?;
+        }
+        rows.append_child(&row)?;
+    }
+    Ok(())
+}
+
+fn row(index: usize) -> Option<Element> {
+    let rows: Element = by_id("compare-rows").ok()?;
+    rows.children().item(index as u32)
+}
+
+fn set_cell(row: &Element, column: usize, text: Option<String>) {
+    if let Some(cell) = row.children().item(column as u32) {
+        cell.set_text_content(Some(text.as_deref().unwrap_or("–")));
+    }
+}
+
+impl App {
+    pub fn toggle_comparison(self: Rc<Self>) {
+        match self.activity() {
+            Activity::Comparing => self.cancel_running(),
+            Activity::Idle => spawn_local(async move {
+                self.cancelled.set(false);
+                self.set_activity(Activity::Comparing);
+                self.ui.compare_run.set_text_content(Some("Stop"));
+                let outcome = self.compare().await;
+                self.ui
+                    .compare_run
+                    .set_text_content(Some("Run the comparison"));
+                if let Ok(bar) = by_id::<HtmlProgressElement>("compare-bar") {
+                    bar.set_hidden(true);
+                }
+                match outcome {
+                    Ok(()) => {}
+                    Err(_) if self.cancelled.get() => say("Stopped."),
+                    Err(failure) => say(&format!("The comparison stopped: {}.", failure.message)),
+                }
+                if self.activity() == Activity::Comparing {
+                    self.set_activity(Activity::Idle);
+                }
+            }),
+            _ => {}
+        }
+    }
+
+    async fn compare(self: &Rc<Self>) -> Result<(), Failure> {
+        let students: Vec<Rc<Student>> = self.students.borrow().clone();
+        for index in 0..students.len() {
+            if let Some(row) = row(index) {
+                for column in MEASURED {
+                    set_cell(&row, column, None);
+                }
+            }
+        }
+        say("Fetching the clips…");
+        let mut clips: Vec<(Uint8Array, String)> = Vec::new();
+        let sources: Vec<(String, String)> = self
+            .clips
+            .borrow()
+            .iter()
+            .map(|clip| (clip.url.clone(), clip.sample.text.clone()))
+            .collect();
+        for (url, text) in sources {
+            let bytes = fetch::bytes(&url)
+                .await
+                .map_err(|error| state_failure(&error))?;
+            clips.push((bytes, text));
+        }
+        let bar: Option<HtmlProgressElement> = by_id("compare-bar").ok();
+        if let Some(bar) = &bar {
+            bar.set_value(0.0);
+            bar.set_hidden(false);
+        }
+        let total = (students.len() * (ROUNDS * clips.len() + 1)) as f64;
+        let mut done = 0.0;
+        let mut step = || {
+            done += 1.0;
+            if let Some(bar) = &bar {
+                bar.set_value(done / total);
+            }
+        };
+        let mut measured: Vec<Measurement> = Vec::new();
+        for (index, student) in students.iter().enumerate() {
+            say(&format!("{}: loading…", student.name()));
+            let row = row(index);
+            if let Some(row) = &row {
+                row.set_class_name("running");
+            }
+            let result = self.measure(index, student, &clips, &mut step).await;
+            if let Some(row) = &row {
+                row.set_class_name("");
+            }
+            let measurement = result?;
+            if let Some(row) = &row {
+                show_measurement(row, &measurement);
+            }
+            measured.push(measurement);
+            draw(&students, &measured);
+        }
+        mark_best(&measured);
+        say(&format!(
+            "{} students, {} clips, {ROUNDS} runs each.",
+            students.len(),
+            clips.len()
+        ));
+        Ok(())
+    }
+
+    async fn measure(
+        self: &Rc<Self>,
+        index: usize,
+        student: &Student,
+        clips: &[(Uint8Array, String)],
+        step: &mut impl FnMut(),
+    ) -> Result<Measurement, Failure> {
+        // Loaded anew even if the engine has it: its load time is part of the result.
+        self.forget_loaded();
+        let load = match self.load(index).await {
+            Ok(times) => times.unwrap_or_default(),
+            Err(failure) if failure.kind == crate::protocol::FailureKind::Device => {
+                self.replace_engine(&failure).await;
+                self.load(index).await?.unwrap_or_default()
+            }
+            Err(failure) => return Err(failure),
+        };
+        step();
+        let mut measurement = Measurement {
+            load,
+            ..Measurement::default()
+        };
+        for round in 0..ROUNDS {
+            say(&format!(
+                "{}: run {} of {ROUNDS}…",
+                student.name(),
+                round + 1
+            ));
+            for (number, (bytes, text)) in clips.iter().enumerate() {
+                if self.cancelled.get() {
+                    return Err(state_failure("it was stopped"));
+                }
+                let request = Request::Transcribe {
+                    audio: AudioPayload::File,
+                    reference: Some(text.clone()),
+                };
+                let Response::Transcribed {
+                    audio_secs,
+                    recognize_ms,
+                    errors,
+                    ..
+                } = self.ask(index, &request, Some(bytes)).await?
+                else {
+                    return Err(state_failure("the engine answered out of order"));
+                };
+                if round == 0 {
+                    let errors = errors.unwrap_or_default();
+                    measurement.reference_words += errors.reference_words;
+                    measurement.word_errors += errors.errors;
+                }
+                if round == 0 && number == 0 {
+                    measurement.first_run_ms = Some(recognize_ms);
+                } else if round > 0 {
+                    measurement.warm_ms.push(recognize_ms);
+                    measurement.warm_audio_secs += audio_secs;
+                }
+                step();
+            }
+        }
+        Ok(measurement)
+    }
+}
+
+fn say(text: &str) {
+    if let Ok(status) = by_id::<HtmlElement>("compare-status") {
+        status.set_text_content(Some(text));
+    }
+}
+
+fn show_measurement(row: &Element, measurement: &Measurement) {
+    let load_ms = measurement.load.download_ms + measurement.load.build_ms;
+    let values = [
+        Some(figures::milliseconds(load_ms)),
+        measurement.first_run_ms.map(figures::milliseconds),
+        measurement.warm_median_ms().map(figures::milliseconds),
+        measurement
+            .real_time_factor()
+            .map(|factor| format!("{factor:.3}")),
+        measurement.word_error_rate().map(figures::percent),
+    ];
+    for (column, value) in MEASURED.into_iter().zip(values) {
+        set_cell(row, column, value);
+    }
+}
+
+/// Marks the best warm run and the best error rate.
+fn mark_best(measured: &[Measurement]) {
+    let best = |column: usize, values: Vec<Option<f64>>| {
+        let least = values.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+        for (index, value) in values.iter().enumerate() {
+            let is_best = measured.len() > 1 && *value == Some(least);
+            if let Some(cell) = row(index).and_then(|row| row.children().item(column as u32)) {
+                cell.set_class_name(if is_best { "best" } else { "" });
+            }
+        }
+    };
+    best(5, measured.iter().map(Measurement::warm_median_ms).collect());
+    best(7, measured.iter().map(Measurement::word_error_rate).collect());
+}
+
+fn draw(students: &[Rc<Student>], measured: &[Measurement]) {
+    let points = |x_of: &dyn Fn(&Student, &Measurement) -> Option<f64>| -> Vec<Point> {
+        students
+            .iter()
+            .zip(measured)
+            .filter_map(|(student, measurement)| {
+                Some(Point {
+                    name: student.name().to_owned(),
+                    x: x_of(student, measurement)?,
+                    y: measurement.word_error_rate()?,
+                })
+            })
+            .collect()
+    };
+    let size = Axis {
+        label: "download size",
+        format: figures::bytes,
+    };
+    let latency = Axis {
+        label: "warm run, median",
+        format: figures::milliseconds,
+    };
+    let by_size = points(&|student, _| Some(student.summary.bytes()));
+    let by_latency = points(&|_, measurement| measurement.warm_median_ms());
+    for (id, title, axis, points) in [
+        ("plot-size", "Word error rate against download size", size, by_size),
+        ("plot-latency", "Word error rate against warm run time", latency, by_latency),
+    ] {
+        if let Ok(place) = by_id::<Element>(id) {
+            place.set_inner_html(&scatter(title, axis, &points));
+        }
+    }
+}

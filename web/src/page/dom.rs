@@ -1,0 +1,84 @@
+//! Short forms for the few things done to elements.
+
+use gloo::events::EventListener;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Document, Element, Event, EventTarget, HtmlElement, Window};
+
+pub fn window() -> Result<Window, JsValue> {
+    web_sys::window().ok_or_else(|| JsValue::from_str("no window"))
+}
+
+pub fn document() -> Result<Document, JsValue> {
+    window()?
+        .document()
+        .ok_or_else(|| JsValue::from_str("no document"))
+}
+
+/// The element with this id, which index.html has.
+pub fn by_id<T: JsCast>(id: &str) -> Result<T, JsValue> {
+    document()?
+        .get_element_by_id(id)
+        .and_then(|element| element.dyn_into().ok())
+        .ok_or_else(|| JsValue::from_str(&format!("index.html lacks #{id}")))
+}
+
+pub fn create(tag: &str, class: &str) -> Result<Element, JsValue> {
+    let element = document()?.create_element(tag)?;
+    if !class.is_empty() {
+        element.set_class_name(class);
+    }
+    Ok(element)
+}
+
+/// A new element with text in it.
+pub fn create_text(tag: &str, class: &str, text: &str) -> Result<Element, JsValue> {
+    let element = create(tag, class)?;
+    element.set_text_content(Some(text));
+    Ok(element)
+}
+
+pub fn clear(element: &Element) {
+    element.set_text_content(None);
+}
+
+/// Text, and shown only if there is any.
+pub fn set_note(element: &HtmlElement, text: &str) {
+    element.set_text_content(Some(text));
+    element.set_hidden(text.is_empty());
+}
+
+/// Listens for as long as the page lives.
+pub fn listen(target: &EventTarget, event: &'static str, handler: impl FnMut(&Event) + 'static) {
+    EventListener::new(target, event, handler).forget();
+}
+
+/// As [`listen`], and the handler may prevent the browser's own action.
+pub fn listen_actively(
+    target: &EventTarget,
+    event: &'static str,
+    handler: impl FnMut(&Event) + 'static,
+) {
+    let options = gloo::events::EventListenerOptions::enable_prevent_default();
+    EventListener::new_with_options(target, event, options, handler).forget();
+}
+
+/// Milliseconds.
+pub fn now() -> f64 {
+    window()
+        .ok()
+        .and_then(|window| window.performance())
+        .map_or(0.0, |performance| performance.now())
+}
+
+/// A JavaScript error in words: its message, without a stack.
+pub fn words_of(error: &JsValue) -> String {
+    if let Some(error) = error.dyn_ref::<js_sys::Error>() {
+        return error.message().into();
+    }
+    if let Some(error) = error.dyn_ref::<web_sys::DomException>() {
+        return error.message();
+    }
+    error
+        .as_string()
+        .unwrap_or_else(|| "an unknown error".to_owned())
+}

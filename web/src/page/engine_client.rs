@@ -1,0 +1,328 @@
+//! The page's end of the engine: requests out, answers back to whoever asked.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+use js_sys::{Array, ArrayBuffer, Object, Reflect};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
+
+use super::dom::words_of;
+use crate::protocol::{
+    EngineKind, FailureKind, LiveSegment, NO_REQUEST, PROTOCOL_VERSION, Request, Response,
+};
+
+/// A request that failed.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub kind: FailureKind,
+    pub message: String,
+}
+
+/// What an engine said about itself when it was ready.
+#[derive(Debug, Clone)]
+pub struct Started {
+    pub adapter: Option<String>,
+    pub self_test_error: f32,
+    pub start_ms: f64,
+}
+
+/// A value that comes later, once.
+struct Slot<T> {
+    value: Option<T>,
+    waker: Option<Waker>,
+}
+
+struct Later<T>(Rc<RefCell<Slot<T>>>);
+
+impl<T> Later<T> {
+    fn new() -> Self {
+        Self(Rc::new(RefCell::new(Slot {
+            value: None,
+            waker: None,
+        })))
+    }
+    fn handle(&self) -> Self {
+        Self(self.0.clone())
+    }
+    fn give(&self, value: T) {
+        let waker = {
+            let mut slot = self.0.borrow_mut();
+            slot.value = Some(value);
+            slot.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl<T> Future for Later<T> {
+    type Output = T;
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let mut slot = self.0.borrow_mut();
+        match slot.value.take() {
+            Some(value) => Poll::Ready(value),
+            None => {
+                slot.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+type Progress = Box<dyn FnMut(&Response)>;
+type LiveHandler = Rc<RefCell<dyn FnMut(Result<Vec<LiveSegment>, Failure>)>>;
+
+struct Pending {
+    progress: Progress,
+    answer: Later<Result<Response, Failure>>,
+}
+
+pub struct EngineClient {
+    worker: Worker,
+    next_id: Cell<u32>,
+    pending: RefCell<BTreeMap<u32, Pending>>,
+    live: RefCell<Option<LiveHandler>>,
+    start: Later<Result<Started, String>>,
+    /// Why nothing can be asked any more.
+    dead: RefCell<Option<String>>,
+}
+
+impl EngineClient {
+    /// Starts a worker and waits for it to pass its self-test; the reason if it cannot be used.
+    pub async fn start(kind: EngineKind) -> Result<(Rc<Self>, Started), String> {
+        let script = match kind {
+            EngineKind::Cpu => "engine-cpu_loader.js",
+            EngineKind::WebGpu => "engine-webgpu_loader.js",
+        };
+        let client = Self::spawn(script).map_err(|error| words_of(&error))?;
+        match client.start.handle().await {
+            Ok(started) => Ok((client, started)),
+            Err(reason) => {
+                client.stop("it was not started");
+                Err(reason)
+            }
+        }
+    }
+
+    fn spawn(script: &str) -> Result<Rc<Self>, JsValue> {
+        let options = WorkerOptions::new();
+        options.set_type(WorkerType::Module);
+        let url = super::fetch::resolve(script)?;
+        let worker = Worker::new_with_options(&url, &options)?;
+        let client = Rc::new(Self {
+            worker: worker.clone(),
+            next_id: Cell::new(NO_REQUEST + 1),
+            pending: RefCell::default(),
+            live: RefCell::default(),
+            start: Later::new(),
+            dead: RefCell::default(),
+        });
+        let weak = Rc::downgrade(&client);
+        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            if let Some(client) = weak.upgrade() {
+                client.receive(&event.data());
+            }
+        });
+        worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        on_message.forget();
+        let weak = Rc::downgrade(&client);
+        let on_error = Closure::<dyn FnMut(ErrorEvent)>::new(move |event: ErrorEvent| {
+            event.prevent_default();
+            if let Some(client) = weak.upgrade() {
+                let message = event.message();
+                client.die(if message.is_empty() {
+                    "its program could not be loaded".to_owned()
+                } else {
+                    message
+                });
+            }
+        });
+        worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
+        on_error.forget();
+        Ok(client)
+    }
+
+    /// Ends the worker; everything pending fails.
+    pub fn stop(&self, reason: &str) {
+        self.worker.terminate();
+        self.die(reason.to_owned());
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.dead.borrow().is_some()
+    }
+
+    fn die(&self, reason: String) {
+        if self.is_dead() {
+            return;
+        }
+        self.worker.terminate();
+        *self.dead.borrow_mut() = Some(reason.clone());
+        self.start.give(Err(reason.clone()));
+        let failure = Failure {
+            kind: FailureKind::Device,
+            message: format!("the engine stopped: {reason}"),
+        };
+        let pending = std::mem::take(&mut *self.pending.borrow_mut());
+        for request in pending.into_values() {
+            request.answer.give(Err(failure.clone()));
+        }
+        let live = self.live.borrow_mut().take();
+        if let Some(handler) = live {
+            handler.borrow_mut()(Err(failure));
+        }
+    }
+
+    /// The id that the next request will have, for [`Self::cancel`].
+    pub fn next_id(&self) -> u32 {
+        self.next_id.get()
+    }
+
+    /// Sends a request and waits for its answer; `progress` sees what comes before it.
+    pub async fn request(
+        &self,
+        request: &Request,
+        payload: Option<ArrayBuffer>,
+        progress: impl FnMut(&Response) + 'static,
+    ) -> Result<Response, Failure> {
+        if let Some(reason) = self.dead.borrow().as_ref() {
+            return Err(Failure {
+                kind: FailureKind::Device,
+                message: format!("the engine stopped: {reason}"),
+            });
+        }
+        let answer = Later::new();
+        let id = self.next_id.get();
+        self.pending.borrow_mut().insert(
+            id,
+            Pending {
+                progress: Box::new(progress),
+                answer: answer.handle(),
+            },
+        );
+        self.post(request, payload);
+        answer.await
+    }
+
+    /// Asks the engine to stop a request; its answer still comes.
+    pub fn cancel(&self, request: u32) {
+        self.post(&Request::Cancel { request }, None);
+    }
+
+    /// Live audio, without an answer.
+    pub fn push_live(&self, samples: ArrayBuffer) {
+        self.post(&Request::LivePush, Some(samples));
+    }
+
+    /// Who gets live segments and the failures of live pushes.
+    pub fn set_live_handler(
+        &self,
+        handler: Option<impl FnMut(Result<Vec<LiveSegment>, Failure>) + 'static>,
+    ) {
+        *self.live.borrow_mut() =
+            handler.map(|handler| Rc::new(RefCell::new(handler)) as LiveHandler);
+    }
+
+    fn post(&self, request: &Request, payload: Option<ArrayBuffer>) {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        if let Err(error) = self.try_post(id, request, payload) {
+            self.settle(
+                id,
+                Err(Failure {
+                    kind: FailureKind::State,
+                    message: words_of(&error),
+                }),
+            );
+        }
+    }
+
+    fn try_post(
+        &self,
+        id: u32,
+        request: &Request,
+        payload: Option<ArrayBuffer>,
+    ) -> Result<(), JsValue> {
+        let message = Object::new();
+        Reflect::set(&message, &"id".into(), &id.into())?;
+        Reflect::set(
+            &message,
+            &"body".into(),
+            &serde_wasm_bindgen::to_value(request)?,
+        )?;
+        let transfer = Array::new();
+        if let Some(payload) = payload {
+            Reflect::set(&message, &"payload".into(), &payload)?;
+            transfer.push(&payload);
+        }
+        self.worker.post_message_with_transfer(&message, &transfer)
+    }
+
+    fn receive(&self, message: &JsValue) {
+        let get = |key: &str| Reflect::get(message, &key.into()).unwrap_or(JsValue::UNDEFINED);
+        let id = get("id").as_f64().unwrap_or(f64::from(NO_REQUEST)) as u32;
+        let response: Response = match serde_wasm_bindgen::from_value(get("body")) {
+            Ok(response) => response,
+            Err(_) => return self.die(OTHER_BUILD.to_owned()),
+        };
+        match response {
+            Response::Ready { protocol, .. } if protocol != PROTOCOL_VERSION => {
+                self.die(OTHER_BUILD.to_owned());
+            }
+            Response::Ready {
+                adapter,
+                self_test_error,
+                start_ms,
+                ..
+            } => self.start.give(Ok(Started {
+                adapter,
+                self_test_error,
+                start_ms,
+            })),
+            Response::Unusable { reason } => self.die(reason),
+            Response::Crashed { message } => self.die(message),
+            Response::Loading(_) | Response::Transcribing { .. } => {
+                // Taken out while it runs: it may send requests itself.
+                let taken = self.pending.borrow_mut().remove(&id);
+                if let Some(mut pending) = taken {
+                    (pending.progress)(&response);
+                    self.pending.borrow_mut().insert(id, pending);
+                }
+            }
+            Response::Live(segments) => self.tell_live(Ok(segments)),
+            Response::Failed { kind, message } => self.settle(id, Err(Failure { kind, message })),
+            Response::Loaded(_)
+            | Response::Transcribed { .. }
+            | Response::LogProbs { .. }
+            | Response::LiveStarted
+            | Response::LiveEnded => self.settle(id, Ok(response)),
+        }
+    }
+
+    fn settle(&self, id: u32, answer: Result<Response, Failure>) {
+        let pending = self.pending.borrow_mut().remove(&id);
+        match (pending, answer) {
+            (Some(pending), answer) => pending.answer.give(answer),
+            // Only live pushes fail without anybody waiting.
+            (None, Err(failure)) => self.tell_live(Err(failure)),
+            (None, Ok(_)) => {}
+        }
+    }
+
+    fn tell_live(&self, event: Result<Vec<LiveSegment>, Failure>) {
+        let handler = self.live.borrow().clone();
+        if let Some(handler) = handler {
+            handler.borrow_mut()(event);
+        }
+    }
+}
+
+const OTHER_BUILD: &str = "the page and the engine are of different versions: reload the page";

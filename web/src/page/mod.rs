@@ -1,0 +1,23 @@
+//! The page: document, microphone and files. No model code; that is the engine's.
+
+mod app;
+mod compare;
+mod dom;
+mod engine_client;
+mod fetch;
+mod foreign_audio;
+mod live;
+mod microphone;
+mod probe;
+mod students;
+mod transcript_view;
+
+use wasm_bindgen::JsValue;
+
+/// Binds the document and starts an engine.
+pub fn start() {
+    console_error_panic_hook::set_once();
+    if let Err(error) = app::App::start() {
+        web_sys::console::error_2(&JsValue::from_str("the page did not start:"), &error);
+    }
+}

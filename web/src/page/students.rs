@@ -1,0 +1,98 @@
+//! The students on offer and the choice among them.
+
+use std::rc::Rc;
+
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Element, HtmlInputElement};
+
+use super::{
+    dom::{by_id, clear, create, create_text, listen},
+    fetch,
+};
+use crate::{
+    catalog::{ModelIndex, ModelSummary},
+    figures,
+};
+
+pub struct Student {
+    /// Absolute URL of the model folder.
+    pub url: String,
+    pub group: String,
+    pub summary: ModelSummary,
+}
+
+impl Student {
+    pub fn name(&self) -> &str {
+        &self.summary.name
+    }
+
+    fn facts(&self) -> String {
+        let size = figures::bytes(self.summary.bytes());
+        match self.summary.published() {
+            Some(published) => format!("{size}, WER {}", figures::percent(published.wer)),
+            None => size,
+        }
+    }
+}
+
+/// Reads the index and every manifest; a folder that cannot be read is left out and named.
+pub async fn fetch_students() -> Result<(Vec<Rc<Student>>, Vec<String>), String> {
+    let words = |error: JsValue| super::dom::words_of(&error);
+    let index_url = fetch::resolve("models/index.json").map_err(words)?;
+    let index: ModelIndex = fetch::json(&index_url).await?;
+    let (mut students, mut unreadable) = (Vec::new(), Vec::new());
+    for entry in index.models {
+        let url = fetch::resolve(&format!("models/{}", entry.path)).map_err(words)?;
+        match fetch::json::<ModelSummary>(&format!("{url}/manifest.json")).await {
+            Ok(summary) => students.push(Rc::new(Student {
+                url,
+                group: entry.group,
+                summary,
+            })),
+            Err(error) => unreadable.push(error),
+        }
+    }
+    Ok((students, unreadable))
+}
+
+/// Fills the picker: one radio button a student, under the headings of their groups.
+pub fn show(
+    students: &[Rc<Student>],
+    selected: usize,
+    choose: impl Fn(usize) + 'static,
+) -> Result<(), JsValue> {
+    let options: Element = by_id("students")?;
+    clear(&options);
+    let choose = Rc::new(choose);
+    let mut row: Option<(String, Element)> = None;
+    for (index, student) in students.iter().enumerate() {
+        let current = match &row {
+            Some((group, element)) if *group == student.group => element.clone(),
+            _ => {
+                let block = create("div", "")?;
+                if !student.group.is_empty() {
+                    block.append_child(&create_text("span", "group-name", &student.group)?)?;
+                }
+                let element = create("div", "option-row")?;
+                block.append_child(&element)?;
+                options.append_child(&block)?;
+                row = Some((student.group.clone(), element.clone()));
+                element
+            }
+        };
+        let label = create("label", "option")?;
+        label.set_attribute("title", &student.summary.description)?;
+        let input: HtmlInputElement = create("input", "")?.unchecked_into();
+        input.set_type("radio");
+        input.set_name("student");
+        input.set_value(&index.to_string());
+        input.set_checked(index == selected);
+        label.append_child(&input)?;
+        label.append_child(&create_text("span", "option-name", student.name())?)?;
+        label.append_child(&create_text("span", "option-facts", &student.facts())?)?;
+        current.append_child(&label)?;
+        let choose = choose.clone();
+        listen(&input, "change", move |_| choose(index));
+    }
+    Ok(())
+}
