@@ -83,9 +83,12 @@ pub async fn run(device: &Device) -> Result<f32, SelfTestError> {
         .iter()
         .zip(&expected)
         .map(|(a, b)| (a - b).abs())
-        .fold(0.0, |largest, error| {
-            if error <= largest { largest } else { error }
-        });
+        .fold(
+            0.0,
+            |largest, error| {
+                if error <= largest { largest } else { error }
+            },
+        );
     if error <= TOLERANCE {
         Ok(error)
     } else {

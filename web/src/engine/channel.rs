@@ -105,21 +105,22 @@ impl Channel {
 
     pub fn on_message(&self, mut accept: impl FnMut(Incoming) + 'static) {
         let channel = self.clone();
-        let handler = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            match read(&event.data()) {
-                Ok(incoming) => accept(incoming),
-                Err(error) => {
-                    channel.post(
-                        NO_REQUEST,
-                        &Response::Failed {
-                            kind: crate::protocol::FailureKind::State,
-                            message: format!("the page sent something unreadable: {error}"),
-                        },
-                        None,
-                    );
+        let handler =
+            Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+                match read(&event.data()) {
+                    Ok(incoming) => accept(incoming),
+                    Err(error) => {
+                        channel.post(
+                            NO_REQUEST,
+                            &Response::Failed {
+                                kind: crate::protocol::FailureKind::State,
+                                message: format!("the page sent something unreadable: {error}"),
+                            },
+                            None,
+                        );
+                    }
                 }
-            }
-        });
+            });
         self.scope
             .set_onmessage(Some(handler.as_ref().unchecked_ref()));
         // Lives as long as the worker.

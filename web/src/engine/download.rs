@@ -18,11 +18,7 @@ const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 const MAX_FOLDER_BYTES: u64 = 1 << 30;
 
 /// Fetches every file that the folder's manifest lists, and the manifest itself.
-pub async fn fetch_folder(
-    channel: &Channel,
-    id: u32,
-    folder_url: &str,
-) -> Result<Files, Failure> {
+pub async fn fetch_folder(channel: &Channel, id: u32, folder_url: &str) -> Result<Files, Failure> {
     let controller = AbortController::new().map_err(|error| failure(MANIFEST, &error))?;
     channel.set_download(Some((id, controller.clone())));
     let files = fetch_all(channel, id, folder_url, &controller).await;
@@ -168,9 +164,10 @@ fn join(folder_url: &str, name: &str) -> Result<String, Failure> {
 }
 
 fn failure(name: &str, error: &JsValue) -> Failure {
-    let reason = error
-        .dyn_ref::<js_sys::Error>()
-        .map_or_else(|| format!("{error:?}"), |error| String::from(error.message()));
+    let reason = error.dyn_ref::<js_sys::Error>().map_or_else(
+        || format!("{error:?}"),
+        |error| String::from(error.message()),
+    );
     Failure::new(
         FailureKind::Download,
         format!("{name} could not be fetched: {reason}"),

@@ -90,8 +90,7 @@ impl Session {
         let files = fetch_folder(&self.channel, id, model_url).await?;
         let downloaded = self.channel.now();
         self.post_phase(id, LoadPhase::Checking);
-        let loaded =
-            read_model(&files).map_err(|error| Failure::new(FailureKind::Model, error))?;
+        let loaded = read_model(&files).map_err(|error| Failure::new(FailureKind::Model, error))?;
         drop(files);
         // The old student goes first: two at once may not fit.
         self.live = None;

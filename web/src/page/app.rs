@@ -14,7 +14,10 @@ use web_sys::{
 };
 
 use super::{
-    dom::{by_id, clear, create, create_text, document, listen, listen_actively, set_note, window, words_of},
+    dom::{
+        by_id, clear, create, create_text, document, listen, listen_actively, set_note, window,
+        words_of,
+    },
     engine_client::{EngineClient, Failure},
     fetch, foreign_audio,
     live::Live,
@@ -138,11 +141,15 @@ impl App {
 
     fn bind(self: &Rc<Self>) -> Result<(), JsValue> {
         let app = self.clone();
-        listen(&self.ui.record, "click", move |_| app.clone().toggle_listening());
+        listen(&self.ui.record, "click", move |_| {
+            app.clone().toggle_listening()
+        });
         let app = self.clone();
         listen(&self.ui.cancel, "click", move |_| app.cancel());
         let app = self.clone();
-        listen(&self.ui.compare_run, "click", move |_| app.clone().toggle_comparison());
+        listen(&self.ui.compare_run, "click", move |_| {
+            app.clone().toggle_comparison()
+        });
         let app = self.clone();
         listen(&self.ui.engine_menu, "change", move |_| {
             app.wish.set(Wish::from_name(&app.ui.engine_menu.value()));
@@ -160,7 +167,9 @@ impl App {
         });
         self.bind_drop();
         let app = self.clone();
-        listen_actively(&document()?, "keydown", move |event| app.clone().on_key(event));
+        listen_actively(&document()?, "keydown", move |event| {
+            app.clone().on_key(event)
+        });
         Ok(())
     }
 
@@ -247,9 +256,12 @@ impl App {
                 continue;
             };
             for index in 0..found.length() {
-                if let Some(element) = found.get(index).and_then(|node| node.dyn_into::<Element>().ok())
+                if let Some(element) = found
+                    .get(index)
+                    .and_then(|node| node.dyn_into::<Element>().ok())
                 {
-                    let may = is_idle || (selector == "#students input" && activity == Activity::Starting);
+                    let may = is_idle
+                        || (selector == "#students input" && activity == Activity::Starting);
                     let _ = element.toggle_attribute_with_force("disabled", !may);
                 }
             }
@@ -365,7 +377,9 @@ impl App {
                 Err(reason) => {
                     return self.show_engine(
                         "failed",
-                        &format!("No engine could be started: {reason}. Reload the page to try again."),
+                        &format!(
+                            "No engine could be started: {reason}. Reload the page to try again."
+                        ),
                     );
                 }
             }
@@ -373,7 +387,9 @@ impl App {
     }
 
     fn show_engine(&self, state: &str, text: &str) {
-        self.ui.engine_status.set_class_name(&format!("engine-line {state}"));
+        self.ui
+            .engine_status
+            .set_class_name(&format!("engine-line {state}"));
         self.ui.engine_text.set_text_content(Some(text));
     }
 
@@ -408,7 +424,8 @@ impl App {
 
     /// Makes a student the engine's; `Ok(None)` if it is already.
     pub async fn load(self: &Rc<Self>, index: usize) -> Result<Option<LoadTimes>, Failure> {
-        let (Some(client), Some(student)) = (self.client(), self.students.borrow().get(index).cloned())
+        let (Some(client), Some(student)) =
+            (self.client(), self.students.borrow().get(index).cloned())
         else {
             return Err(state_failure("there is no engine"));
         };
@@ -455,7 +472,9 @@ impl App {
         let payload: Option<ArrayBuffer> =
             payload.map(|bytes| bytes.slice(0, bytes.length()).buffer());
         let response = client
-            .request(request, payload, move |response| app.show_progress(response))
+            .request(request, payload, move |response| {
+                app.show_progress(response)
+            })
             .await;
         self.running.set(None);
         self.hide_progress();
@@ -685,7 +704,11 @@ impl App {
             web_sys::console::error_1(&error);
         }
         let speed = audio_secs * 1e3 / recognize_ms.max(0.01);
-        let cut = if *cancelled { "cancelled, so far: " } else { "" };
+        let cut = if *cancelled {
+            "cancelled, so far: "
+        } else {
+            ""
+        };
         view.set_note(&format!(
             "{cut}{audio_secs:.1} s of audio in {}, {} real time",
             figures::milliseconds(*recognize_ms),

@@ -44,8 +44,7 @@ impl Measurement {
     }
     /// A fraction.
     fn word_error_rate(&self) -> Option<f64> {
-        (self.reference_words > 0)
-            .then(|| self.word_errors as f64 / self.reference_words as f64)
+        (self.reference_words > 0).then(|| self.word_errors as f64 / self.reference_words as f64)
     }
 }
 
@@ -77,7 +76,10 @@ fn try_show_students(students: &[Rc<Student>]) -> Result<(), JsValue> {
             row.append_child(&create_text("td", "", text)?)?;
         }
         if let (Some(published), Some(last)) = (published, row.last_element_child()) {
-            last.set_attribute("title", &format!("{}, {}", published.set, published.decoder))?;
+            last.set_attribute(
+                "title",
+                &format!("{}, {}", published.set, published.decoder),
+            )?;
         }
         rows.append_child(&row)?;
     }
@@ -274,7 +276,11 @@ fn show_measurement(row: &Element, measurement: &Measurement) {
 /// Marks the best warm run and the best error rate.
 fn mark_best(measured: &[Measurement]) {
     let best = |column: usize, values: Vec<Option<f64>>| {
-        let least = values.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+        let least = values
+            .iter()
+            .flatten()
+            .copied()
+            .fold(f64::INFINITY, f64::min);
         for (index, value) in values.iter().enumerate() {
             let is_best = measured.len() > 1 && *value == Some(least);
             if let Some(cell) = row(index).and_then(|row| row.children().item(column as u32)) {
@@ -282,8 +288,14 @@ fn mark_best(measured: &[Measurement]) {
             }
         }
     };
-    best(5, measured.iter().map(Measurement::warm_median_ms).collect());
-    best(7, measured.iter().map(Measurement::word_error_rate).collect());
+    best(
+        5,
+        measured.iter().map(Measurement::warm_median_ms).collect(),
+    );
+    best(
+        7,
+        measured.iter().map(Measurement::word_error_rate).collect(),
+    );
 }
 
 fn draw(students: &[Rc<Student>], measured: &[Measurement]) {
@@ -311,8 +323,18 @@ fn draw(students: &[Rc<Student>], measured: &[Measurement]) {
     let by_size = points(&|student, _| Some(student.summary.bytes()));
     let by_latency = points(&|_, measurement| measurement.warm_median_ms());
     for (id, title, axis, points) in [
-        ("plot-size", "Word error rate against download size", size, by_size),
-        ("plot-latency", "Word error rate against warm run time", latency, by_latency),
+        (
+            "plot-size",
+            "Word error rate against download size",
+            size,
+            by_size,
+        ),
+        (
+            "plot-latency",
+            "Word error rate against warm run time",
+            latency,
+            by_latency,
+        ),
     ] {
         if let Ok(place) = by_id::<Element>(id) {
             place.set_inner_html(&scatter(title, axis, &points));

@@ -11,9 +11,12 @@ const RATE_HZ: u32 = 48_000;
 /// Mono samples and their rate; an error in words.
 pub async fn decode(bytes: &Uint8Array) -> Result<(Float32Array, u32), String> {
     const UNREADABLE: &str = "this is no audio file that the browser can read";
-    let context =
-        OfflineAudioContext::new_with_number_of_channels_and_length_and_sample_rate(1, 1, RATE_HZ as f32)
-            .map_err(|_| UNREADABLE.to_owned())?;
+    let context = OfflineAudioContext::new_with_number_of_channels_and_length_and_sample_rate(
+        1,
+        1,
+        RATE_HZ as f32,
+    )
+    .map_err(|_| UNREADABLE.to_owned())?;
     // A copy: decoding takes the buffer away.
     let copy: ArrayBuffer = bytes.slice(0, bytes.length()).buffer();
     let promise = context
@@ -33,5 +36,8 @@ pub async fn decode(bytes: &Uint8Array) -> Result<(Float32Array, u32), String> {
             *sum += sample / channels as f32;
         }
     }
-    Ok((Float32Array::from(mono.as_slice()), audio.sample_rate() as u32))
+    Ok((
+        Float32Array::from(mono.as_slice()),
+        audio.sample_rate() as u32,
+    ))
 }

@@ -137,7 +137,8 @@ impl App {
 
     /// Root mean square in decibels, from -60 dB (0) to 0 dB (1).
     fn show_level(&self, values: &[f32]) {
-        let power = values.iter().map(|value| value * value).sum::<f32>() / values.len().max(1) as f32;
+        let power =
+            values.iter().map(|value| value * value).sum::<f32>() / values.len().max(1) as f32;
         let level = ((10.0 * power.max(1e-9).log10() + 60.0) / 60.0).clamp(0.0, 1.0);
         let _ = self.ui.level.set_attribute("value", &format!("{level:.2}"));
         let _ = self

@@ -9,9 +9,8 @@ use js_sys::{Array, Float32Array, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AudioContext, AudioWorkletNode, AudioWorkletNodeOptions, DomException,
-    MediaStreamConstraints, MediaStream, MediaStreamAudioSourceNode, MediaStreamTrack,
-    MessageEvent,
+    AudioContext, AudioWorkletNode, AudioWorkletNodeOptions, DomException, MediaStream,
+    MediaStreamAudioSourceNode, MediaStreamConstraints, MediaStreamTrack, MessageEvent,
 };
 
 use super::dom::{window, words_of};
@@ -190,9 +189,17 @@ fn explain(error: &JsValue) -> String {
         .map(DomException::name)
         .unwrap_or_default();
     match name.as_str() {
-        "NotAllowedError" | "SecurityError" => "The microphone was not allowed. Allow it in the browser's address bar, then try again.".to_owned(),
-        "NotFoundError" | "OverconstrainedError" => "No microphone was found. Plug one in, or use a file or a sample clip.".to_owned(),
-        "NotReadableError" | "AbortError" => "The microphone is there but gives no sound: another program may be using it.".to_owned(),
+        "NotAllowedError" | "SecurityError" => {
+            "The microphone was not allowed. Allow it in the browser's address bar, then try again."
+                .to_owned()
+        }
+        "NotFoundError" | "OverconstrainedError" => {
+            "No microphone was found. Plug one in, or use a file or a sample clip.".to_owned()
+        }
+        "NotReadableError" | "AbortError" => {
+            "The microphone is there but gives no sound: another program may be using it."
+                .to_owned()
+        }
         _ => format!("The microphone could not be opened: {}.", words_of(error)),
     }
 }
