@@ -11,7 +11,7 @@ pub struct Point {
     pub y: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Axis<'a> {
     pub label: &'a str,
     pub format: fn(f64) -> String,

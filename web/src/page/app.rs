@@ -9,7 +9,7 @@ use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
-    DragEvent, Element, Event, File, HtmlAudioElement, HtmlButtonElement, HtmlElement,
+    Document, DragEvent, Element, Event, File, HtmlAudioElement, HtmlButtonElement, HtmlElement,
     HtmlInputElement, HtmlProgressElement, HtmlSelectElement, KeyboardEvent, Url,
 };
 
@@ -167,9 +167,8 @@ impl App {
         });
         self.bind_drop();
         let app = self.clone();
-        listen_actively(&document()?, "keydown", move |event| {
-            app.clone().on_key(event)
-        });
+        let document: Document = document()?;
+        listen_actively(&document, "keydown", move |event| app.clone().on_key(event));
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use web_sys::{Element, HtmlElement, HtmlProgressElement};
 
 use super::{
     app::{Activity, App, state_failure},
-    dom::{by_id, clear, create, create_text},
+    dom::{append_text, by_id, clear, create},
     engine_client::Failure,
     fetch,
     students::Student,
@@ -63,9 +63,7 @@ fn try_show_students(students: &[Rc<Student>]) -> Result<(), JsValue> {
     clear(&rows);
     for student in students {
         let row = create("tr", "")?;
-        let name = create_text("th", "", student.name())?;
-        name.set_attribute("scope", "row")?;
-        row.append_child(&name)?;
+        append_text(&row, "th", "", student.name())?.set_attribute("scope", "row")?;
         let published = student.summary.published();
         let mut cells = [const { String::new() }; 8];
         cells[0] = figures::parameters(student.summary.parameters);
@@ -73,7 +71,7 @@ fn try_show_students(students: &[Rc<Student>]) -> Result<(), JsValue> {
         cells[7] = published.map_or_else(String::new, |one| figures::percent(one.wer));
         for cell in cells {
             let text = if cell.is_empty() { "–" } else { &cell };
-            row.append_child(&create_text("td", "", text)?)?;
+            append_text(&row, "td", "", text)?;
         }
         if let (Some(published), Some(last)) = (published, row.last_element_child()) {
             last.set_attribute(

@@ -37,6 +37,18 @@ pub fn create_text(tag: &str, class: &str, text: &str) -> Result<Element, JsValu
     Ok(element)
 }
 
+/// Adds a new element with text at the end of another.
+pub fn append_text(
+    parent: &Element,
+    tag: &str,
+    class: &str,
+    text: &str,
+) -> Result<Element, JsValue> {
+    let element = create_text(tag, class, text)?;
+    parent.append_child(&element)?;
+    Ok(element)
+}
+
 pub fn clear(element: &Element) {
     element.set_text_content(None);
 }

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use gloo::timers::{callback::Interval, future::TimeoutFuture};
+use gloo::timers::callback::{Interval, Timeout};
 use js_sys::Float32Array;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::AudioContext;
@@ -178,7 +178,7 @@ impl App {
                 self.show_error(&format!("Listening stopped: {}.", failure.message));
                 let app = self.clone();
                 spawn_local(async move {
-                    app.end_session().await;
+                    app.clone().end_session().await;
                     if app.client().is_none_or(|client| client.is_dead()) {
                         app.replace_engine(&failure).await;
                         app.set_activity(Activity::Idle);
@@ -198,11 +198,11 @@ impl App {
             live.microphone.finish();
         }
         self.ui.record.set_disabled(true);
-        spawn_local(async move {
-            // A suspended audio thread answers nothing: do not wait for it for ever.
-            TimeoutFuture::new(1_000).await;
-            self.end_session().await;
-        });
+        // A suspended audio thread answers nothing: do not wait for it for ever.
+        Timeout::new(1_000, move || {
+            spawn_local(async move { self.end_session().await });
+        })
+        .forget();
     }
 
     /// Gives the microphone back and waits for the last words.

@@ -6,7 +6,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Element, HtmlInputElement};
 
 use super::{
-    dom::{by_id, clear, create, create_text, listen},
+    dom::{append_text, by_id, clear, create, listen},
     fetch,
 };
 use crate::{
@@ -71,7 +71,7 @@ pub fn show(
             _ => {
                 let block = create("div", "")?;
                 if !student.group.is_empty() {
-                    block.append_child(&create_text("span", "group-name", &student.group)?)?;
+                    append_text(&block, "span", "group-name", &student.group)?;
                 }
                 let element = create("div", "option-row")?;
                 block.append_child(&element)?;
@@ -88,8 +88,8 @@ pub fn show(
         input.set_value(&index.to_string());
         input.set_checked(index == selected);
         label.append_child(&input)?;
-        label.append_child(&create_text("span", "option-name", student.name())?)?;
-        label.append_child(&create_text("span", "option-facts", &student.facts())?)?;
+        append_text(&label, "span", "option-name", student.name())?;
+        append_text(&label, "span", "option-facts", &student.facts())?;
         current.append_child(&label)?;
         let choose = choose.clone();
         listen(&input, "change", move |_| choose(index));
