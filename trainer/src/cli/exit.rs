@@ -73,10 +73,20 @@ fn typed_status(error: &(dyn std::error::Error + 'static)) -> Option<ExitStatus>
     if error.is::<crate::model_folder::ModelFolderError>()
         || error.is::<shared_model::bundle::BundleError>()
         || error.is::<shared_model::decode::DecodeError>()
+        || error.is::<crate::data::DataError>()
+        || error.is::<crate::data::AudioFileError>()
+        || error.is::<crate::evaluate::DecoderFileError>()
     {
         return Some(ExitStatus::Data);
     }
-    None
+    match error.downcast_ref::<crate::evaluate::EvaluateError>() {
+        Some(crate::evaluate::EvaluateError::Stopped) => Some(ExitStatus::Interrupted),
+        Some(
+            crate::evaluate::EvaluateError::Empty
+            | crate::evaluate::EvaluateError::TooManyBroken { .. },
+        ) => Some(ExitStatus::Data),
+        _ => None,
+    }
 }
 
 /// Whether the reader of standard output went away (`fledge ... | head`), which is no error.

@@ -3,11 +3,13 @@
 //! Results go to standard output, progress and errors to standard error, one line an error.
 
 mod devices;
+mod evaluate;
 mod exit;
 mod inspect;
 mod interrupt;
 mod memory;
 mod serve;
+mod transcribe;
 
 pub use exit::{ExitStatus, Failure};
 
@@ -42,6 +44,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Evaluate(evaluate::EvaluateArgs),
+    Transcribe(transcribe::TranscribeArgs),
     Inspect(inspect::InspectArgs),
     Devices(devices::DevicesArgs),
     Serve(serve::ServeArgs),
@@ -69,6 +73,8 @@ impl DeviceArgs {
 
 fn dispatch(command: &Command) -> anyhow::Result<()> {
     match command {
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Transcribe(args) => transcribe::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Serve(args) => serve::run(args),

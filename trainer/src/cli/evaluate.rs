@@ -1,0 +1,264 @@
+//! `fledge evaluate`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use anyhow::Context;
+use serde::Serialize;
+
+use super::{DeviceArgs, Failure, interrupt};
+use crate::data::{Utterance, read_manifest};
+use crate::evaluate::{DecoderChoice, DecoderSettings, Evaluated, EvaluationReport, evaluate};
+use crate::model_folder;
+use crate::report::format_bytes;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum DecoderKind {
+    /// The most probable token of each frame
+    Greedy,
+    /// CTC prefix beam search, with a language model and a word list if given
+    Beam,
+}
+
+/// How posteriors become words; the same options in `evaluate` and `transcribe`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DecoderArgs {
+    /// How posteriors become words [default: greedy; beam if a language model or word list is given]
+    #[arg(long, value_enum)]
+    decoder: Option<DecoderKind>,
+    /// Word n-gram language model, ARPA or fledge's binary form (may be gzipped)
+    #[arg(long, value_name = "FILE")]
+    lm: Option<PathBuf>,
+    /// Word list: only these words can be written, one a line
+    #[arg(long, value_name = "FILE")]
+    words: Option<PathBuf>,
+    /// Prefixes kept by the beam search
+    #[arg(long, value_name = "N")]
+    beam: Option<usize>,
+    /// Weight of the language model
+    #[arg(long, value_name = "X")]
+    lm_weight: Option<f32>,
+    /// Added to the score of each word
+    #[arg(long, value_name = "X", allow_hyphen_values = true)]
+    word_bonus: Option<f32>,
+}
+
+impl DecoderArgs {
+    pub fn choose(
+        &self,
+        loaded: &shared_model::bundle::LoadedModel,
+    ) -> anyhow::Result<DecoderChoice> {
+        let wants_beam = self.lm.is_some()
+            || self.words.is_some()
+            || self.beam.is_some()
+            || self.lm_weight.is_some()
+            || self.word_bonus.is_some();
+        match (self.decoder, wants_beam) {
+            (Some(DecoderKind::Greedy), true) => Err(Failure::usage(
+                "--decoder greedy uses no language model, word list or beam; use --decoder beam",
+            )
+            .into()),
+            (Some(DecoderKind::Greedy) | None, false) => Ok(DecoderChoice::Greedy),
+            _ => {
+                let settings = DecoderSettings {
+                    beam: self.beam,
+                    lm_weight: self.lm_weight,
+                    word_bonus: self.word_bonus,
+                    lm: self.lm.clone(),
+                    words: self.words.clone(),
+                };
+                let choice = DecoderChoice::beam(loaded, &settings)?;
+                // Settings out of range are told before any audio is read.
+                choice.build(&loaded.tokens)?;
+                Ok(choice)
+            }
+        }
+    }
+}
+
+/// Measure the word error rate of a model on a manifest
+///
+/// Prints one JSON object (--json) or a short summary: error rates with a 95 % interval over
+/// utterances, counts, size and speed. The real-time factor is processing time of one thread per
+/// second of audio.
+///
+/// Example:
+///   fledge evaluate --model runs/quick/models/small --manifest test.jsonl --json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct EvaluateArgs {
+    /// Model folder (a run's are below its models folder)
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Utterances with their texts, NeMo-style JSONL
+    #[arg(long, value_name = "FILE")]
+    manifest: PathBuf,
+    #[command(flatten)]
+    decoder: DecoderArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// One JSON object on standard output
+    #[arg(long)]
+    json: bool,
+    /// Write each utterance with what was heard (`pred_text`), NeMo-style JSONL
+    #[arg(long, value_name = "FILE")]
+    hypotheses: Option<PathBuf>,
+    /// Only the first N utterances
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Threads on the CPU [default: one a core]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// No progress on standard error
+    #[arg(long)]
+    quiet: bool,
+}
+
+pub fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
+    super::memory::keep_freed_memory();
+    let loaded = model_folder::read(&args.model)?;
+    let mut utterances = read_manifest(&args.manifest)?;
+    if let Some(limit) = args.limit {
+        utterances.truncate(limit);
+    }
+    if utterances.is_empty() {
+        return Err(Failure::data(format!(
+            "{} has no utterance to evaluate",
+            args.manifest.display()
+        ))
+        .into());
+    }
+    let decoder = args.decoder.choose(&loaded)?;
+    let device = args.device.open()?;
+    if !args.quiet {
+        let _ = writeln!(
+            std::io::stderr(),
+            "evaluating {} utterances on {} ({})",
+            utterances.len(),
+            device.name,
+            device.reason
+        );
+    }
+    let progress = Progress::new(args.quiet);
+    let threads = args
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let evaluated = evaluate(
+        &loaded,
+        &utterances,
+        &decoder,
+        &device,
+        threads,
+        interrupt::stop_flag(),
+        &|done, total| progress.show(done, total),
+    )?;
+    for broken in &evaluated.broken {
+        let _ = writeln!(std::io::stderr(), "error: {}", broken.reason);
+    }
+    evaluated.check_broken()?;
+    if let Some(path) = &args.hypotheses {
+        write_hypotheses(path, &utterances, &evaluated)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let report = EvaluationReport::new(&evaluated, &loaded.manifest, &decoder, &device.name);
+    if args.json {
+        super::print_json(&report)
+    } else {
+        for line in summary(&report) {
+            super::print_line(&line)?;
+        }
+        Ok(())
+    }
+}
+
+fn summary(report: &EvaluationReport) -> Vec<String> {
+    vec![
+        format!(
+            "WER {:.2} % (95 % interval {:.2} to {:.2} %)  CER {:.2} %",
+            report.wer * 100.0,
+            report.wer_low * 100.0,
+            report.wer_high * 100.0,
+            report.cer * 100.0
+        ),
+        format!(
+            "{} words in {} utterances: {} inserted, {} deleted, {} substituted",
+            report.words,
+            report.utterances,
+            report.insertions,
+            report.deletions,
+            report.substitutions
+        ),
+        format!(
+            "{:.1} s of audio, real-time factor {:.3} on {}, {}",
+            report.audio_seconds, report.real_time_factor, report.device, report.decoder
+        ),
+        format!(
+            "{} parameters, {}",
+            crate::report::format_count(report.parameters as usize),
+            format_bytes(report.bytes)
+        ),
+    ]
+}
+
+/// A progress line every few seconds.
+struct Progress {
+    last: Option<Mutex<Instant>>,
+}
+
+impl Progress {
+    fn new(quiet: bool) -> Self {
+        Self {
+            last: (!quiet).then(|| Mutex::new(Instant::now())),
+        }
+    }
+
+    fn show(&self, done: usize, total: usize) {
+        let Some(last) = &self.last else { return };
+        let Ok(mut last) = last.lock() else { return };
+        if last.elapsed().as_secs() >= 5 {
+            *last = Instant::now();
+            let _ = writeln!(std::io::stderr(), "{done}/{total} utterances");
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct HypothesisLine<'a> {
+    audio_filepath: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    offset: f64,
+    duration: f64,
+    text: &'a str,
+    pred_text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speaker: Option<&'a str>,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
+fn write_hypotheses(
+    path: &Path,
+    utterances: &[Utterance],
+    evaluated: &Evaluated,
+) -> anyhow::Result<()> {
+    let mut text = Vec::new();
+    for outcome in &evaluated.outcomes {
+        let utterance = &utterances[outcome.index];
+        let line = HypothesisLine {
+            audio_filepath: utterance.audio_path.to_string_lossy().into_owned(),
+            offset: utterance.offset_secs,
+            duration: utterance.duration_secs,
+            text: &utterance.text,
+            pred_text: &outcome.hypothesis,
+            speaker: utterance.speaker.as_deref(),
+        };
+        serde_json::to_writer(&mut text, &line)?;
+        text.push(b'\n');
+    }
+    std::fs::write(path, text)?;
+    Ok(())
+}

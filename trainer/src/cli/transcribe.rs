@@ -1,0 +1,135 @@
+//! `fledge transcribe`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use shared_model::decode::Word;
+use shared_model::recognizer::{Recognizer, Transcript};
+
+use super::evaluate::DecoderArgs;
+use super::{DeviceArgs, Failure, interrupt};
+use crate::block_on::block_on;
+use crate::data::audio_file::decode_16k;
+use crate::model_folder;
+
+/// Write down what is said in audio files
+///
+/// Reads wav, flac, ogg vorbis and mp3 of any length, sample rate and number of channels. A file
+/// that cannot be read is told on standard error and the others go on; the exit code is then 3.
+///
+/// Example:
+///   fledge transcribe talk.mp3 memo.wav --model runs/quick/models/small --json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct TranscribeArgs {
+    /// Audio files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Model folder (a run's are below its models folder)
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    #[command(flatten)]
+    decoder: DecoderArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// One JSON object a file: file, text and words with start, end (seconds) and confidence
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    file: String,
+    text: &'a str,
+    words: Vec<JsonWord<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonWord<'a> {
+    text: &'a str,
+    /// Seconds from the beginning of the file.
+    start: f32,
+    end: f32,
+    confidence: f32,
+}
+
+impl<'a> From<&'a Word> for JsonWord<'a> {
+    fn from(word: &'a Word) -> Self {
+        Self {
+            text: &word.text,
+            start: word.start_secs,
+            end: word.end_secs,
+            confidence: word.confidence,
+        }
+    }
+}
+
+pub fn run(args: &TranscribeArgs) -> anyhow::Result<()> {
+    let loaded = model_folder::read(&args.model)?;
+    let decoder = args.decoder.choose(&loaded)?.build(&loaded.tokens)?;
+    let device = args.device.open()?;
+    let recognizer = Recognizer::new(&loaded, decoder, &device.device)?;
+    let mut failed = 0;
+    for path in &args.files {
+        let transcript = match transcribe(&recognizer, path) {
+            Ok(transcript) => transcript,
+            Err(error) => {
+                if args.files.len() == 1 {
+                    return Err(error);
+                }
+                failed += 1;
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "error: {}",
+                    super::exit::error_line(&error)
+                );
+                continue;
+            }
+        };
+        if args.json {
+            super::print_json(&Line {
+                file: path.to_string_lossy().into_owned(),
+                text: &transcript.text,
+                words: transcript.words.iter().map(JsonWord::from).collect(),
+            })?;
+        } else if args.files.len() > 1 {
+            super::print_line(&format!("{}: {}", path.display(), transcript.text))?;
+        } else {
+            super::print_line(&transcript.text)?;
+        }
+    }
+    if failed > 0 {
+        return Err(Failure::data(format!(
+            "{failed} of {} files could not be transcribed",
+            args.files.len()
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// Long files tell how far they are.
+const PROGRESS_SECS: f32 = 60.0;
+
+fn transcribe(recognizer: &Recognizer, path: &Path) -> anyhow::Result<Transcript> {
+    let samples = decode_16k(path, 0.0, None)?;
+    let stop = interrupt::stop_flag();
+    let mut told = 0.0;
+    let mut progress = |done: f32, total: f32| {
+        if total > 2.0 * PROGRESS_SECS && done - told >= PROGRESS_SECS && done < total {
+            told = done;
+            let _ = writeln!(
+                std::io::stderr(),
+                "{}: {done:.0} of {total:.0} s",
+                path.display()
+            );
+        }
+        !stop.load(std::sync::atomic::Ordering::Relaxed)
+    };
+    let transcript = block_on(recognizer.transcribe_with_progress(&samples, &mut progress))?;
+    if interrupt::is_stopping() {
+        return Err(Failure::new(super::ExitStatus::Interrupted, "stopped by Ctrl-C").into());
+    }
+    Ok(transcript)
+}

@@ -1,0 +1,211 @@
+//! The decoder that the command line or a recipe asks for, shared by all worker threads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use shared_model::bundle::LoadedModel;
+use shared_model::decode::lm::NgramLm;
+use shared_model::decode::{BeamConfig, BeamDecoder, DecodeError};
+use shared_model::recognizer::Decoder;
+use shared_model::tokens::{Tokens, normalize_text};
+
+/// Greatest language model or word list read.
+const MAX_FILE_BYTES: u64 = 2 << 30;
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecoderFileError {
+    #[error("{path}: {source}")]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{path} is {bytes} bytes, more than the limit of {MAX_FILE_BYTES}")]
+    TooLarge { path: PathBuf, bytes: u64 },
+    #[error("{path}: {source}")]
+    Content { path: PathBuf, source: DecodeError },
+    #[error("{path}: not UTF-8 text")]
+    NotText { path: PathBuf },
+    #[error("{path} holds no word")]
+    NoWords { path: PathBuf },
+}
+
+/// Settings as given; what is left out comes from the model folder, then from the defaults.
+#[derive(Debug, Clone, Default)]
+pub struct DecoderSettings {
+    pub beam: Option<usize>,
+    pub lm_weight: Option<f32>,
+    pub word_bonus: Option<f32>,
+    /// ARPA or binary.
+    pub lm: Option<PathBuf>,
+    /// One word a line; what follows a tab is ignored.
+    pub words: Option<PathBuf>,
+}
+
+pub enum DecoderChoice {
+    Greedy,
+    Beam {
+        config: BeamConfig,
+        words: Option<Vec<String>>,
+        lm: Option<Arc<NgramLm>>,
+        /// File name of the language model, for reports.
+        lm_name: Option<String>,
+    },
+}
+
+impl DecoderChoice {
+    /// Beam search with the given settings for this model.
+    pub fn beam(
+        loaded: &LoadedModel,
+        settings: &DecoderSettings,
+    ) -> Result<Self, DecoderFileError> {
+        let mut config = loaded.beam.clone().unwrap_or_default();
+        if let Some(beam) = settings.beam {
+            config.beam = beam;
+        }
+        if let Some(weight) = settings.lm_weight {
+            config.lm_weight = weight;
+        }
+        if let Some(bonus) = settings.word_bonus {
+            config.word_bonus = bonus;
+        }
+        let lm = settings.lm.as_deref().map(read_lm).transpose()?;
+        let words = settings.words.as_deref().map(read_words).transpose()?;
+        let lm_name = settings
+            .lm
+            .as_ref()
+            .and_then(|path| path.file_name())
+            .map(|name| name.to_string_lossy().into_owned());
+        Ok(Self::Beam {
+            config,
+            words,
+            lm: lm.map(Arc::new),
+            lm_name,
+        })
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Greedy => "greedy",
+            Self::Beam { .. } => "beam",
+        }
+    }
+
+    pub fn lm_name(&self) -> Option<&str> {
+        match self {
+            Self::Greedy => None,
+            Self::Beam { lm_name, .. } => lm_name.as_deref(),
+        }
+    }
+
+    /// A decoder of its own for each thread.
+    pub fn build(&self, tokens: &Tokens) -> Result<Decoder, DecodeError> {
+        match self {
+            Self::Greedy => Ok(Decoder::Greedy),
+            Self::Beam {
+                config, words, lm, ..
+            } => Ok(Decoder::Beam(BeamDecoder::new(
+                tokens,
+                config.clone(),
+                words.as_deref(),
+                lm.clone(),
+            )?)),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, DecoderFileError> {
+    let failed = |source| DecoderFileError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = std::fs::metadata(path).map_err(failed)?.len();
+    if bytes > MAX_FILE_BYTES {
+        return Err(DecoderFileError::TooLarge {
+            path: path.to_owned(),
+            bytes,
+        });
+    }
+    let content = std::fs::read(path).map_err(failed)?;
+    if content.starts_with(&[0x1f, 0x8b]) {
+        return inflate(path, &content);
+    }
+    Ok(content)
+}
+
+/// Language models and word lists are often kept compressed.
+fn inflate(path: &Path, compressed: &[u8]) -> Result<Vec<u8>, DecoderFileError> {
+    use std::io::Read;
+    let mut content = Vec::new();
+    flate2::read::MultiGzDecoder::new(compressed)
+        .take(MAX_FILE_BYTES)
+        .read_to_end(&mut content)
+        .map_err(|source| DecoderFileError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(content)
+}
+
+fn read_lm(path: &Path) -> Result<NgramLm, DecoderFileError> {
+    NgramLm::from_bytes(&read_file(path)?).map_err(|source| DecoderFileError::Content {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn read_words(path: &Path) -> Result<Vec<String>, DecoderFileError> {
+    let text = String::from_utf8(read_file(path)?).map_err(|_| DecoderFileError::NotText {
+        path: path.to_owned(),
+    })?;
+    let mut words: Vec<String> = text
+        .lines()
+        .filter_map(|line| line.split('\t').next())
+        .map(normalize_text)
+        .flat_map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+        .filter(|word| !word.is_empty())
+        .collect();
+    words.sort_unstable();
+    words.dedup();
+    if words.is_empty() {
+        return Err(DecoderFileError::NoWords {
+            path: path.to_owned(),
+        });
+    }
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_word_list_may_have_counts_and_be_compressed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("words.txt.gz");
+        let file = std::fs::File::create(&path).unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        gzip.write_all(b"two\t7\nOne\t9\n\none\t1\n").unwrap();
+        gzip.finish().unwrap();
+        assert_eq!(read_words(&path).unwrap(), ["one", "two"]);
+    }
+
+    #[test]
+    fn an_empty_word_list_and_a_missing_file_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("words.txt");
+        assert!(
+            read_words(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("words.txt")
+        );
+        std::fs::write(&path, "\n \n").unwrap();
+        assert!(matches!(
+            read_words(&path),
+            Err(DecoderFileError::NoWords { .. })
+        ));
+    }
+}

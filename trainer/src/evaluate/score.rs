@@ -1,0 +1,141 @@
+//! Counts to rates, and the report that is printed and written into the model card.
+
+use serde::Serialize;
+use shared_model::bundle::{Evaluation, Precision};
+use shared_model::metrics::{ErrorCounts, bootstrap_interval};
+
+/// The interval is part of the published figure, so its random numbers are fixed.
+const BOOTSTRAP_RESAMPLES: usize = 1000;
+const BOOTSTRAP_SEED: u64 = 1234;
+
+/// One utterance, heard.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// Position in the list that was evaluated.
+    pub index: usize,
+    /// Normalised.
+    pub hypothesis: String,
+    pub word_errors: ErrorCounts,
+    pub character_errors: ErrorCounts,
+    pub audio_secs: f64,
+    /// Features, network and decoding, on one thread; reading the file is not in it.
+    pub processing_secs: f64,
+}
+
+/// The figures of a set of utterances; rates are fractions.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EvaluationReport {
+    pub wer: f64,
+    /// 95 % interval of the WER, bootstrap over utterances.
+    pub wer_low: f64,
+    pub wer_high: f64,
+    pub cer: f64,
+    /// Words of the references.
+    pub words: usize,
+    pub insertions: usize,
+    pub deletions: usize,
+    pub substitutions: usize,
+    pub utterances: usize,
+    /// Utterances left out because their audio could not be read.
+    pub broken: usize,
+    pub audio_seconds: f64,
+    /// Processing seconds of one thread per second of audio.
+    pub real_time_factor: f64,
+    pub parameters: u64,
+    /// Of the model folder: weights, configuration and tokens.
+    pub bytes: u64,
+    pub decoder: String,
+    pub lm: Option<String>,
+    pub precision: Precision,
+    pub device: String,
+}
+
+/// Sums over utterances; the caller fills in what is about the model.
+pub fn scores(outcomes: &[Outcome]) -> (ErrorCounts, ErrorCounts, f64, f64) {
+    let mut words = ErrorCounts::default();
+    let mut characters = ErrorCounts::default();
+    let (mut audio_secs, mut processing_secs) = (0.0, 0.0);
+    for outcome in outcomes {
+        words.add(&outcome.word_errors);
+        characters.add(&outcome.character_errors);
+        audio_secs += outcome.audio_secs;
+        processing_secs += outcome.processing_secs;
+    }
+    (words, characters, audio_secs, processing_secs)
+}
+
+impl EvaluationReport {
+    pub fn new(
+        evaluated: &super::Evaluated,
+        manifest: &shared_model::bundle::Manifest,
+        decoder: &super::DecoderChoice,
+        device: &str,
+    ) -> Self {
+        let (words, characters, audio_seconds, processing) = scores(&evaluated.outcomes);
+        let counts: Vec<_> = evaluated.outcomes.iter().map(|o| o.word_errors).collect();
+        let interval = bootstrap_interval(&counts, BOOTSTRAP_RESAMPLES, BOOTSTRAP_SEED);
+        Self {
+            wer: words.rate(),
+            wer_low: interval.low,
+            wer_high: interval.high,
+            cer: characters.rate(),
+            words: words.reference_len,
+            insertions: words.insertions,
+            deletions: words.deletions,
+            substitutions: words.substitutions,
+            utterances: evaluated.outcomes.len(),
+            broken: evaluated.broken.len(),
+            audio_seconds,
+            real_time_factor: if audio_seconds > 0.0 {
+                processing / audio_seconds
+            } else {
+                0.0
+            },
+            parameters: manifest.parameters,
+            bytes: crate::model_folder::model_bytes(manifest),
+            decoder: decoder.name().to_owned(),
+            lm: decoder.lm_name().map(str::to_owned),
+            precision: manifest.precision,
+            device: device.to_owned(),
+        }
+    }
+
+    /// The line of the model card.
+    pub fn to_evaluation(&self, set: &str) -> Evaluation {
+        Evaluation {
+            set: set.to_owned(),
+            decoder: self.decoder.clone(),
+            lm: self.lm.clone(),
+            wer: self.wer,
+            wer_low: self.wer_low,
+            wer_high: self.wer_high,
+            cer: self.cer,
+            words: self.words,
+            utterances: self.utterances,
+            precision: self.precision,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_summed_before_they_are_divided() {
+        let outcome = |reference_len, substitutions, audio_secs| Outcome {
+            word_errors: ErrorCounts {
+                reference_len,
+                substitutions,
+                ..ErrorCounts::default()
+            },
+            audio_secs,
+            processing_secs: 0.5,
+            ..Outcome::default()
+        };
+        // 1 of 1 and 0 of 9: a tenth, not a half.
+        let (words, _, audio, processing) = scores(&[outcome(1, 1, 2.0), outcome(9, 0, 3.0)]);
+        assert_eq!(words.rate(), 0.1);
+        assert_eq!((audio, processing), (5.0, 1.0));
+    }
+}
