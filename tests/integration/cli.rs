@@ -1,0 +1,293 @@
+use std::fs;
+use std::io::Read;
+use std::process::Stdio;
+
+use shared_model::bundle::Precision;
+use tests::{fledge, fledge_command, repository, speech, text, wav_bytes, write_tiny_model};
+
+const COMMANDS: [&str; 13] = [
+    "prepare",
+    "check",
+    "tokenizer",
+    "teach",
+    "distill",
+    "finetune",
+    "run",
+    "evaluate",
+    "transcribe",
+    "export",
+    "inspect",
+    "devices",
+    "serve",
+];
+
+#[test]
+fn every_command_has_help_on_standard_output() {
+    let overview = fledge(["--help"]);
+    overview.assert_done();
+    for command in COMMANDS {
+        assert!(overview.stdout.contains(command), "{command}");
+        let help = fledge([command, "--help"]);
+        help.assert_done();
+        assert!(
+            help.stdout.contains("Example"),
+            "{command}: {}",
+            help.stdout
+        );
+        assert_eq!(help.stderr, "");
+    }
+}
+
+#[test]
+fn usage_errors_are_one_line_and_exit_with_2() {
+    for arguments in [
+        &["frobnicate"][..],
+        &["evaluate"],
+        &["evaluate", "--model"],
+        &["transcribe", "--model", "m"],
+        &["run", "recipe.toml", "--device", "quantum"],
+        &["serve", "x", "--port", "99999999"],
+    ] {
+        fledge(arguments).assert_refused(2, "--help");
+    }
+    let nothing = fledge::<_, &str>([]);
+    assert_eq!(nothing.code, Some(2));
+    assert!(nothing.stderr.contains("Usage"), "{nothing:#?}");
+}
+
+#[test]
+fn the_paper_recipe_has_exactly_the_published_parameter_counts() {
+    let finished = fledge([
+        "inspect",
+        text(&repository().join("recipes/paper.toml")),
+        "--json",
+    ]);
+    finished.assert_done();
+    let view = &finished.json_lines()[0];
+    assert_eq!(view["teacher"]["parameters"], 18_600_192);
+    let students: Vec<_> = view["students"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["parameters"].as_u64().unwrap())
+        .collect();
+    assert_eq!(students, [9_462_528, 6_416_640, 3_370_752]);
+    let parts = view["teacher"]["parts"].as_array().unwrap();
+    let sum: u64 = parts
+        .iter()
+        .map(|part| part["parameters"].as_u64().unwrap())
+        .sum();
+    assert_eq!(sum, 18_600_192);
+}
+
+#[test]
+fn a_model_folder_is_described() {
+    let folder = tempfile::tempdir().unwrap();
+    for precision in [Precision::F32, Precision::F16, Precision::Int8] {
+        let model = folder.path().join(format!("{precision:?}"));
+        write_tiny_model(&model, precision);
+        let finished = fledge(["inspect", text(&model), "--json"]);
+        finished.assert_done();
+        let view = &finished.json_lines()[0];
+        assert_eq!(view["name"], "tiny");
+        assert_eq!(view["tokens"], 29);
+        let parts = view["parts"].as_array().unwrap();
+        let sum: u64 = parts
+            .iter()
+            .map(|part| part["parameters"].as_u64().unwrap())
+            .sum();
+        assert_eq!(view["parameters"].as_u64().unwrap(), sum);
+        fledge(["inspect", text(&model)]).assert_done();
+    }
+}
+
+#[test]
+fn evaluate_prints_one_object_with_every_figure_and_hypotheses_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    write_tiny_model(&model, Precision::Int8);
+    let audio = folder.path().join("a.wav");
+    fs::write(&audio, wav_bytes(&speech(), 16_000, 1, 16)).unwrap();
+    let manifest = folder.path().join("m.jsonl");
+    let texts = ["seven two", "nine four", "one", "seven two nine four"];
+    let lines: Vec<_> = texts
+        .iter()
+        .map(|text| {
+            serde_json::json!({"audio_filepath": "a.wav", "duration": 2.0, "text": text})
+                .to_string()
+        })
+        .collect();
+    fs::write(&manifest, lines.join("\n")).unwrap();
+    let hypotheses = folder.path().join("heard.jsonl");
+    let finished = fledge([
+        "evaluate",
+        "--model",
+        text(&model),
+        "--manifest",
+        text(&manifest),
+        "--json",
+        "--hypotheses",
+        text(&hypotheses),
+    ]);
+    finished.assert_done();
+    assert_eq!(finished.stdout.lines().count(), 1);
+    let report = &finished.json_lines()[0];
+    for key in [
+        "wer",
+        "cer",
+        "words",
+        "insertions",
+        "deletions",
+        "substitutions",
+        "utterances",
+        "audio_seconds",
+        "real_time_factor",
+        "parameters",
+        "bytes",
+        "device",
+        "wer_low",
+        "wer_high",
+        "decoder",
+        "precision",
+    ] {
+        assert!(!report[key].is_null(), "{key} in {report}");
+    }
+    assert_eq!(report["utterances"], 4);
+    assert_eq!(report["words"], 9);
+    assert_eq!(report["decoder"], "greedy");
+    let errors =
+        ["insertions", "deletions", "substitutions"].map(|key| report[key].as_u64().unwrap());
+    assert_eq!(
+        report["wer"].as_f64().unwrap(),
+        errors.iter().sum::<u64>() as f64 / 9.0
+    );
+    let heard = fs::read_to_string(&hypotheses).unwrap();
+    let references: Vec<_> = heard
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .inspect(|line| {
+            assert!(line["pred_text"].is_string() && line["audio_filepath"].is_string())
+        })
+        .map(|line| line["text"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(references, texts);
+}
+
+#[test]
+fn figures_do_not_depend_on_the_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    write_tiny_model(&model, Precision::F32);
+    let manifest = repository().join("trainer/corpus/dev.jsonl");
+    let reports: Vec<_> = ["1", "3"]
+        .into_iter()
+        .map(|threads| {
+            let finished = fledge([
+                "evaluate",
+                "--model",
+                text(&model),
+                "--manifest",
+                text(&manifest),
+                "--json",
+                "--limit",
+                "12",
+                "--threads",
+                threads,
+                "--quiet",
+            ]);
+            finished.assert_done();
+            assert_eq!(finished.stderr, "");
+            let mut report = finished.json_lines().remove(0);
+            report.as_object_mut().unwrap().remove("real_time_factor");
+            report
+        })
+        .collect();
+    assert_eq!(reports[0], reports[1]);
+}
+
+#[test]
+fn transcribe_prints_one_object_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    write_tiny_model(&model, Precision::F16);
+    let samples = repository().join("www/samples");
+    let (first, second) = (
+        samples.join("stop-the-music.wav"),
+        samples.join("open-the-window.wav"),
+    );
+    let finished = fledge([
+        "transcribe",
+        text(&first),
+        text(&second),
+        "--model",
+        text(&model),
+        "--json",
+    ]);
+    finished.assert_done();
+    let objects = finished.json_lines();
+    assert_eq!(objects.len(), 2);
+    assert_eq!(objects[0]["file"], text(&first));
+    assert_eq!(objects[1]["file"], text(&second));
+    for object in &objects {
+        let words = object["words"].as_array().unwrap();
+        let joined: Vec<_> = words
+            .iter()
+            .map(|word| word["text"].as_str().unwrap())
+            .collect();
+        assert_eq!(joined.join(" "), object["text"].as_str().unwrap());
+        for word in words {
+            assert!(
+                word["start"].as_f64().unwrap() <= word["end"].as_f64().unwrap(),
+                "{word}"
+            );
+            assert!(
+                (0.0..=1.0).contains(&word["confidence"].as_f64().unwrap()),
+                "{word}"
+            );
+        }
+    }
+    let plain = fledge(["transcribe", text(&first), "--model", text(&model)]);
+    plain.assert_done();
+    assert_eq!(
+        plain.stdout.trim_end(),
+        objects[0]["text"].as_str().unwrap()
+    );
+}
+
+#[test]
+fn devices_lists_the_cpu() {
+    let finished = fledge(["devices", "--json", "--no-self-test"]);
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    let devices = finished.json_lines();
+    let cpu = devices
+        .iter()
+        .find(|device| device["backend"] == "cpu")
+        .unwrap();
+    assert!(cpu["name"].as_str().unwrap().contains("threads"), "{cpu}");
+    assert_eq!(
+        devices.iter().filter(|d| d["used_by_auto"] == true).count(),
+        1
+    );
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_panic() {
+    let mut child = fledge_command(["--help"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let status = child.wait().unwrap();
+    let mut stderr = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut stderr)
+        .unwrap();
+    assert!(
+        !stderr.contains("panicked") && !stderr.contains("bug"),
+        "{status} {stderr}"
+    );
+}

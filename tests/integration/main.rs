@@ -1,0 +1,19 @@
+//! One binary for all integration tests: burn is linked once.
+//!
+//! - `bad_input`: every unusable input gets one clear line, a code and no panic
+//! - `cli`: help, usage errors, output formats
+//! - `gpu_parity`: training on a graphics adapter equals the CPU
+//! - `hard_input`: unusual but valid audio is transcribed
+//! - `serve`: the file server
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its input must fail loudly"
+)]
+
+mod bad_input;
+mod cli;
+#[cfg(feature = "gpu")]
+mod gpu_parity;
+mod hard_input;
+mod serve;
