@@ -1,19 +1,30 @@
 //! The model folder: bytes in, a checked model out; and back.
 //!
 //! `model.safetensors` (f32 or f16) or `model-q8.safetensors` (int8 with a scale per output
-//! channel), `config.json`, `tokens.txt`, `manifest.json`, `README.md`.
+//! channel), `config.json`, `tokens.txt`, `manifest.json`, `README.md`. The manifest holds size
+//! and SHA-256 of every other file and a digest of itself.
 
 mod card;
+mod config;
+mod hash;
+mod limits;
 mod manifest;
 mod quantize;
 mod read;
+mod shapes;
+mod tensor_file;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use card::CardInfo;
-pub use manifest::{Evaluation, FileEntry, Manifest};
+pub use limits::{MAX_WEIGHTS_BYTES, max_bytes};
+pub use manifest::{
+    CARD_FILE, CONFIG_FILE, Evaluation, FileEntry, MANIFEST_FILE, Manifest, TOKENS_FILE,
+};
 pub use quantize::Precision;
 pub use read::{FORMAT_VERSION, LoadedModel, read_model};
-pub use write::{ModelParts, write_model};
+pub use write::{ModelParts, with_evaluations, write_model};
 
 use std::collections::BTreeMap;
 
@@ -49,12 +60,16 @@ pub enum BundleError {
         bytes: u64,
         limit: u64,
     },
-    #[error("config.json has format version {found}, this build reads up to {supported}")]
-    Version { found: u64, supported: u64 },
-    #[error(transparent)]
-    Tokens(#[from] crate::tokens::TokenError),
+    #[error("{file} has format version {found}, this build reads versions 1 to {supported}")]
+    Version {
+        file: String,
+        found: u64,
+        supported: u64,
+    },
     #[error(transparent)]
     Weights(#[from] crate::weights::WeightError),
+    #[error(transparent)]
+    Tokens(#[from] crate::tokens::TokenError),
     #[error(transparent)]
     Features(#[from] crate::features::FeatureError),
 }

@@ -1,6 +1,14 @@
 //! Reading and checking a model folder.
 
-use super::{BundleError, Files, Manifest};
+use super::{
+    BundleError, CardInfo, Files, Manifest,
+    config::ConfigFile,
+    hash::sha256_hex,
+    limits::max_bytes,
+    manifest::{CONFIG_FILE, MANIFEST_FILE, TOKENS_FILE},
+    shapes::weight_shapes,
+    tensor_file,
+};
 use crate::{features::FeatureConfig, model::ModelConfig, tokens::Tokens, weights::Weights};
 
 /// Newest `config.json` format this build reads and the one it writes.
@@ -17,10 +25,99 @@ pub struct LoadedModel {
     pub manifest: Manifest,
     /// Decoder settings tuned for this model, if the folder has them.
     pub beam: Option<crate::decode::BeamConfig>,
+    pub card: CardInfo,
 }
 
 /// Checks sizes, hashes, shapes and values of everything; never panics on any bytes.
+///
+/// Needs `manifest.json` and the files of [`Manifest::needed_files`]; other files that the
+/// manifest lists are checked if they are there, and files it does not list are ignored.
 pub fn read_model(files: &Files) -> Result<LoadedModel, BundleError> {
-    let _ = files;
-    unimplemented!()
+    let manifest = Manifest::from_json(required(files, MANIFEST_FILE)?)?;
+    let weights_file = manifest.precision.file_name();
+    for needed in [CONFIG_FILE, TOKENS_FILE, weights_file] {
+        required(files, needed)?;
+    }
+    check_files(files, &manifest)?;
+
+    let config = ConfigFile::from_json(required(files, CONFIG_FILE)?)?;
+    let tokens_txt = required(files, TOKENS_FILE)?;
+    let tokens = Tokens::from_txt(tokens_txt)?;
+    config.check(tokens_txt, &tokens)?;
+    let num_parameters = config.architecture.num_parameters() as u64;
+    if manifest.parameters != num_parameters {
+        return Err(BundleError::Content {
+            file: MANIFEST_FILE.into(),
+            reason: format!(
+                "it says {} parameters, the architecture has {num_parameters}",
+                manifest.parameters
+            ),
+        });
+    }
+    let weights = tensor_file::read(
+        required(files, weights_file)?,
+        manifest.precision,
+        &weight_shapes(&config.architecture),
+    )?;
+    Ok(LoadedModel {
+        features: config.features,
+        model: config.architecture,
+        tokens,
+        weights,
+        manifest,
+        beam: config.beam,
+        card: config.card,
+    })
+}
+
+pub(super) fn check_version(file: &str, found: u64) -> Result<(), BundleError> {
+    if found == 0 || found > FORMAT_VERSION {
+        return Err(BundleError::Version {
+            file: file.into(),
+            found,
+            supported: FORMAT_VERSION,
+        });
+    }
+    Ok(())
+}
+
+pub(super) fn required<'a>(files: &'a Files, name: &str) -> Result<&'a [u8], BundleError> {
+    let file = files
+        .get(name)
+        .ok_or_else(|| BundleError::MissingFile { file: name.into() })?;
+    Ok(file)
+}
+
+/// Sizes first: a file that is too large is not even hashed.
+fn check_files(files: &Files, manifest: &Manifest) -> Result<(), BundleError> {
+    for entry in &manifest.files {
+        let Some(bytes) = files.get(&entry.name) else {
+            continue;
+        };
+        let found = bytes.len() as u64;
+        let limit = max_bytes(&entry.name);
+        if found > limit {
+            return Err(BundleError::TooLarge {
+                file: entry.name.clone(),
+                bytes: found,
+                limit,
+            });
+        }
+        if found != entry.bytes {
+            return Err(BundleError::Size {
+                file: entry.name.clone(),
+                found,
+                expected: entry.bytes,
+            });
+        }
+        let found = sha256_hex(bytes);
+        if found != entry.sha256 {
+            return Err(BundleError::Hash {
+                file: entry.name.clone(),
+                found,
+                expected: entry.sha256.clone(),
+            });
+        }
+    }
+    Ok(())
 }

@@ -1,9 +1,19 @@
 //! Writing a model folder.
 
-use super::{BundleError, CardInfo, Evaluation, Files, Precision};
+use super::{
+    BundleError, CardInfo, Evaluation, FORMAT_VERSION, FileEntry, Files, Manifest, Precision, card,
+    config::ConfigFile,
+    manifest::{CARD_FILE, CONFIG_FILE, MANIFEST_FILE, TOKENS_FILE},
+    read::{read_model, required},
+    shapes::weight_shapes,
+    tensor_file,
+};
 use crate::{
-    decode::BeamConfig, features::FeatureConfig, model::ModelConfig, tokens::Tokens,
-    weights::Weights,
+    decode::BeamConfig,
+    features::FeatureConfig,
+    model::ModelConfig,
+    tokens::Tokens,
+    weights::{WeightError, Weights},
 };
 
 /// Everything a model folder is made of.
@@ -18,8 +28,98 @@ pub struct ModelParts<'a> {
     pub card: &'a CardInfo,
 }
 
-/// The files of the folder; reading them back gives the same model (int8: the quantised one).
+/// The files of the folder; reading them back gives the same model (int8: the quantised one). The
+/// same parts give the same bytes.
 pub fn write_model(parts: &ModelParts<'_>) -> Result<Files, BundleError> {
-    let _ = parts;
-    unimplemented!()
+    let tokens_txt = parts.tokens.to_txt().into_bytes();
+    let config = ConfigFile::new(
+        parts.features,
+        parts.model,
+        parts.beam,
+        parts.card,
+        &tokens_txt,
+    );
+    config.check(&tokens_txt, parts.tokens)?;
+    check_shapes(parts.model, parts.weights)?;
+    let weights_file = parts.precision.file_name();
+    let files = Files::from([
+        (CONFIG_FILE.into(), config.to_json()?),
+        (TOKENS_FILE.into(), tokens_txt),
+        (
+            weights_file.into(),
+            tensor_file::write(parts.weights, parts.precision)?,
+        ),
+    ]);
+    let manifest = Manifest {
+        format_version: FORMAT_VERSION,
+        name: parts.card.name.clone(),
+        description: parts.card.description.clone(),
+        precision: parts.precision,
+        parameters: parts.model.num_parameters() as u64,
+        files: Vec::new(),
+        evaluations: parts.evaluations.to_vec(),
+        license: parts.card.license.clone(),
+    };
+    describe(files, manifest, parts.card, parts.features, parts.model)
+}
+
+/// The same folder with these evaluations instead of its own: manifest and card are written anew,
+/// everything else keeps its bytes.
+pub fn with_evaluations(files: &Files, evaluations: &[Evaluation]) -> Result<Files, BundleError> {
+    let loaded = read_model(files)?;
+    let mut kept = Files::new();
+    for entry in &loaded.manifest.files {
+        if entry.name != CARD_FILE {
+            kept.insert(entry.name.clone(), required(files, &entry.name)?.to_vec());
+        }
+    }
+    let manifest = Manifest {
+        evaluations: evaluations.to_vec(),
+        ..loaded.manifest
+    };
+    describe(
+        kept,
+        manifest,
+        &loaded.card,
+        &loaded.features,
+        &loaded.model,
+    )
+}
+
+/// Adds card and manifest to the other files.
+fn describe(
+    mut files: Files,
+    mut manifest: Manifest,
+    info: &CardInfo,
+    features: &FeatureConfig,
+    model: &ModelConfig,
+) -> Result<Files, BundleError> {
+    let entries = |files: &Files| files.iter().map(|(n, b)| FileEntry::of(n, b)).collect();
+    manifest.files = entries(&files);
+    let card = card::card(info, &manifest, features, model);
+    files.insert(CARD_FILE.into(), card.into_bytes());
+    manifest.files = entries(&files);
+    files.insert(MANIFEST_FILE.into(), manifest.to_json()?);
+    Ok(files)
+}
+
+fn check_shapes(model: &ModelConfig, weights: &Weights) -> Result<(), BundleError> {
+    let expected = weight_shapes(model);
+    for (name, shape) in &expected {
+        let weight = weights
+            .get(name)
+            .ok_or_else(|| WeightError::Missing { name: name.clone() })?;
+        if weight.shape != *shape {
+            return Err(WeightError::Shape {
+                name: name.clone(),
+                found: weight.shape.clone(),
+                expected: shape.clone(),
+            }
+            .into());
+        }
+    }
+    match weights.keys().find(|name| !expected.contains_key(*name)) {
+        Some(name) => Err(WeightError::Unknown { name: name.clone() }.into()),
+        None => Ok(()),
+    }
 }
