@@ -1,15 +1,44 @@
 //! Live audio: push samples, read partial and final words.
+//!
+//! A segment opens when speech begins, a little earlier than the detector noticed. While it is
+//! open it is decoded again and again; its features are normalised by [`RunningNormalizer`]. It
+//! ends by silence, at its longest length or with the session. Its final is
+//! [`Recognizer::transcribe`] of its samples, whatever the partials said. Only where a segment
+//! without any pause reaches the longest length, the final holds the settled words of that
+//! transcript and the rest of the samples begins the next segment.
 
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RecognizeError, Recognizer, Transcript};
+use super::{
+    RecognizeError, Recognizer, RunningNormalizer, Transcript,
+    activity::{BLOCK_SAMPLES, BLOCKS_PER_SEC, block_level},
+    finite,
+    long::find_pause,
+    voice::VoiceDetector,
+};
+use crate::{
+    audio::{SAMPLE_RATE_HZ, level_gain},
+    decode::Word,
+    model::Normalization,
+};
+
+/// Kept before the block in which speech was noticed, and after the last block with speech.
+const PRE_ROLL_BLOCKS: usize = 30;
+const POST_ROLL_BLOCKS: usize = 30;
+/// Weight of the corpus statistics in partial results: one second.
+const PRIOR_FRAMES: f32 = 100.0;
+/// A partial result is due after this part of the segment at the earliest, so that the work per
+/// second of audio stays bounded: each second is decoded 20 times at most.
+const PARTIAL_SHARE: usize = 20;
+/// Words that end this shortly before the end of a segment without a pause are not settled.
+const UNSETTLED_SECS: f32 = 1.0;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LiveConfig {
-    /// Seconds of new audio between partial results.
+    /// Seconds of new audio between partial results; longer in long segments.
     pub partial_interval_secs: f32,
     /// Silence that ends an utterance, seconds.
     pub endpoint_silence_secs: f32,
@@ -27,7 +56,47 @@ impl Default for LiveConfig {
     }
 }
 
-/// A segment opens once, changes through partials, and ends with exactly one final.
+impl LiveConfig {
+    fn validate(&self) -> Result<(), RecognizeError> {
+        let settings = [
+            (
+                "partial_interval_secs",
+                self.partial_interval_secs,
+                0.05,
+                60.0,
+                "0.05 to 60",
+            ),
+            (
+                "endpoint_silence_secs",
+                self.endpoint_silence_secs,
+                0.1,
+                10.0,
+                "0.1 to 10",
+            ),
+            (
+                "max_utterance_secs",
+                self.max_utterance_secs,
+                2.0,
+                60.0,
+                "2 to 60",
+            ),
+        ];
+        for (name, value, least, most, expected) in settings {
+            if !(least..=most).contains(&value) {
+                return Err(RecognizeError::Setting {
+                    name,
+                    value,
+                    expected,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A segment opens once, changes through partials, and ends with exactly one final, whose
+/// transcript is empty if it turned out to be noise. Segments are numbered 0, 1, 2, ...; one ends
+/// before the next begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum LiveEvent {
     Partial {
@@ -41,20 +110,345 @@ pub enum LiveEvent {
     },
 }
 
-pub struct LiveRecognizer {}
+/// An open segment; everything counts in blocks of 10 ms.
+struct Segment {
+    id: u64,
+    /// First block, from the session's begin.
+    start_block: u64,
+    samples: Vec<f32>,
+    levels: Vec<f32>,
+    /// One past the last block with speech.
+    speech_end: usize,
+    /// Blocks when the last partial result was given.
+    partial_blocks: usize,
+}
+
+impl Segment {
+    fn num_blocks(&self) -> usize {
+        self.levels.len()
+    }
+
+    fn push(&mut self, block: &[f32], level: f32, is_speech: bool) {
+        self.samples.extend_from_slice(block);
+        self.levels.push(level);
+        if is_speech {
+            self.speech_end = self.num_blocks();
+        }
+    }
+
+    fn start_secs(&self) -> f32 {
+        (self.start_block as f64 / f64::from(BLOCKS_PER_SEC)) as f32
+    }
+
+    /// Takes what lies behind `block` out of the segment.
+    fn split_off(&mut self, block: usize) -> Tail {
+        let block = block.min(self.num_blocks());
+        Tail {
+            start_block: self.start_block + block as u64,
+            samples: self
+                .samples
+                .split_off((block * BLOCK_SAMPLES).min(self.samples.len())),
+            levels: self.levels.split_off(block),
+            speech_end: self.speech_end.saturating_sub(block),
+        }
+    }
+}
+
+/// What is left of a segment behind its final.
+struct Tail {
+    start_block: u64,
+    samples: Vec<f32>,
+    levels: Vec<f32>,
+    speech_end: usize,
+}
+
+/// Turns a session's audio into events. Memory is bounded by the longest utterance.
+pub struct LiveRecognizer {
+    recognizer: Rc<Recognizer>,
+    config: LiveConfig,
+    detector: VoiceDetector,
+    /// The begun block.
+    begun: Vec<f32>,
+    /// The last blocks before speech, whole blocks only, and their levels.
+    pre_roll: Vec<f32>,
+    pre_roll_levels: Vec<f32>,
+    segment: Option<Segment>,
+    num_blocks: u64,
+    next_id: u64,
+}
 
 impl LiveRecognizer {
     pub fn new(recognizer: Rc<Recognizer>, config: LiveConfig) -> Result<Self, RecognizeError> {
-        let _ = (recognizer, config);
-        unimplemented!()
+        config.validate()?;
+        Ok(Self {
+            recognizer,
+            config,
+            detector: VoiceDetector::new(),
+            begun: Vec::with_capacity(BLOCK_SAMPLES),
+            pre_roll: Vec::new(),
+            pre_roll_levels: Vec::new(),
+            segment: None,
+            num_blocks: 0,
+            next_id: 0,
+        })
     }
+
     /// 16 kHz samples; work per pushed second is bounded however long the session runs.
+    ///
+    /// A push that brings several partial results' worth of audio gives only the last of them.
     pub async fn push(&mut self, samples: &[f32]) -> Result<Vec<LiveEvent>, RecognizeError> {
-        let _ = samples;
-        unimplemented!()
+        let samples = finite(samples);
+        let mut events = Vec::new();
+        let mut rest = &samples[..];
+        while !rest.is_empty() {
+            let missing = BLOCK_SAMPLES - self.begun.len();
+            let (now, later) = rest.split_at(missing.min(rest.len()));
+            self.begun.extend_from_slice(now);
+            rest = later;
+            if self.begun.len() == BLOCK_SAMPLES {
+                let block = std::mem::replace(&mut self.begun, Vec::with_capacity(BLOCK_SAMPLES));
+                self.take_block(&block, &mut events).await?;
+            }
+        }
+        self.give_partial(&mut events).await?;
+        Ok(events)
     }
-    /// Ends the session: the open segment, if any, becomes final.
+
+    /// Ends the session: the open segment, if any, becomes final. Times and numbers go on if more
+    /// is pushed.
     pub async fn finish(&mut self) -> Result<Vec<LiveEvent>, RecognizeError> {
-        unimplemented!()
+        let mut events = Vec::new();
+        let mut block = std::mem::replace(&mut self.begun, Vec::with_capacity(BLOCK_SAMPLES));
+        if !block.is_empty() {
+            block.resize(BLOCK_SAMPLES, 0.0);
+            self.take_block(&block, &mut events).await?;
+        }
+        if let Some(mut segment) = self.segment.take() {
+            segment.split_off(segment.speech_end + POST_ROLL_BLOCKS);
+            self.give_final(&segment, &mut events).await?;
+        }
+        self.detector = VoiceDetector::new();
+        self.pre_roll.clear();
+        self.pre_roll_levels.clear();
+        Ok(events)
+    }
+
+    async fn take_block(
+        &mut self,
+        block: &[f32],
+        events: &mut Vec<LiveEvent>,
+    ) -> Result<(), RecognizeError> {
+        let level = block_level(block);
+        let is_speech = self.detector.push(level);
+        self.num_blocks += 1;
+        let Some(segment) = &mut self.segment else {
+            self.extend_pre_roll(block, level);
+            if is_speech {
+                self.open_segment();
+            }
+            return Ok(());
+        };
+        segment.push(block, level, is_speech);
+        let silence = segment.num_blocks() - segment.speech_end;
+        let is_over = silence >= blocks(self.config.endpoint_silence_secs);
+        let is_longest = segment.num_blocks() >= blocks(self.config.max_utterance_secs);
+        if is_over {
+            self.end_by_silence(events).await
+        } else if is_longest {
+            self.end_by_length(events).await
+        } else {
+            Ok(())
+        }
+    }
+
+    fn extend_pre_roll(&mut self, block: &[f32], level: f32) {
+        self.pre_roll.extend_from_slice(block);
+        self.pre_roll_levels.push(level);
+        let surplus = self.pre_roll_levels.len().saturating_sub(PRE_ROLL_BLOCKS);
+        self.pre_roll.drain(..surplus * BLOCK_SAMPLES);
+        self.pre_roll_levels.drain(..surplus);
+    }
+
+    /// The newest block of the pre-roll is the one in which speech was noticed.
+    fn open_segment(&mut self) {
+        let levels = std::mem::take(&mut self.pre_roll_levels);
+        let tail = Tail {
+            start_block: self.num_blocks - levels.len() as u64,
+            samples: std::mem::take(&mut self.pre_roll),
+            speech_end: levels.len(),
+            levels,
+        };
+        self.open(tail);
+    }
+
+    fn open(&mut self, tail: Tail) {
+        self.segment = Some(Segment {
+            id: self.next_id,
+            start_block: tail.start_block,
+            samples: tail.samples,
+            levels: tail.levels,
+            speech_end: tail.speech_end,
+            partial_blocks: 0,
+        });
+        self.next_id += 1;
+    }
+
+    /// A tail with speech begins the next segment; silence may belong to the one after.
+    fn carry_over(&mut self, tail: Tail) {
+        if tail.speech_end > 0 {
+            self.open(tail);
+            return;
+        }
+        self.detector.close();
+        for (block, level) in tail.samples.chunks_exact(BLOCK_SAMPLES).zip(&tail.levels) {
+            self.extend_pre_roll(block, *level);
+        }
+    }
+
+    async fn end_by_silence(&mut self, events: &mut Vec<LiveEvent>) -> Result<(), RecognizeError> {
+        let Some(mut segment) = self.segment.take() else {
+            return Ok(());
+        };
+        let tail = segment.split_off(segment.speech_end + POST_ROLL_BLOCKS);
+        self.carry_over(tail);
+        self.give_final(&segment, events).await
+    }
+
+    /// Commits at the deepest pause of the second half; without one, between two settled words.
+    async fn end_by_length(&mut self, events: &mut Vec<LiveEvent>) -> Result<(), RecognizeError> {
+        let Some(mut segment) = self.segment.take() else {
+            return Ok(());
+        };
+        if let Some(pause) = find_pause(&segment.levels, segment.num_blocks() / 2) {
+            let tail = segment.split_off(pause);
+            self.give_final(&segment, events).await?;
+            self.carry_over(tail);
+            return Ok(());
+        }
+        let mut transcript = self.recognizer.transcribe(&segment.samples).await?;
+        let (kept, cut) = settled(&transcript.words, &segment.levels);
+        transcript.words.truncate(kept);
+        let offset_secs = segment.start_secs();
+        let tail = segment.split_off(cut);
+        events.push(LiveEvent::Final {
+            segment: segment.id,
+            transcript: shifted(Transcript::from_words(transcript.words), offset_secs),
+        });
+        self.carry_over(tail);
+        Ok(())
+    }
+
+    async fn give_final(
+        &self,
+        segment: &Segment,
+        events: &mut Vec<LiveEvent>,
+    ) -> Result<(), RecognizeError> {
+        let transcript = self.recognizer.transcribe(&segment.samples).await?;
+        events.push(LiveEvent::Final {
+            segment: segment.id,
+            transcript: shifted(transcript, segment.start_secs()),
+        });
+        Ok(())
+    }
+
+    async fn give_partial(&mut self, events: &mut Vec<LiveEvent>) -> Result<(), RecognizeError> {
+        let interval = blocks(self.config.partial_interval_secs);
+        let Some(segment) = &mut self.segment else {
+            return Ok(());
+        };
+        let num_blocks = segment.num_blocks();
+        if num_blocks - segment.partial_blocks < interval.max(num_blocks / PARTIAL_SHARE) {
+            return Ok(());
+        }
+        segment.partial_blocks = num_blocks;
+        let words = self
+            .recognizer
+            .open_words(&segment.samples, segment.start_secs())
+            .await?;
+        events.push(LiveEvent::Partial {
+            segment: segment.id,
+            transcript: Transcript::from_words(words),
+        });
+        Ok(())
     }
 }
+
+impl Recognizer {
+    /// Words of an utterance whose end is not known yet.
+    async fn open_words(
+        &self,
+        samples: &[f32],
+        offset_secs: f32,
+    ) -> Result<Vec<Word>, RecognizeError> {
+        let features = self.features(samples, level_gain(samples));
+        let (features, is_normalized) = match self.config().normalization {
+            Normalization::None => (features, false),
+            Normalization::Utterance => {
+                let mut normalizer = self.running_normalizer();
+                normalizer.push(&features);
+                (normalizer.normalize(&features), true)
+            }
+        };
+        let mut log_probs = self.feature_log_probs(&[features], is_normalized).await?;
+        Ok(self.words(&log_probs.pop().unwrap_or_default(), offset_secs))
+    }
+
+    /// A model that never saw a corpus has no statistics to start from: zeros and ones.
+    fn running_normalizer(&self) -> RunningNormalizer {
+        let (mean, std) = self.model().corpus_stats();
+        let is_unset =
+            mean.iter().all(|value| *value == 0.0) && std.iter().all(|value| *value == 1.0);
+        RunningNormalizer::new(mean, std, if is_unset { 0.0 } else { PRIOR_FRAMES })
+    }
+}
+
+/// How many words of an unbroken segment are settled, and the block where the rest begins: the
+/// quietest one in the widest gap between two words of the second half.
+fn settled(words: &[Word], levels: &[f32]) -> (usize, usize) {
+    let end_secs = levels.len() as f32 / BLOCKS_PER_SEC;
+    let block = |secs: f32| ((secs * BLOCKS_PER_SEC) as usize).min(levels.len());
+    let gap = words
+        .windows(2)
+        .enumerate()
+        .filter(|(_, pair)| {
+            pair[0].end_secs >= end_secs / 2.0 && pair[1].start_secs <= end_secs - UNSETTLED_SECS
+        })
+        .max_by(|(_, a), (_, b)| {
+            let width = |pair: &[Word]| pair[1].start_secs - pair[0].end_secs;
+            width(a).total_cmp(&width(b))
+        });
+    match gap {
+        Some((index, pair)) => {
+            let range =
+                block(pair[0].end_secs)..block(pair[1].start_secs).max(block(pair[0].end_secs) + 1);
+            (index + 1, quietest(levels, range))
+        }
+        None => {
+            let cut = quietest(levels, levels.len() / 2..levels.len());
+            let is_before = |word: &&Word| block((word.start_secs + word.end_secs) / 2.0) < cut;
+            (words.iter().take_while(is_before).count(), cut)
+        }
+    }
+}
+
+fn quietest(levels: &[f32], range: std::ops::Range<usize>) -> usize {
+    let start = range.start;
+    range
+        .filter(|block| *block < levels.len())
+        .min_by(|a, b| levels[*a].total_cmp(&levels[*b]))
+        .unwrap_or(start.min(levels.len()))
+}
+
+fn shifted(mut transcript: Transcript, offset_secs: f32) -> Transcript {
+    for word in &mut transcript.words {
+        word.start_secs += offset_secs;
+        word.end_secs += offset_secs;
+    }
+    transcript
+}
+
+fn blocks(secs: f32) -> usize {
+    (secs * BLOCKS_PER_SEC).round() as usize
+}
+
+const _: () = assert!(SAMPLE_RATE_HZ as usize == BLOCK_SAMPLES * 100);

@@ -1,18 +1,42 @@
 //! PCM in, words out.
+//!
+//! ```text
+//! samples -> regions with sound (activity) -> windows of at most 20 s (long)
+//!         -> level -> features -> network -> log-probabilities
+//!         -> windows joined between words -> decoder -> words with times
+//! ```
+//!
+//! The same code serves evaluation in the trainer and the browser, so both write the same words.
 
+mod activity;
 mod live;
 mod long;
+mod normalizer;
+mod posteriors;
+mod stitch;
+#[cfg(test)]
+mod tests;
+mod voice;
 
 pub use live::{LiveConfig, LiveEvent, LiveRecognizer};
+pub use normalizer::RunningNormalizer;
+
+use std::borrow::Cow;
 
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    audio::{SAMPLE_RATE_HZ, level_gain},
     bundle::LoadedModel,
-    decode::{BeamDecoder, Word},
-    model::CtcModel,
+    decode::{BeamDecoder, Hypothesis, LogProbs, Word, greedy, words},
+    features::{FeatureConfig, FeatureExtractor},
+    model::{CtcModel, ModelConfig},
+    tokens::Tokens,
 };
+use activity::{BLOCK_SAMPLES, active_regions, block_levels};
+use long::plan_windows;
+use stitch::{Piece, Stitcher};
 
 /// How posteriors become words.
 pub enum Decoder {
@@ -29,6 +53,16 @@ pub enum RecognizeError {
     Weights(#[from] crate::weights::WeightError),
     #[error(transparent)]
     Features(#[from] crate::features::FeatureError),
+    #[error("the model has {tokens} tokens and {classes} output classes: they must be as many")]
+    Vocabulary { tokens: usize, classes: usize },
+    #[error("the features have {features} mel bands, the model expects {model}")]
+    MelBands { features: usize, model: usize },
+    #[error("live setting {name} is {value}: expected {expected}")]
+    Setting {
+        name: &'static str,
+        value: f32,
+        expected: &'static str,
+    },
     #[error("the device failed: {0}")]
     Device(String),
 }
@@ -39,10 +73,24 @@ pub struct Transcript {
     pub words: Vec<Word>,
 }
 
+impl Transcript {
+    fn from_words(words: Vec<Word>) -> Self {
+        let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+        Self {
+            text: texts.join(" "),
+            words,
+        }
+    }
+}
+
 /// A loaded model with its features and decoder on one device.
 pub struct Recognizer {
-    #[allow(dead_code)]
     model: CtcModel,
+    extractor: FeatureExtractor,
+    tokens: Tokens,
+    decoder: Decoder,
+    device: Device,
+    pad_to_frames_multiple: usize,
 }
 
 impl Recognizer {
@@ -51,26 +99,77 @@ impl Recognizer {
         decoder: Decoder,
         device: &Device,
     ) -> Result<Self, RecognizeError> {
-        let _ = (loaded, decoder, device);
-        unimplemented!()
+        let model = CtcModel::from_weights(&loaded.model, &loaded.weights, device)?;
+        let tokens = loaded.tokens.clone();
+        Self::from_model(model, &loaded.features, tokens, decoder, device)
     }
+
     /// For a network in training: the same path as a loaded one.
     pub fn from_model(
         model: CtcModel,
-        features: &crate::features::FeatureConfig,
-        tokens: crate::tokens::Tokens,
+        features: &FeatureConfig,
+        tokens: Tokens,
         decoder: Decoder,
         device: &Device,
     ) -> Result<Self, RecognizeError> {
-        let _ = (model, features, tokens, decoder, device);
-        unimplemented!()
+        let config = model.config();
+        if tokens.len() != config.vocab_size {
+            return Err(RecognizeError::Vocabulary {
+                tokens: tokens.len(),
+                classes: config.vocab_size,
+            });
+        }
+        if features.n_mels != config.n_mels {
+            return Err(RecognizeError::MelBands {
+                features: features.n_mels,
+                model: config.n_mels,
+            });
+        }
+        Ok(Self {
+            model,
+            extractor: FeatureExtractor::new(features)?,
+            tokens,
+            decoder,
+            device: device.clone(),
+            pad_to_frames_multiple: 1,
+        })
     }
+
+    /// Pads features to a multiple of `frames` before each forward pass (1, the default: no
+    /// padding). The network masks padding, so results stay the same; on a GPU fewer different
+    /// shapes mean fewer kernels to compile.
+    pub fn with_pad_to_frames_multiple(mut self, frames: usize) -> Self {
+        self.pad_to_frames_multiple = frames.max(1);
+        self
+    }
+
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    pub fn config(&self) -> &ModelConfig {
+        self.model.config()
+    }
+
+    pub fn model(&self) -> &CtcModel {
+        &self.model
+    }
+
+    /// Seconds between encoder frames.
+    pub fn frame_secs(&self) -> f32 {
+        self.config().encoder_frame_secs()
+    }
+
     /// Transcribes 16 kHz mono samples of any length; more than a window is cut into overlapping
     /// windows stitched on frame times.
+    ///
+    /// Digital silence at both ends and faint steady noise are not decoded: a clip without sound
+    /// has an empty transcript. Samples that are not finite count as silence.
     pub async fn transcribe(&self, samples: &[f32]) -> Result<Transcript, RecognizeError> {
-        let _ = samples;
-        unimplemented!()
+        self.transcribe_with_progress(samples, &mut |_, _| true)
+            .await
     }
+
     /// As [`Self::transcribe`]; `progress(done_secs, total_secs)` after each window, false stops
     /// and gives what there is so far.
     pub async fn transcribe_with_progress(
@@ -78,12 +177,83 @@ impl Recognizer {
         samples: &[f32],
         progress: &mut dyn FnMut(f32, f32) -> bool,
     ) -> Result<Transcript, RecognizeError> {
-        let _ = (samples, progress);
-        unimplemented!()
+        let samples = finite(samples);
+        let levels = block_levels(&samples);
+        let regions = active_regions(&levels);
+        let (Some(first), Some(last)) = (regions.first(), regions.last()) else {
+            return Ok(Transcript::default());
+        };
+        let sample_of = |block: usize| (block * BLOCK_SAMPLES).min(samples.len());
+        let gain = level_gain(&samples[sample_of(first.start)..sample_of(last.end)]);
+        let secs = |num_samples: usize| num_samples as f32 / SAMPLE_RATE_HZ as f32;
+
+        let mut transcript = Vec::new();
+        for region in &regions {
+            let factor = self.config().subsampling_factor;
+            let region_secs = secs(sample_of(region.start));
+            let mut stitcher = Stitcher::new(&self.tokens, self.frame_secs());
+            let mut is_stopped = false;
+            for window in plan_windows(&levels[region.clone()], factor) {
+                let start = sample_of(region.start + window.blocks.start);
+                let end = sample_of(region.start + window.blocks.end);
+                let log_probs = self.scaled_log_probs(&samples[start..end], gain).await?;
+                let piece = stitcher.push(window.blocks.start / factor, window.join, log_probs);
+                transcript.extend(self.piece_words(piece, region_secs));
+                is_stopped = !progress(secs(end), secs(samples.len()));
+                if is_stopped {
+                    break;
+                }
+            }
+            transcript.extend(self.piece_words(stitcher.finish(), region_secs));
+            if is_stopped {
+                break;
+            }
+        }
+        Ok(Transcript::from_words(transcript))
     }
+
     /// Log-probabilities `[num_frames, vocab]` of one window of samples, row-major, natural log.
+    /// The level is normalised; silence is not trimmed.
     pub async fn log_probs(&self, samples: &[f32]) -> Result<Vec<f32>, RecognizeError> {
-        let _ = samples;
-        unimplemented!()
+        let samples = finite(samples);
+        self.scaled_log_probs(&samples, level_gain(&samples)).await
     }
+
+    /// Words of posteriors `[num_frames, vocab]` whose frame 0 is at `offset_secs`.
+    pub fn words(&self, log_probs: &[f32], offset_secs: f32) -> Vec<Word> {
+        let log_probs = LogProbs::new(log_probs, self.tokens.len());
+        words(
+            &self.hypothesis(log_probs),
+            &self.tokens,
+            self.frame_secs(),
+            offset_secs,
+        )
+    }
+
+    fn piece_words(&self, piece: Option<Piece>, region_secs: f32) -> Vec<Word> {
+        piece.map_or_else(Vec::new, |piece| {
+            let offset_secs = region_secs + piece.first_frame as f32 * self.frame_secs();
+            self.words(&piece.log_probs, offset_secs)
+        })
+    }
+
+    fn hypothesis(&self, log_probs: LogProbs<'_>) -> Hypothesis {
+        match &self.decoder {
+            Decoder::Greedy => greedy(log_probs),
+            Decoder::Beam(beam) => beam
+                .decode(log_probs)
+                .into_iter()
+                .next()
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// The samples with everything that is not finite as zero; copied only if there is such a sample.
+fn finite(samples: &[f32]) -> Cow<'_, [f32]> {
+    if samples.iter().all(|sample| sample.is_finite()) {
+        return Cow::Borrowed(samples);
+    }
+    let zeroed = |sample: &f32| if sample.is_finite() { *sample } else { 0.0 };
+    Cow::Owned(samples.iter().map(zeroed).collect())
 }
