@@ -1,1 +1,470 @@
-//! (owner fills in)
+//! One folder holds everything about a run.
+//!
+//! ```text
+//! recipe.toml          as given             metrics.jsonl, metrics.csv, tb/
+//! resolved.toml        every value stated   evaluations/
+//! env.json             versions and machine quarantine.jsonl
+//! tokens.txt                                models/NAME/   exported model folders
+//! checkpoints/PHASE/                        weights/PHASE/NAME.safetensors   finished phases
+//! ```
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File, TryLockError},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use shared_model::{tokens::Tokens, weights::Weights};
+
+use crate::{
+    config::{Recipe, RecipeError},
+    train::{TrainedNetwork, read_tensors, write_atomically, write_tensors},
+};
+
+const RESOLVED: &str = "resolved.toml";
+const LOCK: &str = ".lock";
+
+/// What a run puts into its folder; nothing else is ever deleted.
+const CONTENT: [&str; 13] = [
+    "recipe.toml",
+    RESOLVED,
+    "env.json",
+    "tokens.txt",
+    "metrics.jsonl",
+    "metrics.csv",
+    "tb",
+    "tensorboard",
+    "checkpoints",
+    "weights",
+    "evaluations",
+    "models",
+    "quarantine.jsonl",
+];
+
+/// Keys that may change between two starts of one run: they do not decide what is learned.
+const FREE_KEYS: [&str; 4] = ["checkpoint", "export", "data.test", "data.cache_mib"];
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunFolderError {
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: io::Error },
+    #[error(
+        "{path} is not empty and not the folder of a run: choose another with --run, or empty it"
+    )]
+    NotARun { path: PathBuf },
+    #[error("{path} is in use by another fledge")]
+    InUse { path: PathBuf },
+    #[error(
+        "{path} holds a run of another recipe: {difference}; choose another folder with --run, or start it anew with --fresh"
+    )]
+    OtherRecipe { path: PathBuf, difference: String },
+    #[error("{path}: {reason}")]
+    Content { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+}
+
+/// The folder of a run, held by this process until it is dropped.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    /// Locked; the system unlocks it when the process ends in whatever way.
+    _lock: File,
+}
+
+/// What the environment of a run was.
+#[derive(Debug, Clone, Serialize)]
+pub struct Environment {
+    pub fledge: String,
+    pub device: String,
+    pub device_reason: String,
+    pub os: String,
+    pub arch: String,
+    pub cores: usize,
+    pub command: Vec<String>,
+}
+
+impl Environment {
+    /// This process on this machine.
+    pub fn capture(device: &str, device_reason: &str) -> Self {
+        Self {
+            fledge: env!("CARGO_PKG_VERSION").into(),
+            device: device.into(),
+            device_reason: device_reason.into(),
+            os: std::env::consts::OS.into(),
+            arch: std::env::consts::ARCH.into(),
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            command: std::env::args().collect(),
+        }
+    }
+}
+
+/// A line of `quarantine.jsonl`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Quarantined {
+    path: String,
+    reason: String,
+}
+
+impl RunFolder {
+    /// Opens the folder for a run of `recipe`, makes it if it is not there.
+    ///
+    /// - `recipe_text`: the recipe as given, kept beside the resolved one.
+    /// - `fresh`: delete what an earlier run left.
+    ///
+    /// # Errors
+    /// A folder of something else, of another recipe, or in use.
+    pub fn open(
+        path: &Path,
+        recipe: &Recipe,
+        recipe_text: &str,
+        fresh: bool,
+    ) -> Result<Self, RunFolderError> {
+        let folder = Self::lock(path)?;
+        let resolved = folder.path.join(RESOLVED);
+        let is_run = resolved.exists();
+        if !is_run && folder.holds_something_else()? {
+            return Err(RunFolderError::NotARun { path: path.into() });
+        }
+        if fresh {
+            folder.clear()?;
+        } else if is_run {
+            let old = fs::read_to_string(&resolved).map_err(folder.io(&resolved))?;
+            let difference =
+                difference(&old, &recipe.to_toml()?).map_err(|reason| RunFolderError::Content {
+                    path: resolved.clone(),
+                    reason,
+                })?;
+            if let Some(difference) = difference {
+                return Err(RunFolderError::OtherRecipe {
+                    path: path.into(),
+                    difference,
+                });
+            }
+        }
+        folder.write("recipe.toml", recipe_text.as_bytes())?;
+        folder.write(RESOLVED, recipe.to_toml()?.as_bytes())?;
+        Ok(folder)
+    }
+
+    /// Opens the folder of an earlier run as it is.
+    pub fn open_existing(path: &Path) -> Result<Self, RunFolderError> {
+        if !path.join(RESOLVED).is_file() {
+            return Err(RunFolderError::Content {
+                path: path.into(),
+                reason: "this is not the folder of a run: it has no resolved.toml".into(),
+            });
+        }
+        Self::lock(path)
+    }
+
+    fn lock(path: &Path) -> Result<Self, RunFolderError> {
+        let failed = |source| RunFolderError::Io {
+            path: path.into(),
+            source,
+        };
+        fs::create_dir_all(path).map_err(failed)?;
+        let lock = File::create(path.join(LOCK)).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.into(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(RunFolderError::InUse { path: path.into() }),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
+    fn io(&self, path: &Path) -> impl FnOnce(io::Error) -> RunFolderError + use<> {
+        let path = path.to_path_buf();
+        move |source| RunFolderError::Io { path, source }
+    }
+
+    fn holds_something_else(&self) -> Result<bool, RunFolderError> {
+        for entry in fs::read_dir(&self.path).map_err(self.io(&self.path))? {
+            let name = entry.map_err(self.io(&self.path))?.file_name();
+            let name = name.to_string_lossy();
+            if name != LOCK && !CONTENT.contains(&name.as_ref()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn clear(&self) -> Result<(), RunFolderError> {
+        // The mark of a run goes last, so that a stopped deletion can be repeated.
+        let names = CONTENT.iter().filter(|name| **name != RESOLVED);
+        for name in names.chain([&RESOLVED]) {
+            let path = self.path.join(name);
+            let result = if path.is_dir() {
+                fs::remove_dir_all(&path)
+            } else if path.exists() {
+                fs::remove_file(&path)
+            } else {
+                Ok(())
+            };
+            result.map_err(self.io(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a file of the run whole or not at all.
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<(), RunFolderError> {
+        let path = self.path.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(self.io(parent))?;
+        }
+        write_atomically(&path, content).map_err(self.io(&path))
+    }
+
+    pub fn write_environment(&self, environment: &Environment) -> Result<(), RunFolderError> {
+        let json = serde_json::to_vec_pretty(environment)
+            .map_err(io::Error::other)
+            .map_err(self.io(&self.path))?;
+        self.write("env.json", &json)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn tokens_path(&self) -> PathBuf {
+        self.path.join("tokens.txt")
+    }
+
+    /// The token set of this run, if it was made already.
+    pub fn tokens(&self) -> Result<Option<Tokens>, RunFolderError> {
+        let path = self.tokens_path();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let bytes = fs::read(&path).map_err(self.io(&path))?;
+        let tokens = Tokens::from_txt(&bytes).map_err(|e| RunFolderError::Content {
+            path,
+            reason: e.to_string(),
+        })?;
+        Ok(Some(tokens))
+    }
+
+    pub fn store_tokens(&self, tokens: &Tokens) -> Result<(), RunFolderError> {
+        self.write("tokens.txt", tokens.to_txt().as_bytes())
+    }
+
+    /// Checkpoints of `teach`, `distill` or `finetune`.
+    pub fn checkpoints(&self, phase: &str) -> PathBuf {
+        self.path.join("checkpoints").join(phase)
+    }
+
+    /// Where results on test sets go.
+    pub fn evaluations(&self) -> PathBuf {
+        self.path.join("evaluations")
+    }
+
+    /// Where the exported model of a network goes.
+    pub fn model(&self, name: &str) -> PathBuf {
+        self.path.join("models").join(name)
+    }
+
+    fn phase_folder(&self, phase: &str) -> PathBuf {
+        self.path.join("weights").join(phase)
+    }
+
+    /// The final weights of a network; `None` before the phase has ended.
+    pub fn phase_weights(
+        &self,
+        phase: &str,
+        network: &str,
+    ) -> Result<Option<Weights>, RunFolderError> {
+        let path = self
+            .phase_folder(phase)
+            .join(format!("{network}.safetensors"));
+        if !path.exists() {
+            return Ok(None);
+        }
+        read_tensors(&path)
+            .map(Some)
+            .map_err(|e| RunFolderError::Content {
+                path,
+                reason: e.to_string(),
+            })
+    }
+
+    /// Keeps the final weights of all networks of a phase, all or none.
+    pub fn store_phase(
+        &self,
+        phase: &str,
+        networks: &[TrainedNetwork],
+    ) -> Result<(), RunFolderError> {
+        let folder = self.phase_folder(phase);
+        let partial = folder.with_file_name(format!("{phase}.partial"));
+        if partial.exists() {
+            fs::remove_dir_all(&partial).map_err(self.io(&partial))?;
+        }
+        fs::create_dir_all(&partial).map_err(self.io(&partial))?;
+        for network in networks {
+            let path = partial.join(format!("{}.safetensors", network.name));
+            write_tensors(&path, &network.weights).map_err(|e| RunFolderError::Content {
+                path,
+                reason: e.to_string(),
+            })?;
+        }
+        // Only a phase that is not whole is ever stored again.
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(self.io(&folder))?;
+        }
+        fs::rename(&partial, &folder).map_err(self.io(&folder))
+    }
+
+    /// Notes a broken file, once.
+    pub fn quarantine(&self, file: &str, reason: &str) -> Result<(), RunFolderError> {
+        let path = self.path.join("quarantine.jsonl");
+        let known: BTreeSet<String> = match fs::read_to_string(&path) {
+            Ok(text) => text
+                .lines()
+                .filter_map(|line| serde_json::from_str::<Quarantined>(line).ok())
+                .map(|entry| entry.path)
+                .collect(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeSet::new(),
+            Err(error) => return Err(self.io(&path)(error)),
+        };
+        if known.contains(file) {
+            return Ok(());
+        }
+        let line = serde_json::to_string(&Quarantined {
+            path: file.into(),
+            reason: reason.into(),
+        })
+        .map_err(io::Error::other)
+        .map_err(self.io(&path))?;
+        let mut log = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(self.io(&path))?;
+        writeln!(log, "{line}").map_err(self.io(&path))
+    }
+}
+
+/// What differs between two resolved recipes, in words; `None` if nothing does that matters.
+fn difference(old: &str, new: &str) -> Result<Option<String>, String> {
+    let flat = |text: &str| -> Result<BTreeMap<String, String>, String> {
+        let table: toml::Table = toml::from_str(text).map_err(|e| e.message().to_string())?;
+        let mut values = BTreeMap::new();
+        flatten("", &toml::Value::Table(table), &mut values);
+        Ok(values)
+    };
+    let (old, new) = (flat(old)?, flat(new)?);
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let is_free = |key: &str| {
+        FREE_KEYS
+            .iter()
+            .any(|free| key == *free || key.starts_with(&format!("{free}.")))
+    };
+    let mut changed = keys
+        .into_iter()
+        .filter(|key| !is_free(key) && old.get(*key) != new.get(*key));
+    let Some(first) = changed.next() else {
+        return Ok(None);
+    };
+    let value = |values: &BTreeMap<String, String>| {
+        values.get(first).map_or("not set".into(), Clone::clone)
+    };
+    let mut text = format!("{first} was {} and is now {}", value(&old), value(&new));
+    let more = changed.count();
+    if more > 0 {
+        text.push_str(&format!(" ({more} more differences)"));
+    }
+    Ok(Some(text))
+}
+
+fn flatten(key: &str, value: &toml::Value, values: &mut BTreeMap<String, String>) {
+    let join = |part: &str| match key {
+        "" => part.to_string(),
+        _ => format!("{key}.{part}"),
+    };
+    match value {
+        toml::Value::Table(table) => {
+            for (part, value) in table {
+                flatten(&join(part), value, values);
+            }
+        }
+        toml::Value::Array(items) if items.iter().any(toml::Value::is_table) => {
+            for (index, value) in items.iter().enumerate() {
+                flatten(&join(&index.to_string()), value, values);
+            }
+        }
+        other => {
+            values.insert(key.to_string(), other.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn recipe(extra: &[&str]) -> Recipe {
+        let text =
+            "name = \"x\"\n[data]\ntrain = \"a.jsonl\"\n[teacher]\n[[student]]\nname = \"s\"\n";
+        let overrides: Vec<String> = extra.iter().map(|s| (*s).to_string()).collect();
+        Recipe::parse(text, "test", Path::new("/r"), &overrides).unwrap()
+    }
+
+    #[test]
+    fn the_same_recipe_continues_and_another_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        drop(RunFolder::open(&path, &recipe(&[]), "text", false).unwrap());
+        drop(RunFolder::open(&path, &recipe(&[]), "text", false).unwrap());
+        let free = recipe(&["checkpoint.keep_last=7"]);
+        drop(RunFolder::open(&path, &free, "text", false).unwrap());
+        let other = recipe(&["teacher.optim.epochs=77"]);
+        let error = RunFolder::open(&path, &other, "text", false).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("teacher.optim.epochs was 30 and is now 77"),
+            "{text}"
+        );
+        assert!(text.contains("--fresh"), "{text}");
+        fs::create_dir_all(path.join("checkpoints/teach")).unwrap();
+        drop(RunFolder::open(&path, &other, "text", true).unwrap());
+        assert!(!path.join("checkpoints").exists());
+    }
+
+    #[test]
+    fn a_folder_of_something_else_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("thesis.txt"), "years").unwrap();
+        for fresh in [false, true] {
+            let error = RunFolder::open(folder.path(), &recipe(&[]), "", fresh).unwrap_err();
+            assert!(matches!(error, RunFolderError::NotARun { .. }));
+        }
+        assert!(folder.path().join("thesis.txt").exists());
+    }
+
+    #[test]
+    fn two_processes_cannot_use_one_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = RunFolder::open(folder.path(), &recipe(&[]), "", false).unwrap();
+        let error = RunFolder::open(folder.path(), &recipe(&[]), "", false).unwrap_err();
+        assert!(matches!(error, RunFolderError::InUse { .. }));
+        drop(held);
+        assert!(RunFolder::open(folder.path(), &recipe(&[]), "", false).is_ok());
+    }
+
+    #[test]
+    fn a_broken_file_is_noted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::open(folder.path(), &recipe(&[]), "", false).unwrap();
+        for _ in 0..2 {
+            run.quarantine("a.wav", "no samples").unwrap();
+            run.quarantine("b.wav", "not audio").unwrap();
+        }
+        let text = fs::read_to_string(folder.path().join("quarantine.jsonl")).unwrap();
+        assert_eq!(text.lines().count(), 2);
+    }
+}

@@ -170,8 +170,10 @@ fn forward_backward(
     let emission = |t: usize, s: usize| f64::from(log_probs[t * vocab + label(s)]);
 
     let mut alpha = vec![f64::NEG_INFINITY; frames * states];
-    for s in first(0)..=last(0) {
-        alpha[s] = emission(0, s);
+    for (s, value) in alpha.iter_mut().enumerate().take(last(0) + 1) {
+        if s >= first(0) {
+            *value = emission(0, s);
+        }
     }
     for t in 1..frames {
         let (before, now) = alpha[(t - 1) * states..][..2 * states].split_at_mut(states);

@@ -1,0 +1,304 @@
+//! Everything that a phase needs to go on where it was, in one folder a step.
+//!
+//! A checkpoint is written under another name and renamed when it is whole and on the disk, so a
+//! process killed at any moment leaves the one before.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use shared_model::weights::Weights;
+
+use super::{TrainError, tensor_file};
+
+const FORMAT_VERSION: u32 = 1;
+const STATE: &str = "state.json";
+
+/// Counters of a phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct PhaseState {
+    pub format_version: u32,
+    pub phase: String,
+    /// Epochs that are over.
+    pub epoch: usize,
+    /// Batches of the current epoch that are over.
+    pub batch_in_epoch: usize,
+    /// Parts a batch is split into: sums depend on it, so a resumed run keeps it.
+    pub shards: usize,
+    pub networks: Vec<NetworkState>,
+}
+
+/// Counters of one network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct NetworkState {
+    pub name: String,
+    /// Optimiser steps, skipped ones included.
+    pub step: usize,
+    /// Steps skipped in a row because something was not finite.
+    pub not_finite_in_a_row: usize,
+    pub best: Option<Best>,
+    /// Snapshots in the running mean of weights.
+    pub averaged: usize,
+}
+
+/// The best validation so far. Counts, so that they compare exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Best {
+    pub errors: usize,
+    pub words: usize,
+    /// The epoch it was measured after, 1-based.
+    pub epoch: usize,
+}
+
+impl PhaseState {
+    pub fn new(phase: &str, shards: usize, networks: &[String]) -> Self {
+        Self {
+            format_version: FORMAT_VERSION,
+            phase: phase.into(),
+            epoch: 0,
+            batch_in_epoch: 0,
+            shards,
+            networks: networks
+                .iter()
+                .map(|name| NetworkState {
+                    name: name.clone(),
+                    step: 0,
+                    not_finite_in_a_row: 0,
+                    best: None,
+                    averaged: 0,
+                })
+                .collect(),
+        }
+    }
+
+    pub fn max_step(&self) -> usize {
+        self.networks.iter().map(|n| n.step).max().unwrap_or(0)
+    }
+}
+
+/// The tensors of one network in a checkpoint.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NetworkTensors {
+    pub weights: Weights,
+    pub optimizer: Weights,
+    pub average: Weights,
+}
+
+/// The checkpoints of one phase.
+pub(super) struct Checkpoints {
+    folder: PathBuf,
+    keep_last: usize,
+}
+
+impl Checkpoints {
+    pub fn new(folder: PathBuf, keep_last: usize) -> Result<Self, TrainError> {
+        let checkpoints = Self {
+            folder,
+            keep_last: keep_last.max(1),
+        };
+        checkpoints.io(fs::create_dir_all(&checkpoints.folder))?;
+        Ok(checkpoints)
+    }
+
+    fn io<T>(&self, result: io::Result<T>) -> Result<T, TrainError> {
+        result.map_err(|e| TrainError::Checkpoint {
+            path: self.folder.clone(),
+            reason: e.to_string(),
+        })
+    }
+
+    /// Writes a checkpoint and removes those that are too old.
+    pub fn save(
+        &self,
+        state: &PhaseState,
+        tensors: &[NetworkTensors],
+    ) -> Result<PathBuf, TrainError> {
+        let name = format!(
+            "step-{:08}-{:04}-{:06}",
+            state.max_step(),
+            state.epoch,
+            state.batch_in_epoch
+        );
+        let path = self.folder.join(&name);
+        // The same counters mean the same weights: a resumed run may come by a second time.
+        if path.exists() {
+            return Ok(path);
+        }
+        let partial = self.folder.join(format!("{name}.partial"));
+        self.remove(&partial)?;
+        self.io(fs::create_dir_all(&partial))?;
+        for (network, tensors) in state.networks.iter().zip(tensors) {
+            for (kind, weights) in parts(tensors) {
+                tensor_file::write(&file(&partial, &network.name, kind), weights)?;
+            }
+        }
+        let json = serde_json::to_vec_pretty(state).map_err(io::Error::other);
+        let json = self.io(json)?;
+        self.io(tensor_file::write_atomically(&partial.join(STATE), &json))?;
+        self.io(fs::rename(&partial, &path))?;
+        self.io(tensor_file::sync_folder(Some(&self.folder)))?;
+        let all = self.all()?;
+        for old in &all[..all.len().saturating_sub(self.keep_last)] {
+            self.remove(old)?;
+        }
+        Ok(path)
+    }
+
+    /// The newest whole checkpoint, if there is one.
+    pub fn load_newest(&self) -> Result<Option<(PhaseState, Vec<NetworkTensors>)>, TrainError> {
+        let Some(path) = self.all()?.pop() else {
+            return Ok(None);
+        };
+        let failed = |reason: String| TrainError::Checkpoint {
+            path: path.clone(),
+            reason,
+        };
+        let json = fs::read(path.join(STATE)).map_err(|e| failed(e.to_string()))?;
+        let state: PhaseState = serde_json::from_slice(&json).map_err(|e| failed(e.to_string()))?;
+        if state.format_version != FORMAT_VERSION {
+            return Err(failed(format!(
+                "format version {} is not {FORMAT_VERSION}",
+                state.format_version
+            )));
+        }
+        let read = |network: &NetworkState| {
+            let read = |kind| tensor_file::read(&file(&path, &network.name, kind));
+            Ok(NetworkTensors {
+                weights: read("weights")?,
+                optimizer: read("optimizer")?,
+                average: read("average")?,
+            })
+        };
+        let tensors = state
+            .networks
+            .iter()
+            .map(read)
+            .collect::<Result<_, TrainError>>()?;
+        Ok(Some((state, tensors)))
+    }
+
+    /// Keeps the best weights of a network beside the checkpoints.
+    pub fn save_best(&self, network: &str, weights: &Weights) -> Result<(), TrainError> {
+        tensor_file::write(&file(&self.folder, network, "best"), weights)
+    }
+
+    pub fn load_best(&self, network: &str) -> Result<Weights, TrainError> {
+        tensor_file::read(&file(&self.folder, network, "best"))
+    }
+
+    /// Whole checkpoints, oldest first.
+    fn all(&self) -> Result<Vec<PathBuf>, TrainError> {
+        let mut all = vec![];
+        for entry in self.io(fs::read_dir(&self.folder))? {
+            let path = self.io(entry)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("step-") && !name.ends_with(".partial") {
+                all.push(path);
+            }
+        }
+        all.sort();
+        Ok(all)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), TrainError> {
+        if !path.exists() {
+            return Ok(());
+        }
+        // First out of sight: half a checkpoint must not look like one.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.ends_with(".partial") {
+            return self.io(fs::remove_dir_all(path));
+        }
+        let doomed = path.with_file_name(format!("{name}.old.partial"));
+        if doomed.exists() {
+            self.io(fs::remove_dir_all(&doomed))?;
+        }
+        self.io(fs::rename(path, &doomed))?;
+        self.io(fs::remove_dir_all(&doomed))
+    }
+}
+
+fn parts(tensors: &NetworkTensors) -> [(&'static str, &Weights); 3] {
+    [
+        ("weights", &tensors.weights),
+        ("optimizer", &tensors.optimizer),
+        ("average", &tensors.average),
+    ]
+}
+
+fn file(folder: &Path, network: &str, kind: &str) -> PathBuf {
+    folder.join(format!("{network}.{kind}.safetensors"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use shared_model::weights::WeightTensor;
+
+    use super::*;
+
+    fn tensors(value: f32) -> NetworkTensors {
+        let weights = Weights::from([(
+            "w".into(),
+            WeightTensor {
+                shape: vec![1],
+                data: vec![value],
+            },
+        )]);
+        NetworkTensors {
+            weights: weights.clone(),
+            optimizer: weights.clone(),
+            average: weights,
+        }
+    }
+
+    fn state(step: usize) -> PhaseState {
+        let mut state = PhaseState::new("teach", 2, &["teacher".into()]);
+        state.networks[0].step = step;
+        state
+    }
+
+    #[test]
+    fn the_newest_is_loaded_and_only_the_last_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path().join("teach"), 2).unwrap();
+        assert!(checkpoints.load_newest().unwrap().is_none());
+        for step in [5, 90, 100] {
+            checkpoints
+                .save(&state(step), &[tensors(step as f32)])
+                .unwrap();
+        }
+        let (loaded, networks) = checkpoints.load_newest().unwrap().unwrap();
+        assert_eq!(loaded, state(100));
+        assert_eq!(networks[0].weights["w"].data, vec![100.0]);
+        assert_eq!(checkpoints.all().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn half_written_checkpoints_are_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path().into(), 2).unwrap();
+        checkpoints.save(&state(5), &[tensors(5.0)]).unwrap();
+        let partial = folder.path().join("step-00000009-0000-000000.partial");
+        fs::create_dir(&partial).unwrap();
+        fs::write(partial.join(STATE), "{").unwrap();
+        let (loaded, _) = checkpoints.load_newest().unwrap().unwrap();
+        assert_eq!(loaded.max_step(), 5);
+        checkpoints.save(&state(9), &[tensors(9.0)]).unwrap();
+        let (_, networks) = checkpoints.load_newest().unwrap().unwrap();
+        assert_eq!(networks[0].weights["w"].data, vec![9.0]);
+        assert!(!partial.exists());
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path().into(), 2).unwrap();
+        let path = checkpoints.save(&state(5), &[tensors(5.0)]).unwrap();
+        fs::write(path.join(STATE), "{\"phase\"").unwrap();
+        let error = checkpoints.load_newest().err().unwrap().to_string();
+        assert!(error.contains("step-00000005"), "{error}");
+    }
+}

@@ -1,0 +1,119 @@
+//! Parts of a batch, one for each thread.
+
+use burn::prelude::*;
+
+use crate::data::Batch;
+
+/// Some utterances of a batch, padded to the longest of them.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    /// `[batch, time, n_mels]`, row-major.
+    features: Vec<f32>,
+    time: usize,
+    n_mels: usize,
+    /// Real feature frames per utterance.
+    pub lengths: Vec<usize>,
+    pub targets: Vec<Vec<u32>>,
+    /// Positions of the utterances in the batch.
+    pub indices: Vec<usize>,
+}
+
+impl Part {
+    fn new(batch: &Batch, indices: Vec<usize>) -> Self {
+        let lengths: Vec<usize> = indices.iter().map(|&u| batch.lengths[u]).collect();
+        let time = lengths.iter().copied().max().unwrap_or(0);
+        let mut features = Vec::with_capacity(indices.len() * time * batch.n_mels);
+        for &u in &indices {
+            let start = u * batch.time * batch.n_mels;
+            features.extend_from_slice(&batch.features[start..start + time * batch.n_mels]);
+        }
+        Self {
+            features,
+            time,
+            n_mels: batch.n_mels,
+            targets: indices.iter().map(|&u| batch.targets[u].clone()).collect(),
+            lengths,
+            indices,
+        }
+    }
+
+    /// `[batch, time, n_mels]` on `device`.
+    pub fn features(&self, device: &Device) -> Tensor<3> {
+        let shape = [self.lengths.len(), self.time, self.n_mels];
+        Tensor::from_data(TensorData::new(self.features.clone(), shape), device)
+    }
+}
+
+/// Deals a batch out into at most `parts` parts of about equal length: the longest utterances go
+/// first, each part gets every `parts`-th.
+pub(super) fn split(batch: &Batch, parts: usize) -> Vec<Part> {
+    let mut order: Vec<usize> = (0..batch.lengths.len()).collect();
+    order.sort_by_key(|&u| std::cmp::Reverse(batch.lengths[u]));
+    let parts = parts.clamp(1, order.len().max(1));
+    (0..parts)
+        .map(|part| {
+            let own = order.iter().copied().skip(part).step_by(parts).collect();
+            Part::new(batch, own)
+        })
+        .collect()
+}
+
+/// The utterances of several parts as one, in the order of the parts.
+pub(super) fn merge(batch: &Batch, parts: &[Part]) -> Part {
+    let indices = parts.iter().flat_map(|p| p.indices.clone()).collect();
+    Part::new(batch, indices)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn batch() -> Batch {
+        let lengths = vec![1, 3, 2];
+        let mut features = vec![0.0; 3 * 3 * 2];
+        for (u, &length) in lengths.iter().enumerate() {
+            for i in 0..length * 2 {
+                features[u * 6 + i] = (10 * u + i) as f32 + 1.0;
+            }
+        }
+        Batch {
+            features,
+            time: 3,
+            n_mels: 2,
+            lengths,
+            targets: vec![vec![1], vec![2, 2], vec![]],
+            utterance_ids: vec!["a".into(), "b".into(), "c".into()],
+            audio_secs: 0.06,
+        }
+    }
+
+    #[test]
+    fn every_utterance_is_in_one_part_with_its_features() {
+        let batch = batch();
+        let parts = split(&batch, 2);
+        assert_eq!(parts[0].indices, vec![1, 0]);
+        assert_eq!(parts[1].indices, vec![2]);
+        assert_eq!(parts[0].lengths, vec![3, 1]);
+        assert_eq!(parts[0].targets, vec![vec![2, 2], vec![1]]);
+        let values: Vec<f32> = parts[1]
+            .features(&Device::flex())
+            .into_data()
+            .iter()
+            .collect();
+        assert_eq!(values, vec![21.0, 22.0, 23.0, 24.0]);
+    }
+
+    #[test]
+    fn more_parts_than_utterances_are_not_made() {
+        assert_eq!(split(&batch(), 8).len(), 3);
+    }
+
+    #[test]
+    fn merged_parts_follow_the_order_of_the_parts() {
+        let batch = batch();
+        let merged = merge(&batch, &split(&batch, 2));
+        assert_eq!(merged.indices, vec![1, 0, 2]);
+        assert_eq!(merged.lengths, vec![3, 1, 2]);
+    }
+}

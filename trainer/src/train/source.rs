@@ -1,0 +1,24 @@
+//! Where batches come from.
+
+use crate::data::Batch;
+
+/// Why a batch could not be made.
+pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Batches in order.
+pub type Batches<'a> = Box<dyn Iterator<Item = Result<Batch, SourceError>> + 'a>;
+
+/// The data of a run as training sees it. Everything depends on the epoch's number alone, so an
+/// epoch can be entered again in its middle.
+pub trait BatchSource {
+    /// Training batches that [`Self::epoch`] will give.
+    fn batches_in_epoch(&self, epoch: usize) -> usize;
+    /// The training batches of an epoch without the first `skip`.
+    fn epoch(&mut self, epoch: usize, skip: usize) -> Result<Batches<'_>, SourceError>;
+    /// The development set, unchanged by augmentation.
+    fn dev(&mut self) -> Result<Batches<'_>, SourceError>;
+    /// About `utterances` training utterances, unchanged by augmentation.
+    fn plain_training(&mut self, utterances: usize) -> Result<Batches<'_>, SourceError>;
+    /// Files found broken since the last call: path and reason.
+    fn take_quarantined(&mut self) -> Vec<(String, String)>;
+}

@@ -1,0 +1,452 @@
+//! Whole phases on tiny networks and made-up features.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::*;
+use crate::data::Batch;
+
+const N_MELS: usize = 8;
+
+/// Utterances of three to five letters, each letter a loud band for eight frames.
+struct ToySource {
+    batches: usize,
+    quarantined: Vec<(String, String)>,
+}
+
+impl ToySource {
+    fn new() -> Self {
+        Self {
+            batches: 5,
+            quarantined: vec![],
+        }
+    }
+
+    fn batch(seed: u64, utterances: usize) -> Batch {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let mut rows: Vec<Vec<f32>> = vec![];
+        let mut targets = vec![];
+        for _ in 0..utterances {
+            let letters = rng.random_range(3..=5);
+            // Characters set: ids 3.. are letters; 2 bands per letter.
+            let target: Vec<u32> = (0..letters).map(|_| rng.random_range(3..6)).collect();
+            let mut row = vec![];
+            for &id in &target {
+                for frame in 0..8 {
+                    for band in 0..N_MELS {
+                        let loud = band / 2 == id as usize - 3 && frame < 6;
+                        let noise: f32 = rng.random_range(-0.3..0.3);
+                        row.push(noise + if loud { 2.0 } else { 0.0 });
+                    }
+                }
+            }
+            rows.push(row);
+            targets.push(target);
+        }
+        let lengths: Vec<usize> = rows.iter().map(|row| row.len() / N_MELS).collect();
+        let time = lengths.iter().copied().max().unwrap_or(0);
+        let mut features = vec![];
+        for mut row in rows {
+            row.resize(time * N_MELS, 0.0);
+            features.extend(row);
+        }
+        Batch {
+            features,
+            time,
+            n_mels: N_MELS,
+            audio_secs: lengths.iter().sum::<usize>() as f64 * 0.01,
+            lengths,
+            targets,
+            utterance_ids: (0..utterances).map(|u| format!("{seed}-{u}")).collect(),
+        }
+    }
+}
+
+impl BatchSource for ToySource {
+    fn batches_in_epoch(&self, _epoch: usize) -> usize {
+        self.batches
+    }
+    fn epoch(&mut self, epoch: usize, skip: usize) -> Result<Batches<'_>, SourceError> {
+        let range = skip..self.batches;
+        Ok(Box::new(range.map(move |index| {
+            Ok(Self::batch((epoch * 100 + index) as u64, 4))
+        })))
+    }
+    fn dev(&mut self) -> Result<Batches<'_>, SourceError> {
+        Ok(Box::new([Ok(Self::batch(9999, 6))].into_iter()))
+    }
+    fn plain_training(&mut self, _utterances: usize) -> Result<Batches<'_>, SourceError> {
+        Ok(Box::new([Ok(Self::batch(0, 4))].into_iter()))
+    }
+    fn take_quarantined(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.quarantined)
+    }
+}
+
+const RECIPE: &str = r#"
+name = "toy"
+[data]
+train = "none.jsonl"
+[features]
+n_mels = 8
+[teacher.model]
+n_mels = 8
+subsampling_factor = 4
+d_model = 16
+n_layers = 2
+n_heads = 2
+d_ffn = 16
+conv_kernel = 3
+dropout = 0.1
+[teacher.optim]
+epochs = 4
+learning_rate = 5e-3
+warmup_steps = 4
+average_epochs = 2
+intermediate_ctc_weight = 0.3
+[[student]]
+name = "wide"
+init = "teacher-blocks"
+[student.model]
+d_model = 16
+n_layers = 2
+n_heads = 2
+d_ffn = 16
+conv_kernel = 3
+[[student]]
+name = "narrow"
+[student.model]
+d_model = 8
+n_layers = 1
+n_heads = 2
+d_ffn = 8
+conv_kernel = 3
+[[student]]
+name = "cut"
+cut_from = "wide"
+[student.model]
+d_model = 16
+n_layers = 1
+n_heads = 2
+d_ffn = 16
+conv_kernel = 3
+[distill.optim]
+epochs = 3
+learning_rate = 5e-3
+warmup_steps = 4
+average_epochs = 2
+[finetune]
+epochs = 2
+learning_rate = 2e-3
+warmup_steps = 2
+average_epochs = 2
+[checkpoint]
+shards = 2
+every_steps = 3
+"#;
+
+fn recipe(overrides: &[&str]) -> Recipe {
+    let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_string()).collect();
+    Recipe::parse(RECIPE, "toy", Path::new("/none"), &overrides).unwrap()
+}
+
+/// Calls `work` with everything of a run in `folder`; `stop_after`: ask for a stop at that many
+/// `Step` events.
+fn with_context<T>(
+    folder: &Path,
+    recipe: &Recipe,
+    stop_after: Option<usize>,
+    work: impl FnOnce(&mut RunContext<'_>) -> T,
+) -> (T, Vec<TrainEvent>) {
+    let run = RunFolder::open(folder, recipe, "", false).unwrap();
+    let tokens = Tokens::characters();
+    let stop = AtomicBool::new(false);
+    let mut events = vec![];
+    let mut steps = 0;
+    let mut source = ToySource::new();
+    let mut sink = |event: TrainEvent| {
+        if matches!(event, TrainEvent::Step { .. }) {
+            steps += 1;
+            if Some(steps) == stop_after {
+                stop.store(true, Ordering::SeqCst);
+            }
+        }
+        events.push(event);
+    };
+    let mut context = RunContext {
+        recipe,
+        folder: &run,
+        tokens: &tokens,
+        source: &mut source,
+        device: Device::flex(),
+        is_gpu: false,
+        pretrained_teacher: None,
+        stop: &stop,
+        events: &mut sink,
+    };
+    let result = work(&mut context);
+    (result, events)
+}
+
+fn bits(weights: &Weights) -> Vec<(String, Vec<u32>)> {
+    weights
+        .iter()
+        .map(|(name, weight)| {
+            let bits = weight.data.iter().map(|v| v.to_bits()).collect();
+            (name.clone(), bits)
+        })
+        .collect()
+}
+
+fn losses(events: &[TrainEvent], name: &str) -> Vec<f64> {
+    let of_event = |event: &TrainEvent| match event {
+        TrainEvent::Step { losses, .. } => losses.iter().find(|(n, _)| n == name).map(|l| l.1),
+        _ => None,
+    };
+    events.iter().filter_map(of_event).collect()
+}
+
+#[test]
+fn a_whole_run_trains_teacher_and_students_and_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = recipe(&[]);
+    let (family, events) = with_context(folder.path(), &recipe, None, |c| run(c).unwrap());
+    let names: Vec<&str> = family.students.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["wide", "narrow", "cut"]);
+    for network in family.students.iter().chain([&family.teacher]) {
+        CtcModel::from_weights(&network.config, &network.weights, &Device::flex()).unwrap();
+    }
+    let ctc = losses(&events, "teacher/ctc");
+    assert!(ctc.last() < ctc.first(), "{ctc:?}");
+    for term in ["narrow/kl", "narrow/feature", "narrow/ctc"] {
+        let values = losses(&events, term);
+        assert!(values.last() < values.first(), "{term}: {values:?}");
+    }
+    assert!(losses(&events, "cut/kl").is_empty());
+    assert!(!losses(&events, "cut/ctc").is_empty());
+    let narrow = &family.students[1];
+    let narrow = CtcModel::from_weights(&narrow.config, &narrow.weights, &Device::flex()).unwrap();
+    let (mean, _) = narrow.corpus_stats();
+    assert!(mean.iter().any(|&m| m.abs() > 0.1), "{mean:?}");
+
+    let (again, events) = with_context(folder.path(), &recipe, None, |c| run(c).unwrap());
+    assert!(!events.iter().any(|e| matches!(e, TrainEvent::Step { .. })));
+    for (a, b) in family.students.iter().zip(&again.students) {
+        assert_eq!(bits(&a.weights), bits(&b.weights));
+    }
+}
+
+#[test]
+fn stopped_and_continued_runs_end_bit_for_bit_like_straight_ones() {
+    let recipe = recipe(&[
+        "checkpoint.validate_every_epochs=2",
+        "teacher.optim.accumulate=2",
+    ]);
+    let straight = tempfile::tempdir().unwrap();
+    let (want, _) = with_context(straight.path(), &recipe, None, |c| run(c).unwrap());
+
+    let stopped = tempfile::tempdir().unwrap();
+    let mut interruptions = 0;
+    let got = loop {
+        let (result, _) = with_context(stopped.path(), &recipe, Some(2), run);
+        match result {
+            Ok(family) => break family,
+            Err(TrainError::Interrupted { .. }) => interruptions += 1,
+            Err(other) => panic!("{other}"),
+        }
+        assert!(interruptions < 40);
+    };
+    assert!(interruptions >= 5, "{interruptions}");
+    assert_eq!(bits(&got.teacher.weights), bits(&want.teacher.weights));
+    for (a, b) in got.students.iter().zip(&want.students) {
+        assert_eq!(bits(&a.weights), bits(&b.weights), "{}", a.name);
+    }
+}
+
+#[test]
+fn work_after_the_last_checkpoint_is_done_again_the_same_way() {
+    // A killed process leaves some checkpoint and nothing else: take the newer ones away.
+    let recipe = recipe(&["checkpoint.keep_last=100", "student=[]"]);
+    let folder = tempfile::tempdir().unwrap();
+    let (want, _) = with_context(folder.path(), &recipe, None, |c| teach(c).unwrap());
+    let checkpoints = folder.path().join("checkpoints/teach");
+    let mut all: Vec<_> = std::fs::read_dir(&checkpoints)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.is_dir())
+        .collect();
+    all.sort();
+    assert!(all.len() >= 6, "{all:?}");
+    for newer in &all[2..] {
+        std::fs::remove_dir_all(newer).unwrap();
+    }
+    std::fs::remove_dir_all(folder.path().join("weights")).unwrap();
+    let (got, _) = with_context(folder.path(), &recipe, None, |c| teach(c).unwrap());
+    assert_eq!(bits(&got.weights), bits(&want.weights));
+}
+
+#[test]
+fn parts_of_a_batch_give_the_step_of_the_whole() {
+    let train = |shards: usize| {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = recipe(&[
+            &format!("checkpoint.shards={shards}"),
+            "teacher.model.dropout=0.0",
+            "teacher.optim.epochs=1",
+        ]);
+        let (teacher, events) = with_context(folder.path(), &recipe, None, |c| teach(c).unwrap());
+        (teacher.weights, losses(&events, "teacher/ctc"))
+    };
+    let (whole, whole_losses) = train(1);
+    for shards in [2, 3] {
+        let (parts, part_losses) = train(shards);
+        for (a, b) in whole_losses.iter().zip(&part_losses) {
+            assert!(
+                (a - b).abs() < 1e-5,
+                "{shards}: {whole_losses:?} {part_losses:?}"
+            );
+        }
+        for (name, weight) in &whole {
+            for (a, b) in weight.data.iter().zip(&parts[name].data) {
+                assert!((a - b).abs() < 2e-4, "{shards} parts, {name}: {a} {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_faithful_losses_train_too_and_leave_the_teacher_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = recipe(&[
+        "distill.preset=faithful",
+        "teacher.model.norm=batch",
+        "teacher.optim.epochs=1",
+        "student.0.init=random",
+    ]);
+    let (teacher, _) = with_context(folder.path(), &recipe, None, |c| teach(c).unwrap());
+    let (_, events) = with_context(folder.path(), &recipe, None, |c| distill(c).unwrap());
+    for term in ["narrow/clip", "narrow/mse", "wide/clip"] {
+        let values = losses(&events, term);
+        assert!(values.iter().all(|v| v.is_finite()) && !values.is_empty());
+    }
+    let (after, _) = with_context(folder.path(), &recipe, None, |c| teach(c).unwrap());
+    assert_eq!(bits(&after.weights), bits(&teacher.weights));
+}
+
+#[test]
+fn every_weight_gets_a_gradient_in_every_phase() {
+    use network::Trainee;
+    use objective::{BatchTotals, PartJob, TeacherOutput, train_part};
+    let recipe = recipe(&["distill.clip=1.0", "distill.mse=1.0"]);
+    let device = Device::flex().autodiff();
+    let batch = ToySource::batch(1, 3);
+    let part = &part::split(&batch, 1)[0];
+    let teacher_weights = initial::random_weights(&recipe.teacher.model, 1).unwrap();
+    let teacher =
+        CtcModel::from_weights(&recipe.teacher.model, &teacher_weights, &Device::flex()).unwrap();
+    let config = recipe.students[1].model.clone();
+    let weights = initial::random_weights(&config, 2).unwrap();
+    let trainee = Trainee::new(&config, &weights, Some(16), 3, &device).unwrap();
+    let totals = BatchTotals::new(
+        &batch.lengths,
+        &batch.targets,
+        |frames| config.encoder_length(frames),
+        1,
+    );
+    let distillation = Distillation {
+        weights: recipe.distill.resolved(),
+        preset: recipe.distill.preset,
+    };
+    let output = TeacherOutput::compute(&teacher, part, &Device::flex());
+    let result = train_part(
+        trainee.clone(),
+        &PartJob {
+            part,
+            totals: &totals,
+            optim: &recipe.distill.optim,
+            teacher: Some((&distillation, &output)),
+            seed: 1,
+            threads: 1,
+            device: &device,
+        },
+    );
+    // Weights and the projection; buffers are no weights.
+    let want = trainee
+        .weights()
+        .keys()
+        .filter(|name| !name.starts_with("corpus_") && !name.contains("running_"))
+        .count();
+    assert_eq!(result.gradients.len(), want);
+    assert_eq!(result.terms.len(), 5);
+}
+
+#[test]
+fn a_run_that_leaves_the_finite_numbers_ends_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = recipe(&[]);
+    struct Broken(ToySource);
+    impl BatchSource for Broken {
+        fn batches_in_epoch(&self, epoch: usize) -> usize {
+            self.0.batches_in_epoch(epoch)
+        }
+        fn epoch(&mut self, epoch: usize, skip: usize) -> Result<Batches<'_>, SourceError> {
+            Ok(Box::new(self.0.epoch(epoch, skip)?.map(|batch| {
+                batch.map(|mut batch| {
+                    batch.features[0] = f32::NAN;
+                    batch
+                })
+            })))
+        }
+        fn dev(&mut self) -> Result<Batches<'_>, SourceError> {
+            self.0.dev()
+        }
+        fn plain_training(&mut self, n: usize) -> Result<Batches<'_>, SourceError> {
+            self.0.plain_training(n)
+        }
+        fn take_quarantined(&mut self) -> Vec<(String, String)> {
+            vec![]
+        }
+    }
+    let (result, _) = with_context(folder.path(), &recipe, None, |context| {
+        let mut broken = Broken(ToySource::new());
+        let mut events = |_| {};
+        let mut context = RunContext {
+            recipe: context.recipe,
+            folder: context.folder,
+            tokens: context.tokens,
+            source: &mut broken,
+            device: Device::flex(),
+            is_gpu: false,
+            pretrained_teacher: None,
+            stop: context.stop,
+            events: &mut events,
+        };
+        teach(&mut context)
+    });
+    match result {
+        Err(TrainError::Diverged {
+            step, utterances, ..
+        }) => {
+            assert_eq!(step, 10);
+            assert!(utterances.contains("104-0"), "{utterances}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn phases_out_of_order_say_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (result, _) = with_context(folder.path(), &recipe(&[]), None, distill);
+    let text = result.unwrap_err().to_string();
+    assert!(text.contains("fledge teach"), "{text}");
+    let (result, _) = with_context(folder.path(), &recipe(&[]), None, finetune);
+    let text = result.unwrap_err().to_string();
+    assert!(text.contains("fledge distill"), "{text}");
+}
