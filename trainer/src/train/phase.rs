@@ -230,6 +230,11 @@ impl Session {
             let Some(batch) = batches.next() else { break };
             self.progress.waited(asked.elapsed());
             let batch = batch?;
+            if batch.lengths.is_empty() {
+                // All of it was found broken.
+                self.state.batch_in_epoch += 1;
+                continue;
+            }
             let is_last = self.state.batch_in_epoch + 1 >= expected;
             let before = self.state.max_step();
             let report = is_last || before.is_multiple_of(STEPS_PER_REPORT);

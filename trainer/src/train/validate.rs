@@ -60,7 +60,11 @@ pub(super) fn validate(
     let mut totals: Vec<Sums> = models.iter().map(|_| Sums::default()).collect();
     let mut validations = vec![Validation::default(); models.len()];
     for batch in batches {
-        let parts = split(&batch?, shards);
+        let batch = batch?;
+        if batch.lengths.is_empty() {
+            continue;
+        }
+        let parts = split(&batch, shards);
         let mut tasks: Vec<Task<'_, Sums>> = vec![];
         for model in models {
             for part in &parts {
