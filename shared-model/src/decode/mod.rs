@@ -35,7 +35,9 @@ pub use words::{Word, words};
 /// Natural-log posteriors of one utterance, `[num_frames, vocab_size]`, row-major.
 #[derive(Debug, Clone, Copy)]
 pub struct LogProbs<'a> {
+    /// Frame after frame.
     pub data: &'a [f32],
+    /// Classes per frame, blank included.
     pub vocab_size: usize,
 }
 
@@ -43,15 +45,17 @@ impl<'a> LogProbs<'a> {
     /// Panics if `data` is not whole frames (a broken contract between our own functions).
     pub fn new(data: &'a [f32], vocab_size: usize) -> Self {
         assert!(
-            vocab_size > 0 && data.len() % vocab_size == 0,
+            vocab_size > 0 && data.len().is_multiple_of(vocab_size),
             "{} values, vocabulary {vocab_size}",
             data.len()
         );
         Self { data, vocab_size }
     }
+    /// Whole frames in the data.
     pub fn num_frames(&self) -> usize {
         self.data.len() / self.vocab_size
     }
+    /// Posteriors of one frame, `[vocab_size]`; panics past the last.
     pub fn frame(&self, index: usize) -> &'a [f32] {
         &self.data[index * self.vocab_size..(index + 1) * self.vocab_size]
     }
@@ -60,7 +64,9 @@ impl<'a> LogProbs<'a> {
 /// One emitted token with the encoder frames it was read from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TokenSpan {
+    /// Token id, never blank.
     pub id: u32,
+    /// First frame.
     pub start_frame: usize,
     /// One past the last frame.
     pub end_frame: usize,
@@ -71,24 +77,38 @@ pub struct TokenSpan {
 /// A decoder's result.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Hypothesis {
+    /// In the order they were said.
     pub tokens: Vec<TokenSpan>,
     /// Natural log; greedy: of the best path, beam: of the prefix plus language model terms.
     pub score: f32,
 }
 
+/// Why a decoder or its language model could not be made.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
 pub enum DecodeError {
+    /// What is wrong with a language model as a whole.
     #[error("language model: {0}")]
     LanguageModel(String),
+    /// What is wrong with one line of an ARPA file.
     #[error("language model line {line}: {reason}")]
-    ArpaLine { line: usize, reason: String },
+    ArpaLine {
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What is wrong with a word list.
     #[error("word list: {0}")]
     WordList(String),
+    /// A value of [`BeamConfig`] that is out of range.
     #[error("decoder setting {name} is {value}: expected {expected}")]
     Setting {
+        /// The field.
         name: &'static str,
+        /// As it was given.
         value: String,
+        /// The range.
         expected: &'static str,
     },
 }

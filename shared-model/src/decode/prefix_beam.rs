@@ -18,6 +18,7 @@ use crate::tokens::{BLANK_ID, Tokens};
 const MAX_BEAM: usize = 4096;
 const MAX_WEIGHT: f32 = 1000.0;
 
+/// Settings of the search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BeamConfig {
@@ -642,6 +643,32 @@ mod tests {
         // `a` or `b` are equally probable in frame 1; only `a` is a word.
         let data = log_softmax(&[9.0, 0.0, 0.0, 0.0, 0.0, 9.0, 9.0, 0.0], 4);
         assert_eq!(ids(&decoder.decode(LogProbs::new(&data, 4))[0]), [1]);
+    }
+
+    #[test]
+    fn a_word_too_long_for_any_model_is_one_unknown_word() {
+        let lm = Arc::new(NgramLm::from_arpa(SMALL_ARPA.as_bytes()).unwrap());
+        let config = BeamConfig {
+            beam: 1,
+            lm_weight: 1.0,
+            ..BeamConfig::default()
+        };
+        let decoder = BeamDecoder::new(&letters("ab▁"), config, None, Some(lm)).unwrap();
+        let logits: Vec<f32> = (0..1000)
+            .flat_map(|frame| match frame % 2 {
+                0 => [0.0, 30.0, 0.0, 0.0],
+                _ => [30.0, 0.0, 0.0, 0.0],
+            })
+            .collect();
+        let found = decoder.decode(LogProbs::new(&log_softmax(&logits, 4), 4));
+        assert_eq!(found[0].tokens.len(), 500);
+        // The unknown word, the bonus, and </s> without a history; the sound costs nothing.
+        let expected = crate::decode::lm::UNKNOWN_LN_PROB + 1.0 - 0.9 * std::f32::consts::LN_10;
+        assert!(
+            (found[0].score - expected).abs() < 1e-3,
+            "{}",
+            found[0].score
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     TokenSpan,
+    lm::MAX_WORD_BYTES,
     word_model::{WordModel, WordState},
 };
 use crate::tokens::BLANK_ID;
@@ -117,13 +118,17 @@ impl PrefixTree {
         finished
     }
 
-    /// Characters since the last word mark.
+    /// Characters since the last word mark, or as many of the last ones as are too long for any
+    /// model: hours without a word mark would else make each step longer than the one before.
     fn open_word(&self, model: &WordModel, mut prefix: u32) -> String {
         let mut parts: Vec<&str> = Vec::new();
-        while prefix != ROOT {
+        let mut num_bytes = 0;
+        while prefix != ROOT && num_bytes <= MAX_WORD_BYTES {
             let Prefix { parent, token, .. } = *self.get(prefix);
             let piece = model.parts(token);
-            parts.extend(piece.last().map(AsRef::as_ref));
+            let part = piece.last().map_or("", AsRef::as_ref);
+            parts.push(part);
+            num_bytes += part.len();
             if piece.len() > 1 {
                 break;
             }

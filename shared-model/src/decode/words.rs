@@ -11,8 +11,11 @@ pub(super) const WORD_MARK: char = '▁';
 /// One written word of a transcript.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Word {
+    /// Without spaces.
     pub text: String,
+    /// Beginning of its first token, seconds.
     pub start_secs: f32,
+    /// End of its last token, seconds.
     pub end_secs: f32,
     /// Geometric mean of the tokens' posteriors, 0 to 1.
     pub confidence: f32,

@@ -116,6 +116,8 @@ impl NgramLm {
         }
     }
 
+    /// A model of the n-grams of a table. Unlisted beginnings of listed n-grams are added.
+    ///
     /// # Errors
     /// No words, or an n-gram that occurs twice.
     pub fn from_table(table: NgramTable) -> Result<Self, DecodeError> {
@@ -189,6 +191,7 @@ impl NgramLm {
         end.map_or(0.0, |word| self.score_from(state.node, word).0)
     }
 
+    /// Words of the longest n-gram, 1 to 5.
     pub fn order(&self) -> usize {
         self.order
     }

@@ -26,6 +26,8 @@ struct Level {
 }
 
 impl NgramTable {
+    /// An empty table for n-grams of 1 to `order` words.
+    ///
     /// # Errors
     /// An order that is not 1 to 5.
     pub fn new(order: usize) -> Result<Self, DecodeError> {
@@ -70,10 +72,12 @@ impl NgramTable {
             .map_err(DecodeError::LanguageModel)
     }
 
+    /// Words of the longest n-gram it can take.
     pub fn order(&self) -> usize {
         self.levels.len()
     }
 
+    /// The id that [`Self::push_word`] gave a word.
     pub fn word_id(&self, word: &str) -> Option<u32> {
         self.ids.get(word).copied()
     }
