@@ -78,10 +78,7 @@ mod tests {
             let t = seconds(i);
             let phase = TAU * (120.0 * t + 15.0 * t * t);
             let beat = 0.5 - 0.5 * (TAU * 4.0 * t).cos();
-            let tone: f64 = (1..=10)
-                .map(|k| f64::from(k))
-                .map(|k| (k * phase).sin() / k)
-                .sum();
+            let tone: f64 = (1..=10).map(f64::from).map(|k| (k * phase).sin() / k).sum();
             f64::from(noise as f32) + 0.1 * beat * tone
         };
         let exact: Vec<f64> = match kind {

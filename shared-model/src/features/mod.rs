@@ -59,11 +59,7 @@ pub struct Features {
 
 impl Features {
     pub fn num_frames(&self) -> usize {
-        if self.n_mels == 0 {
-            0
-        } else {
-            self.data.len() / self.n_mels
-        }
+        self.data.len().checked_div(self.n_mels).unwrap_or(0)
     }
     pub fn frame(&self, index: usize) -> &[f32] {
         &self.data[index * self.n_mels..(index + 1) * self.n_mels]
