@@ -1,1 +1,320 @@
-//! (owner fills in)
+//! Trained weights to model folders: written, read back, measured in the precision that ships, and
+//! written once more with those figures.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use shared_model::bundle::{
+    BundleError, CardInfo, Evaluation, LoadedModel, ModelParts, Precision, read_model, write_model,
+};
+use shared_model::model::ModelConfig;
+use shared_model::tokens::Tokens;
+use shared_model::weights::Weights;
+
+use crate::config::Recipe;
+use crate::data::{DataError, Utterance, read_manifest};
+use crate::device::OpenDevice;
+use crate::evaluate::{DecoderChoice, EvaluateError, EvaluationReport, evaluate};
+use crate::model_folder::{self, ModelFolderError, model_bytes};
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    #[error("{name}: {source}")]
+    Bundle {
+        name: String,
+        source: Box<BundleError>,
+    },
+    #[error(transparent)]
+    Folder(#[from] ModelFolderError),
+    #[error("test set {set}: {source}")]
+    TestSet { set: String, source: Box<DataError> },
+    #[error("{name} on test set {set}: {source}")]
+    Evaluate {
+        name: String,
+        set: String,
+        source: Box<EvaluateError>,
+    },
+}
+
+/// Utterances that an error rate is stated for.
+#[derive(Debug, Clone)]
+pub struct TestSet {
+    pub name: String,
+    pub utterances: Vec<Utterance>,
+}
+
+/// A trained network of a run.
+pub struct TrainedNetwork<'a> {
+    pub name: &'a str,
+    pub is_teacher: bool,
+    pub model: &'a ModelConfig,
+    pub weights: &'a Weights,
+}
+
+/// What an export wrote.
+#[derive(Debug, Clone)]
+pub struct ExportedModel {
+    pub name: String,
+    pub folder: PathBuf,
+    pub parameters: u64,
+    /// Weights, configuration and tokens.
+    pub bytes: u64,
+    pub evaluations: Vec<Evaluation>,
+    /// The full figures behind `evaluations`, by test set.
+    pub reports: Vec<(String, EvaluationReport)>,
+}
+
+/// The test sets of a recipe; without any its development set, which then is called so.
+pub fn test_sets(recipe: &Recipe) -> Result<Vec<TestSet>, ExportError> {
+    let mut named: Vec<(String, &Path)> = recipe
+        .data
+        .test
+        .iter()
+        .map(|(name, path)| (name.clone(), path.as_path()))
+        .collect();
+    if named.is_empty()
+        && let Some(dev) = &recipe.data.dev
+    {
+        named.push(("dev".to_owned(), dev));
+    }
+    named
+        .into_iter()
+        .map(|(name, path)| match read_manifest(path) {
+            Ok(utterances) => Ok(TestSet { name, utterances }),
+            Err(source) => Err(ExportError::TestSet {
+                set: name,
+                source: Box::new(source),
+            }),
+        })
+        .collect()
+}
+
+/// Exports the networks of one run.
+pub struct Exporter<'a> {
+    pub recipe: &'a Recipe,
+    pub tokens: &'a Tokens,
+    pub test_sets: &'a [TestSet],
+    pub precision: Precision,
+    pub stop: &'a AtomicBool,
+}
+
+impl Exporter<'_> {
+    /// Writes one model folder. Figures are taken on the CPU, from the files as they ship, over
+    /// the path that `fledge evaluate` takes: it gives the card's figures again, to the digit.
+    pub fn export(
+        &self,
+        network: &TrainedNetwork<'_>,
+        folder: &Path,
+        notice: &mut dyn FnMut(String),
+    ) -> Result<ExportedModel, ExportError> {
+        let bundle_error = |source| ExportError::Bundle {
+            name: network.name.to_owned(),
+            source: Box::new(source),
+        };
+        let card = card(network, self.recipe);
+        let mut parts = ModelParts {
+            features: &self.recipe.features,
+            model: network.model,
+            tokens: self.tokens,
+            weights: network.weights,
+            beam: None,
+            precision: self.precision,
+            evaluations: &[],
+            card: &card,
+        };
+        let files = write_model(&parts).map_err(bundle_error)?;
+        let loaded = read_model(&files).map_err(bundle_error)?;
+        let mut evaluations = Vec::new();
+        let mut reports = Vec::new();
+        for set in self
+            .test_sets
+            .iter()
+            .filter(|set| !set.utterances.is_empty())
+        {
+            let report = self
+                .measure(&loaded, set)
+                .map_err(|source| ExportError::Evaluate {
+                    name: network.name.to_owned(),
+                    set: set.name.clone(),
+                    source: Box::new(source),
+                })?;
+            notice(format!(
+                "{}: WER {:.2} % ({:.2} to {:.2} %) on {}, {} words",
+                network.name,
+                report.wer * 100.0,
+                report.wer_low * 100.0,
+                report.wer_high * 100.0,
+                set.name,
+                report.words
+            ));
+            evaluations.push(report.to_evaluation(&set.name));
+            reports.push((set.name.clone(), report));
+        }
+        parts.evaluations = &evaluations;
+        let files = write_model(&parts).map_err(bundle_error)?;
+        let manifest = read_model(&files).map_err(bundle_error)?.manifest;
+        model_folder::write(folder, &files)?;
+        Ok(ExportedModel {
+            name: network.name.to_owned(),
+            folder: folder.to_owned(),
+            parameters: manifest.parameters,
+            bytes: model_bytes(&manifest),
+            evaluations,
+            reports,
+        })
+    }
+
+    fn measure(
+        &self,
+        loaded: &LoadedModel,
+        set: &TestSet,
+    ) -> Result<EvaluationReport, EvaluateError> {
+        let device = OpenDevice::cpu("the card's figures are the CPU's");
+        let decoder = DecoderChoice::Greedy;
+        let evaluated = evaluate(
+            loaded,
+            &set.utterances,
+            &decoder,
+            &device,
+            std::thread::available_parallelism().map_or(1, usize::from),
+            self.stop,
+            &|_, _| {},
+        )?;
+        evaluated.check_broken()?;
+        Ok(EvaluationReport::new(
+            &evaluated,
+            &loaded.manifest,
+            &decoder,
+            &device.name,
+        ))
+    }
+}
+
+/// Word of a model card for the recipe's networks.
+fn card(network: &TrainedNetwork<'_>, recipe: &Recipe) -> CardInfo {
+    let model = network.model;
+    let shape = format!(
+        "A Conformer encoder of {} blocks of width {} ({}x subsampling, {} attention heads) with a CTC head.",
+        model.n_layers, model.d_model, model.subsampling_factor, model.n_heads
+    );
+    let mut method = vec![shape];
+    if network.is_teacher {
+        method.push(format!(
+            "Trained with CTC as the teacher of the recipe \"{}\".",
+            recipe.name
+        ));
+    } else {
+        let teacher = &recipe.teacher.model;
+        method.push(format!(
+            "A student of the recipe \"{}\": distilled together with its siblings from one frozen teacher \
+             ({} blocks of width {}), then fine-tuned with CTC. Method: Hannan et al., \"An Effective \
+             Training Framework for Light-Weight Automatic Speech Recognition Models\", Interspeech 2025 \
+             (arXiv 2505.16991).",
+            recipe.name, teacher.n_layers, teacher.d_model
+        ));
+    }
+    method.push(format!("Seed {}.", recipe.seed));
+    CardInfo {
+        name: network.name.to_owned(),
+        description: format!(
+            "{} of {}: {} blocks of width {}",
+            if network.is_teacher {
+                "Teacher"
+            } else {
+                "Student"
+            },
+            recipe.name,
+            model.n_layers,
+            model.d_model
+        ),
+        license: recipe.export.license.clone(),
+        language: "en".to_owned(),
+        data: recipe.export.data.clone(),
+        method,
+        limits: recipe.export.limits.clone(),
+    }
+}
+
+/// The table at the end of a run: name, parameters, bytes and error rates.
+pub fn table(models: &[ExportedModel]) -> Vec<String> {
+    let mut rows = vec![["model", "parameters", "size", "WER (95 % interval)"].map(str::to_owned)];
+    for model in models {
+        let rates: Vec<_> = model
+            .evaluations
+            .iter()
+            .map(|evaluation| {
+                format!(
+                    "{}: {:.2} % ({:.2} to {:.2} %)",
+                    evaluation.set,
+                    evaluation.wer * 100.0,
+                    evaluation.wer_low * 100.0,
+                    evaluation.wer_high * 100.0
+                )
+            })
+            .collect();
+        rows.push([
+            model.name.clone(),
+            crate::report::format_count(model.parameters as usize),
+            crate::report::format_bytes(model.bytes),
+            if rates.is_empty() {
+                "no test set".to_owned()
+            } else {
+                rates.join(", ")
+            },
+        ]);
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths = [0, 1, 2].map(|column| width(column).unwrap_or(0));
+    rows.iter()
+        .map(|[name, parameters, size, rates]| {
+            format!(
+                "{name:w0$}  {parameters:>w1$}  {size:>w2$}  {rates}",
+                w0 = widths[0],
+                w1 = widths[1],
+                w2 = widths[2]
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_lines_up_and_names_every_set() {
+        let model = |name: &str, parameters, evaluations| ExportedModel {
+            name: name.to_owned(),
+            folder: PathBuf::new(),
+            parameters,
+            bytes: 2048,
+            evaluations,
+            reports: vec![],
+        };
+        let evaluation = Evaluation {
+            set: "voice".to_owned(),
+            decoder: "greedy".to_owned(),
+            lm: None,
+            wer: 0.125,
+            wer_low: 0.1,
+            wer_high: 0.15,
+            cer: 0.05,
+            words: 80,
+            utterances: 20,
+            precision: Precision::Int8,
+        };
+        let lines = table(&[
+            model("teacher", 1_234_567, vec![evaluation]),
+            model("s", 99, vec![]),
+        ]);
+        assert_eq!(
+            lines,
+            [
+                "model    parameters     size  WER (95 % interval)",
+                "teacher   1,234,567  2.0 KiB  voice: 12.50 % (10.00 to 15.00 %)",
+                "s                99  2.0 KiB  no test set",
+            ]
+        );
+    }
+}

@@ -15,6 +15,7 @@ pub mod export;
 mod fault;
 pub mod loss;
 pub mod model_folder;
+pub mod recipe_data;
 pub mod report;
 pub mod run_folder;
 pub mod serve;

@@ -79,6 +79,17 @@ fn typed_status(error: &(dyn std::error::Error + 'static)) -> Option<ExitStatus>
     {
         return Some(ExitStatus::Data);
     }
+    if let Some(error) = error.downcast_ref::<crate::train::TrainError>() {
+        return match error {
+            crate::train::TrainError::Interrupted { .. } => Some(ExitStatus::Interrupted),
+            crate::train::TrainError::Diverged { .. } => Some(ExitStatus::Diverged),
+            crate::train::TrainError::Order { .. } | crate::train::TrainError::Recipe(_) => {
+                Some(ExitStatus::Usage)
+            }
+            crate::train::TrainError::NoBatches => Some(ExitStatus::Data),
+            _ => None,
+        };
+    }
     match error.downcast_ref::<crate::evaluate::EvaluateError>() {
         Some(crate::evaluate::EvaluateError::Stopped) => Some(ExitStatus::Interrupted),
         Some(

@@ -5,10 +5,12 @@
 mod devices;
 mod evaluate;
 mod exit;
+mod export;
 mod inspect;
 mod interrupt;
 mod memory;
 mod serve;
+mod train;
 mod transcribe;
 
 pub use exit::{ExitStatus, Failure};
@@ -44,8 +46,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Teach(train::TeachArgs),
+    Distill(train::DistillArgs),
+    Finetune(train::FinetuneArgs),
+    Run(train::RunArgs),
     Evaluate(evaluate::EvaluateArgs),
     Transcribe(transcribe::TranscribeArgs),
+    Export(export::ExportArgs),
     Inspect(inspect::InspectArgs),
     Devices(devices::DevicesArgs),
     Serve(serve::ServeArgs),
@@ -73,8 +80,13 @@ impl DeviceArgs {
 
 fn dispatch(command: &Command) -> anyhow::Result<()> {
     match command {
+        Command::Teach(args) => train::teach(args),
+        Command::Distill(args) => train::distill(args),
+        Command::Finetune(args) => train::finetune(args),
+        Command::Run(args) => train::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Transcribe(args) => transcribe::run(args),
+        Command::Export(args) => export::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Serve(args) => serve::run(args),

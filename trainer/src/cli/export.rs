@@ -1,0 +1,191 @@
+//! `fledge export`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde::Serialize;
+use shared_model::bundle::{Evaluation, Precision};
+
+use super::{Failure, interrupt};
+use crate::config::Recipe;
+use crate::export::{ExportedModel, Exporter, TrainedNetwork, table, test_sets};
+use crate::run_folder::RunFolder;
+use crate::train::finished_networks;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum PrecisionArg {
+    /// 4 bytes a weight
+    F32,
+    /// 2 bytes a weight
+    F16,
+    /// 1 byte a weight of matrices, with a scale per output channel
+    Int8,
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(argument: PrecisionArg) -> Self {
+        match argument {
+            PrecisionArg::F32 => Self::F32,
+            PrecisionArg::F16 => Self::F16,
+            PrecisionArg::Int8 => Self::Int8,
+        }
+    }
+}
+
+/// Write models of a finished run as model folders, measured on its test sets
+///
+/// A model folder is what `fledge transcribe` and the web page load: weights, configuration,
+/// tokens, checksums and a model card whose error rates are those of the files as they ship.
+///
+/// Example:
+///   fledge export --run runs/quick --student small --precision f16
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct ExportArgs {
+    /// Run folder
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Only this network: a student's name, or teacher; may be repeated
+    #[arg(long, value_name = "NAME", conflicts_with = "all")]
+    student: Vec<String>,
+    /// The teacher and every student (the default)
+    #[arg(long)]
+    all: bool,
+    /// How weights are stored [default: the recipe's]
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionArg>,
+    /// Folder that gets one model folder a network [default: models in the run folder]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// One JSON object a model on standard output
+    #[arg(long)]
+    json: bool,
+    /// No progress on standard error
+    #[arg(long)]
+    quiet: bool,
+}
+
+pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
+    super::memory::keep_freed_memory();
+    let folder = RunFolder::open_existing(&args.run)?;
+    let recipe = Recipe::load(&args.run.join("resolved.toml"), &[])?;
+    let tokens = folder.tokens()?.with_context(|| not_finished(args))?;
+    let mut networks = Vec::new();
+    for phase in ["teach", "finetune"] {
+        let finished = finished_networks(&recipe, &tokens, &folder, phase)?;
+        networks.extend(finished.unwrap_or_default());
+    }
+    if !args.student.is_empty() {
+        for name in &args.student {
+            if !networks.iter().any(|network| &network.name == name) {
+                let known: Vec<_> = networks.iter().map(|n| n.name.as_str()).collect();
+                return Err(Failure::usage(format!(
+                    "{} has no finished network \"{name}\"; finished are: {}",
+                    args.run.display(),
+                    if known.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        known.join(", ")
+                    }
+                ))
+                .into());
+            }
+        }
+        networks.retain(|network| args.student.contains(&network.name));
+    }
+    if networks.is_empty() {
+        return Err(Failure::data(not_finished(args)).into());
+    }
+    let precision = args.precision.map_or(recipe.export.precision, Into::into);
+    let models = export_all(&recipe, &tokens, &networks, precision, args.quiet, |name| {
+        args.out
+            .as_ref()
+            .map_or_else(|| folder.model(name), |out| out.join(name))
+    })?;
+    store_reports(&folder, &models)?;
+    print_models(&models, args.json)
+}
+
+/// Keeps the figures behind the cards in the run folder.
+pub fn store_reports(folder: &RunFolder, models: &[ExportedModel]) -> anyhow::Result<()> {
+    for model in models {
+        for (set, report) in &model.reports {
+            let name = format!("evaluations/{}.{set}.json", model.name);
+            folder.write(&name, &serde_json::to_vec_pretty(report)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn not_finished(args: &ExportArgs) -> String {
+    format!(
+        "{} has no finished network yet: continue it with `fledge run`",
+        args.run.display()
+    )
+}
+
+/// Exports networks one after the other.
+pub fn export_all(
+    recipe: &Recipe,
+    tokens: &shared_model::tokens::Tokens,
+    networks: &[crate::train::TrainedNetwork],
+    precision: Precision,
+    quiet: bool,
+    folder: impl Fn(&str) -> PathBuf,
+) -> anyhow::Result<Vec<ExportedModel>> {
+    let test_sets = test_sets(recipe)?;
+    let exporter = Exporter {
+        recipe,
+        tokens,
+        test_sets: &test_sets,
+        precision,
+        stop: interrupt::stop_flag(),
+    };
+    let mut notice = |message: String| {
+        if !quiet {
+            let _ = writeln!(std::io::stderr(), "{message}");
+        }
+    };
+    networks
+        .iter()
+        .map(|network| {
+            let trained = TrainedNetwork {
+                name: &network.name,
+                is_teacher: network.name == "teacher",
+                model: &network.config,
+                weights: &network.weights,
+            };
+            Ok(exporter.export(&trained, &folder(&network.name), &mut notice)?)
+        })
+        .collect()
+}
+
+#[derive(Serialize)]
+struct ModelLine<'a> {
+    name: &'a str,
+    folder: String,
+    parameters: u64,
+    bytes: u64,
+    evaluations: &'a [Evaluation],
+}
+
+/// The table, or one JSON object a model, on standard output.
+pub fn print_models(models: &[ExportedModel], json: bool) -> anyhow::Result<()> {
+    if json {
+        for model in models {
+            super::print_json(&ModelLine {
+                name: &model.name,
+                folder: model.folder.to_string_lossy().into_owned(),
+                parameters: model.parameters,
+                bytes: model.bytes,
+                evaluations: &model.evaluations,
+            })?;
+        }
+    } else {
+        for line in table(models) {
+            super::print_line(&line)?;
+        }
+    }
+    Ok(())
+}

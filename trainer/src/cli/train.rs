@@ -1,0 +1,316 @@
+//! `fledge teach`, `distill`, `finetune` and `run`: a recipe's training, in parts or as a whole.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use serde::Serialize;
+use shared_model::tokens::Tokens;
+
+use super::export::{export_all, print_models, store_reports};
+use super::{DeviceArgs, Failure, interrupt};
+use crate::config::Recipe;
+use crate::device::DeviceKind;
+use crate::event::TrainEvent;
+use crate::model_folder;
+use crate::recipe_data::{RecipeData, recipe_examples, recipe_tokens};
+use crate::report::{ReportError, Reports, format_count};
+use crate::run_folder::{Environment, RunFolder};
+use crate::train::{self, RunContext, TrainError, TrainedNetwork};
+
+#[derive(Debug, Clone, clap::Args)]
+struct TrainArgs {
+    /// The recipe, a TOML file
+    recipe: PathBuf,
+    /// Change a value of the recipe, `section.key=value`; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Run folder: everything about the run goes there; the same command again continues it
+    /// [default: runs/NAME with the recipe's name]
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// The same as --set seed=N
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Delete what the run folder holds of this training and begin anew
+    #[arg(long)]
+    fresh: bool,
+    /// No progress on standard error
+    #[arg(long)]
+    quiet: bool,
+    /// One JSON object a network on standard output at the end
+    #[arg(long)]
+    json: bool,
+    /// Save and stop after N optimiser steps; the same command without it continues
+    #[arg(long, value_name = "N")]
+    max_steps: Option<usize>,
+    /// Check the recipe, show its networks and write the resolved recipe to standard output
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Train the teacher of a recipe with CTC
+///
+/// Example:
+///   fledge teach recipes/quick.toml --run runs/quick
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct TeachArgs {
+    #[command(flatten)]
+    common: TrainArgs,
+}
+
+/// Step 1: teach all students of a recipe at once what the trained teacher represents
+///
+/// Needs the teacher: run `fledge teach` with the same run folder first, or name a model folder in
+/// the recipe (teacher.from).
+///
+/// Example:
+///   fledge distill recipes/quick.toml --run runs/quick
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct DistillArgs {
+    #[command(flatten)]
+    common: TrainArgs,
+}
+
+/// Step 2: fine-tune each distilled student with CTC
+///
+/// Example:
+///   fledge finetune recipes/quick.toml --run runs/quick
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct FinetuneArgs {
+    #[command(flatten)]
+    common: TrainArgs,
+}
+
+/// Do a whole recipe: teach, distill, finetune, export and measure
+///
+/// The models are in the folder `models` of the run folder. Ctrl-C saves and stops; the same
+/// command again continues where it stopped.
+///
+/// Example:
+///   fledge run recipes/quick.toml --run runs/quick --set data.train=my/manifest.jsonl
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct RunArgs {
+    #[command(flatten)]
+    common: TrainArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Teach,
+    Distill,
+    Finetune,
+    All,
+}
+
+pub fn teach(args: &TeachArgs) -> anyhow::Result<()> {
+    start(&args.common, Part::Teach)
+}
+
+pub fn distill(args: &DistillArgs) -> anyhow::Result<()> {
+    start(&args.common, Part::Distill)
+}
+
+pub fn finetune(args: &FinetuneArgs) -> anyhow::Result<()> {
+    start(&args.common, Part::Finetune)
+}
+
+pub fn run(args: &RunArgs) -> anyhow::Result<()> {
+    start(&args.common, Part::All)
+}
+
+fn start(args: &TrainArgs, part: Part) -> anyhow::Result<()> {
+    let mut overrides = args.set.clone();
+    overrides.extend(args.seed.map(|seed| format!("seed={seed}")));
+    let recipe = Recipe::load(&args.recipe, &overrides)?;
+    if args.dry_run {
+        return dry_run(&recipe, args.json);
+    }
+    super::memory::keep_freed_memory();
+    let text = std::fs::read_to_string(&args.recipe)
+        .with_context(|| format!("cannot read recipe {}", args.recipe.display()))?;
+    let stop = interrupt::stop_flag();
+    let device = args.device.open()?;
+    let path = args
+        .run
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
+    // Data that cannot be used is told before a run folder is made for it.
+    let tokens = recipe_tokens(&recipe)?;
+    let examples = recipe_examples(&recipe, &tokens)?;
+    let pretrained_teacher = recipe
+        .teacher
+        .from
+        .as_deref()
+        .map(model_folder::read)
+        .transpose()?;
+    let folder = RunFolder::open(&path, &recipe, &text, args.fresh)?;
+    folder.write_environment(&Environment::capture(&device.name, &device.reason))?;
+    let mut reports = Reports::for_run(folder.path(), args.quiet)?;
+    let mut told = Told {
+        reports: &mut reports,
+        failed: None,
+        steps_left: args.max_steps,
+        limit_reached: false,
+        stop,
+    };
+    told.event(TrainEvent::Notice {
+        message: format!("{} in {}", recipe.name, path.display()),
+    });
+    told.event(TrainEvent::Notice {
+        message: format!("computing on {}: {}", device.name, device.reason),
+    });
+    for (set, dropped) in [
+        ("training", &examples.dropped_train),
+        ("development", &examples.dropped_dev),
+    ] {
+        told.event(TrainEvent::Notice {
+            message: format!("{set} data: {dropped}"),
+        });
+    }
+    keep_tokens(&folder, &tokens)?;
+    let mut data = RecipeData::new(&recipe, &tokens, examples)?;
+    let result = {
+        let mut events = |event| told.event(event);
+        let mut context = RunContext {
+            recipe: &recipe,
+            folder: &folder,
+            tokens: &tokens,
+            source: &mut data,
+            device: device.device.clone(),
+            is_gpu: device.kind == DeviceKind::Gpu,
+            pretrained_teacher,
+            stop,
+            events: &mut events,
+        };
+        train(&mut context, part)
+    };
+    if let Some(error) = told.failed {
+        return Err(error.into());
+    }
+    let networks = match result {
+        Err(TrainError::Interrupted { phase, step }) if told.limit_reached => {
+            told.event(TrainEvent::Notice {
+                message: format!(
+                    "stopped at step {step} of {phase} by --max-steps; the same command without it continues"
+                ),
+            });
+            return Ok(());
+        }
+        result => result?,
+    };
+    if part != Part::All {
+        for network in &networks {
+            print_trained(network, args.json)?;
+        }
+        return Ok(());
+    }
+    let precision = recipe.export.precision;
+    let name = |name: &str| folder.model(name);
+    let models = export_all(&recipe, &tokens, &networks, precision, args.quiet, name)?;
+    store_reports(&folder, &models)?;
+    print_models(&models, args.json)
+}
+
+/// Tokens are part of a run: ids mean nothing with others.
+fn keep_tokens(folder: &RunFolder, tokens: &Tokens) -> anyhow::Result<()> {
+    match folder.tokens()? {
+        None => folder.store_tokens(tokens)?,
+        Some(old) if old == *tokens => {}
+        Some(_) => {
+            return Err(Failure::data(format!(
+                "{} was begun with other tokens: the training texts have changed; choose another folder with --run, or start it anew with --fresh",
+                folder.path().display()
+            ))
+            .into());
+        }
+    }
+    Ok(())
+}
+
+fn train(context: &mut RunContext<'_>, part: Part) -> Result<Vec<TrainedNetwork>, TrainError> {
+    match part {
+        Part::Teach => Ok(vec![train::teach(context)?]),
+        Part::Distill => train::distill(context),
+        Part::Finetune => train::finetune(context),
+        Part::All => {
+            let family = train::run(context)?;
+            Ok(std::iter::once(family.teacher)
+                .chain(family.students)
+                .collect())
+        }
+    }
+}
+
+/// Hands events on; a log that cannot be written and the step limit both end the training.
+struct Told<'a> {
+    reports: &'a mut Reports,
+    failed: Option<ReportError>,
+    steps_left: Option<usize>,
+    limit_reached: bool,
+    stop: &'a AtomicBool,
+}
+
+impl Told<'_> {
+    fn event(&mut self, event: TrainEvent) {
+        if let Err(error) = self.reports.event(&event)
+            && self.failed.is_none()
+        {
+            self.failed = Some(error);
+            self.stop.store(true, Ordering::SeqCst);
+        }
+        if let (TrainEvent::Step { .. }, Some(left)) = (&event, &mut self.steps_left) {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.limit_reached = true;
+                self.stop.store(true, Ordering::SeqCst);
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct TrainedLine<'a> {
+    name: &'a str,
+    parameters: usize,
+}
+
+fn print_trained(network: &TrainedNetwork, json: bool) -> anyhow::Result<()> {
+    let parameters = network.config.num_parameters();
+    if json {
+        super::print_json(&TrainedLine {
+            name: &network.name,
+            parameters,
+        })
+    } else {
+        let count = format_count(parameters);
+        super::print_line(&format!("{}: trained, {count} parameters", network.name))?;
+        Ok(())
+    }
+}
+
+fn dry_run(recipe: &Recipe, json: bool) -> anyhow::Result<()> {
+    let networks = std::iter::once(("teacher", &recipe.teacher.model)).chain(
+        recipe
+            .students
+            .iter()
+            .map(|student| (student.name.as_str(), &student.model)),
+    );
+    for (name, model) in networks {
+        let count = format_count(model.num_parameters());
+        let _ = writeln!(std::io::stderr(), "{name}: {count} parameters");
+    }
+    if json {
+        super::print_json(recipe)
+    } else {
+        super::print_line(recipe.to_toml()?.trim_end())?;
+        Ok(())
+    }
+}

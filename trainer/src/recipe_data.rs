@@ -1,0 +1,142 @@
+//! The data of a recipe as training sees it: filtered manifests, a plan of batches for each epoch,
+//! background threads that make them.
+
+use std::sync::Arc;
+
+use shared_model::model::ModelConfig;
+use shared_model::tokens::Tokens;
+
+use crate::config::Recipe;
+use crate::data::{
+    Augmentation, Batch, DataError, EvaluationBatches, Filter, Loader, Pipeline, PipelineOptions,
+    TrainingData, build_tokens, load_training_data, plan_epoch, plan_sorted, read_all,
+};
+use crate::train::{BatchSource, Batches, SourceError};
+
+/// Share of the audio cache that development utterances get.
+const DEV_CACHE_SHARE: f64 = 0.1;
+
+/// Tokens of a recipe: characters, a file, or pieces learned from its training texts.
+pub fn recipe_tokens(recipe: &Recipe) -> Result<Tokens, DataError> {
+    let utterances = read_all(recipe.data.train.as_slice())?;
+    build_tokens(&recipe.tokens, utterances.iter().map(|u| u.text.as_str()))
+}
+
+/// Reads and filters the manifests of a recipe.
+pub fn recipe_examples(recipe: &Recipe, tokens: &Tokens) -> Result<TrainingData, DataError> {
+    let mut models: Vec<&ModelConfig> = vec![&recipe.teacher.model];
+    models.extend(recipe.students.iter().map(|student| &student.model));
+    // CTC must fit into the frames of every network.
+    let encoder_length = |frames: usize| {
+        let lengths = models.iter().map(|model| model.encoder_length(frames));
+        lengths.min().unwrap_or(0)
+    };
+    let filter = Filter {
+        tokens,
+        encoder_length: &encoder_length,
+        min_secs: f64::from(recipe.data.min_seconds),
+        max_secs: f64::from(recipe.data.max_seconds),
+        fastest_speed: fastest_speed(recipe),
+        needs_text: true,
+    };
+    load_training_data(&recipe.data, &filter, recipe.seed)
+}
+
+fn fastest_speed(recipe: &Recipe) -> f64 {
+    let speeds = recipe.augment.speeds.iter().copied();
+    f64::from(speeds.fold(1.0_f32, f32::max))
+}
+
+/// Batches of one recipe.
+pub struct RecipeData {
+    train: Arc<Pipeline>,
+    /// The training utterances without augmentation.
+    plain: Arc<Pipeline>,
+    dev: EvaluationBatches,
+    train_secs: Vec<f32>,
+    batch_secs: f32,
+    seed: u64,
+}
+
+impl RecipeData {
+    pub fn new(recipe: &Recipe, tokens: &Tokens, data: TrainingData) -> Result<Self, DataError> {
+        let cache_bytes = recipe.data.cache_mib << 20;
+        let options = |augment, cache_bytes| PipelineOptions {
+            features: recipe.features.clone(),
+            augment,
+            cache_bytes,
+            quarantine_file: None,
+        };
+        let augmentation = Augmentation {
+            config: recipe.augment.clone(),
+            seed: recipe.seed,
+            max_secs: f64::from(recipe.data.max_seconds),
+        };
+        let dev_bytes = (cache_bytes as f64 * DEV_CACHE_SHARE) as usize;
+        let plain = Pipeline::new(data.train.clone(), tokens.clone(), options(None, 0))?;
+        let train = Pipeline::new(
+            data.train,
+            tokens.clone(),
+            options(Some(augmentation), cache_bytes - dev_bytes),
+        )?;
+        let dev = Pipeline::new(data.dev, tokens.clone(), options(None, dev_bytes))?;
+        Ok(Self {
+            train_secs: train.durations(),
+            train: Arc::new(train),
+            plain: Arc::new(plain),
+            dev: EvaluationBatches::new(Arc::new(dev), recipe.data.batch_seconds, 0),
+            batch_secs: recipe.data.batch_seconds,
+            seed: recipe.seed,
+        })
+    }
+
+    fn plan(&self, epoch: usize) -> Vec<Vec<usize>> {
+        plan_epoch(&self.train_secs, self.batch_secs, self.seed, epoch)
+    }
+}
+
+fn boxed<'a>(loader: impl Iterator<Item = Result<Batch, DataError>> + 'a) -> Batches<'a> {
+    Box::new(loader.map(|batch| batch.map_err(SourceError::from)))
+}
+
+impl BatchSource for RecipeData {
+    fn batches_in_epoch(&self, epoch: usize) -> usize {
+        self.plan(epoch).len()
+    }
+
+    fn epoch(&mut self, epoch: usize, skip: usize) -> Result<Batches<'_>, SourceError> {
+        let train = Arc::clone(&self.train);
+        let plan = self.plan(epoch);
+        Ok(boxed(Loader::new(train, plan, epoch, skip, 0)))
+    }
+
+    fn dev(&mut self) -> Result<Batches<'_>, SourceError> {
+        let mut batches = Vec::with_capacity(self.dev.num_batches());
+        self.dev.for_each(|batch| {
+            batches.push(batch.clone());
+            Ok::<(), DataError>(())
+        })?;
+        Ok(boxed(batches.into_iter().map(Ok)))
+    }
+
+    fn plain_training(&mut self, utterances: usize) -> Result<Batches<'_>, SourceError> {
+        // Evenly over the list: manifests are often sorted by speaker.
+        let total = self.train_secs.len();
+        let count = utterances.min(total);
+        let chosen: Vec<usize> = (0..count).map(|i| i * total / count).collect();
+        let secs: Vec<f32> = chosen.iter().map(|&index| self.train_secs[index]).collect();
+        let plan = plan_sorted(&secs, self.batch_secs)
+            .into_iter()
+            .map(|batch| batch.into_iter().map(|i| chosen[i]).collect())
+            .collect();
+        Ok(boxed(Loader::new(Arc::clone(&self.plain), plan, 0, 0, 0)))
+    }
+
+    fn take_quarantined(&mut self) -> Vec<(String, String)> {
+        [&self.train, &self.plain, self.dev.pipeline()]
+            .into_iter()
+            .flat_map(|pipeline| pipeline.quarantine().take_new())
+            .map(|entry| (entry.path.display().to_string(), entry.reason))
+            .collect()
+    }
+}
