@@ -4,6 +4,7 @@
 //! - `cli`: help, usage errors, output formats
 //! - `gpu_parity`: training on a graphics adapter equals the CPU
 //! - `hard_input`: unusual but valid audio is transcribed
+//! - `pipeline`: a whole recipe on a slice of the starter corpus
 //! - `serve`: the file server
 
 #![allow(
@@ -16,4 +17,5 @@ mod cli;
 #[cfg(feature = "gpu")]
 mod gpu_parity;
 mod hard_input;
+mod pipeline;
 mod serve;
