@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the starter corpus: digit strings and short commands spoken by free synthetic voices.
 
-Debian packages: flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts espeak-ng
+Debian packages: flite festival festvox-kdlpc16k festvox-us-slt-hts espeak-ng
 sox vorbis-tools. Run in this folder; rewrites audio/, *.jsonl and the page's sample clips.
 """
 
@@ -20,25 +20,24 @@ SAMPLES = HERE.parent.parent / "www" / "samples"
 RATE_HZ = 16_000
 CLIPS_PER_FILE = 20
 
-# (name, engine, settings). Two voices are held out whole: ked for development, rms for the test.
-VOICES = [
-    ("slt", "flite", {}),
-    ("awb", "flite", {}),
-    ("kal16", "flite", {}),
-    ("kal-diphone", "festival", {"voice": "kal_diphone"}),
-    ("slt-hts", "festival", {"voice": "cmu_us_slt_arctic_hts"}),
-    ("espeak-us-m1", "espeak", {"voice": "en-us+m1"}),
-    ("espeak-us-m3", "espeak", {"voice": "en-us+m3"}),
-    ("espeak-us-f2", "espeak", {"voice": "en-us+f2"}),
-    ("espeak-gb-m7", "espeak", {"voice": "en-gb+m7"}),
-    ("espeak-gb-f4", "espeak", {"voice": "en-gb+f4"}),
-    ("espeak-scot-m5", "espeak", {"voice": "en-gb-scotland+m5"}),
-    ("espeak-rp-klatt2", "espeak", {"voice": "en-gb-x-rp+klatt2"}),
-    ("espeak-us-steph", "espeak", {"voice": "en-us+steph"}),
+# (name, engine, settings, clips). Two speakers are held out whole: kal for development, rms for
+# the test. slt and slt-hts are recordings of one woman.
+TRAIN_VOICES = [
+    ("slt", "flite", {}, 110),
+    ("awb", "flite", {}, 110),
+    ("ked", "festival", {"voice": "ked_diphone"}, 110),
+    ("slt-hts", "festival", {"voice": "cmu_us_slt_arctic_hts"}, 90),
+    ("espeak-us-m1", "espeak", {"voice": "en-us+m1"}, 32),
+    ("espeak-us-m3", "espeak", {"voice": "en-us+m3"}, 32),
+    ("espeak-us-f2", "espeak", {"voice": "en-us+f2"}, 32),
+    ("espeak-gb-m7", "espeak", {"voice": "en-gb+m7"}, 32),
+    ("espeak-gb-f4", "espeak", {"voice": "en-gb+f4"}, 32),
+    ("espeak-scot-m5", "espeak", {"voice": "en-gb-scotland+m5"}, 32),
+    ("espeak-rp-klatt2", "espeak", {"voice": "en-gb-x-rp+klatt2"}, 32),
+    ("espeak-us-steph", "espeak", {"voice": "en-us+steph"}, 32),
 ]
-DEV_VOICE = ("ked", "festival", {"voice": "ked_diphone"})
-TEST_VOICE = ("rms", "flite", {})
-TRAIN_CLIPS, DEV_CLIPS, TEST_CLIPS = 640, 60, 100
+DEV_VOICES = [("kal16", "flite", {}, 60)]
+TEST_VOICES = [("rms", "flite", {}, 100)]
 
 DIGITS = "zero one two three four five six seven eight nine".split()
 THINGS = ["light", "fan", "music", "radio", "heater"]
@@ -76,7 +75,7 @@ def run(command, **kwargs):
 
 def speak(voice, text, out, rng, folder):
     """One clip, 16 kHz mono 16-bit, trimmed, with 0.1 to 0.3 s of its own silence at both ends."""
-    name, engine, settings = voice
+    name, engine, settings, _ = voice
     raw = folder / "raw.wav"
     if engine == "flite":
         stretch = f"{rng.uniform(0.88, 1.18):.3f}"
@@ -105,12 +104,11 @@ def samples_of(path):
         return clip.readframes(clip.getnframes())
 
 
-def make_split(split, voices, clips, rng, folder):
+def make_split(split, voices, rng, folder):
     lines = []
-    per_voice = [clips // len(voices) + (i < clips % len(voices)) for i in range(len(voices))]
     serial = 1
-    for voice, count in zip(voices, per_voice):
-        done = 0
+    for voice in voices:
+        count, done = voice[3], 0
         while done < count:
             take = min(CLIPS_PER_FILE, count - done)
             name = f"{split}-{voice[0]}-{done // CLIPS_PER_FILE}"
@@ -154,7 +152,7 @@ def make_samples(rng, folder):
     index = []
     for text in texts:
         name = re.sub(r"[^a-z]+", "-", text) + ".wav"
-        speak(TEST_VOICE, text, folder / "clip.wav", rng, folder)
+        speak(TEST_VOICES[0], text, folder / "clip.wav", rng, folder)
         shutil.copy(folder / "clip.wav", SAMPLES / name)
         index.append({"file": name, "text": text})
     note = "Synthesised (flite's voice rms), a voice that no student heard in training."
@@ -169,9 +167,9 @@ def main():
     (HERE / "audio").mkdir()
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
-        make_split("train", VOICES, TRAIN_CLIPS, random.Random(1), folder)
-        make_split("dev", [DEV_VOICE], DEV_CLIPS, random.Random(2), folder)
-        make_split("test", [TEST_VOICE], TEST_CLIPS, random.Random(3), folder)
+        make_split("train", TRAIN_VOICES, random.Random(1), folder)
+        make_split("dev", DEV_VOICES, random.Random(2), folder)
+        make_split("test", TEST_VOICES, random.Random(3), folder)
         make_samples(random.Random(4), folder)
     total = sum(path.stat().st_size for path in HERE.rglob("*") if path.is_file())
     print(f"{total / 1e6:.2f} MB in all")
