@@ -23,18 +23,26 @@ CLIPS_PER_FILE = 20
 # (name, engine, settings, clips). Two speakers are held out whole: kal for development, rms for
 # the test. slt and slt-hts are recordings of one woman.
 TRAIN_VOICES = [
-    ("slt", "flite", {}, 110),
-    ("awb", "flite", {}, 110),
-    ("ked", "festival", {"voice": "ked_diphone"}, 110),
-    ("slt-hts", "festival", {"voice": "cmu_us_slt_arctic_hts"}, 90),
-    ("espeak-us-m1", "espeak", {"voice": "en-us+m1"}, 32),
-    ("espeak-us-m3", "espeak", {"voice": "en-us+m3"}, 32),
-    ("espeak-us-f2", "espeak", {"voice": "en-us+f2"}, 32),
-    ("espeak-gb-m7", "espeak", {"voice": "en-gb+m7"}, 32),
-    ("espeak-gb-f4", "espeak", {"voice": "en-gb+f4"}, 32),
-    ("espeak-scot-m5", "espeak", {"voice": "en-gb-scotland+m5"}, 32),
-    ("espeak-rp-klatt2", "espeak", {"voice": "en-gb-x-rp+klatt2"}, 32),
-    ("espeak-us-steph", "espeak", {"voice": "en-us+steph"}, 32),
+    ("slt", "flite", {}, 90),
+    ("awb", "flite", {}, 90),
+    ("ked", "festival", {"voice": "ked_diphone"}, 90),
+    ("slt-hts", "festival", {"voice": "cmu_us_slt_arctic_hts"}, 70),
+    ("espeak-us-m1", "espeak", {"voice": "en-us+m1"}, 22),
+    ("espeak-us-m2", "espeak", {"voice": "en-us+m2"}, 22),
+    ("espeak-us-m3", "espeak", {"voice": "en-us+m3"}, 22),
+    ("espeak-us-m6", "espeak", {"voice": "en-us+m6"}, 22),
+    ("espeak-us-m7", "espeak", {"voice": "en-us+m7"}, 22),
+    ("espeak-us-f1", "espeak", {"voice": "en-us+f1"}, 22),
+    ("espeak-us-f2", "espeak", {"voice": "en-us+f2"}, 22),
+    ("espeak-us-f5", "espeak", {"voice": "en-us+f5"}, 22),
+    ("espeak-gb-m4", "espeak", {"voice": "en-gb+m4"}, 22),
+    ("espeak-gb-m8", "espeak", {"voice": "en-gb+m8"}, 22),
+    ("espeak-gb-f3", "espeak", {"voice": "en-gb+f3"}, 22),
+    ("espeak-gb-f4", "espeak", {"voice": "en-gb+f4"}, 22),
+    ("espeak-scot-m5", "espeak", {"voice": "en-gb-scotland+m5"}, 22),
+    ("espeak-rp-klatt2", "espeak", {"voice": "en-gb-x-rp+klatt2"}, 22),
+    ("espeak-us-steph", "espeak", {"voice": "en-us+steph"}, 22),
+    ("espeak-us-adam", "espeak", {"voice": "en-us+adam"}, 22),
 ]
 DEV_VOICES = [("kal16", "flite", {}, 60)]
 TEST_VOICES = [("rms", "flite", {}, 100)]
@@ -46,7 +54,7 @@ PLACES = ["kitchen", "bedroom", "garden"]
 
 def sentence(rng):
     if rng.random() < 0.5:
-        return " ".join(rng.choice(DIGITS) for _ in range(rng.randint(2, 6)))
+        return " ".join(rng.choice(DIGITS) for _ in range(rng.randint(3, 8)))
     form = rng.randrange(10)
     if form == 0:
         return f"turn {rng.choice(['on', 'off'])} the {rng.choice(THINGS)}"
