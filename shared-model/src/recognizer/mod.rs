@@ -21,7 +21,7 @@ mod voice;
 pub use live::{LiveConfig, LiveEvent, LiveRecognizer};
 pub use normalizer::RunningNormalizer;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, task::Poll};
 
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -199,6 +199,7 @@ impl Recognizer {
                 let log_probs = self.scaled_log_probs(&samples[start..end], gain).await?;
                 let piece = stitcher.push(window.blocks.start / factor, window.join, log_probs);
                 transcript.extend(self.piece_words(piece, region_secs));
+                yield_now().await;
                 is_stopped = !progress(secs(end), secs(samples.len()));
                 if is_stopped {
                     break;
@@ -247,6 +248,21 @@ impl Recognizer {
                 .unwrap_or_default(),
         }
     }
+}
+
+/// Returns to the executor once. On the CPU nothing else would: an event loop would not hear that
+/// the visitor wants to stop before the last window is done.
+async fn yield_now() {
+    let mut has_yielded = false;
+    std::future::poll_fn(|context| {
+        if has_yielded {
+            return Poll::Ready(());
+        }
+        has_yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// The samples with everything that is not finite as zero; copied only if there is such a sample.

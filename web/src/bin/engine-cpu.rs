@@ -6,6 +6,7 @@ fn main() {
         Ok(web::engine::EngineDevice {
             device: burn::prelude::Device::flex(),
             adapter: None,
+            pad_to_frames_multiple: 1,
         })
     });
 }

@@ -17,6 +17,8 @@ fn main() {
         Ok(web::engine::EngineDevice {
             device,
             adapter: Some(name).filter(|name| !name.is_empty()),
+            // Fewer different lengths, fewer programs for the GPU to compile.
+            pad_to_frames_multiple: 64,
         })
     });
 }

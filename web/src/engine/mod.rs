@@ -19,6 +19,8 @@ pub struct EngineDevice {
     pub device: Device,
     /// The adapter's name, on a GPU.
     pub adapter: Option<String>,
+    /// See [`Recognizer::with_pad_to_frames_multiple`](shared_model::recognizer::Recognizer).
+    pub pad_to_frames_multiple: usize,
 }
 
 /// What a request fails with.
@@ -73,7 +75,11 @@ pub fn start(
         };
         let queue = Rc::new(Queue {
             waiting: RefCell::new(VecDeque::new()),
-            session: RefCell::new(Some(Session::new(ready.device, channel.clone()))),
+            session: RefCell::new(Some(Session::new(
+                ready.device,
+                ready.pad_to_frames_multiple,
+                channel.clone(),
+            ))),
             channel: channel.clone(),
         });
         channel.on_message(move |incoming| queue.clone().accept(incoming));

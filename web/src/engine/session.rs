@@ -39,15 +39,17 @@ struct Live {
 
 pub struct Session {
     device: Device,
+    pad_to_frames_multiple: usize,
     channel: Channel,
     student: Option<Student>,
     live: Option<Live>,
 }
 
 impl Session {
-    pub fn new(device: Device, channel: Channel) -> Self {
+    pub fn new(device: Device, pad_to_frames_multiple: usize, channel: Channel) -> Self {
         Self {
             device,
+            pad_to_frames_multiple,
             channel,
             student: None,
             live: None,
@@ -97,7 +99,8 @@ impl Session {
         self.student = None;
         self.post_phase(id, LoadPhase::Preparing);
         let vocab_size = loaded.tokens.len();
-        let recognizer = Recognizer::new(&loaded, Decoder::Greedy, &self.device)?;
+        let recognizer = Recognizer::new(&loaded, Decoder::Greedy, &self.device)?
+            .with_pad_to_frames_multiple(self.pad_to_frames_multiple);
         self.student = Some(Student {
             recognizer: Rc::new(recognizer),
             vocab_size,

@@ -363,6 +363,13 @@ impl App {
                             figures::milliseconds(started.start_ms)
                         ),
                     );
+                    self.ui.engine_status.set_title(&format!(
+                        "Largest error of the self-test: {:.1e}{}",
+                        started.self_test_error,
+                        started
+                            .adapter
+                            .map_or_else(String::new, |name| format!("; adapter: {name}"))
+                    ));
                     *self.engine.borrow_mut() = Some(Engine {
                         client,
                         kind: choice.engine,

@@ -1,0 +1,98 @@
+// Headless Chromium, and a page on which nothing may go wrong unseen.
+
+import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
+
+const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+/**
+ * @param {{webgpu?: boolean, microphone?: string}} options `microphone`: a wav file that a fake
+ *   device plays once
+ */
+export async function launch({ webgpu = false, microphone } = {}) {
+  const args = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"];
+  // Software WebGPU; it needs the GPU process, so --disable-gpu must not be there.
+  if (webgpu) args.push("--enable-unsafe-webgpu");
+  else args.push("--disable-features=WebGPU", "--disable-gpu");
+  args.push("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream");
+  if (microphone) args.push(`--use-file-for-fake-audio-capture=${microphone}%noloop`);
+  return chromium.launch({ executablePath: EXECUTABLE, headless: true, args });
+}
+
+/** A page that records what it asks for and everything it complains about. */
+export async function openPage(browser, url, options = {}) {
+  const context = await browser.newContext({ permissions: ["microphone"], ...options });
+  const page = await context.newPage();
+  const requests = [];
+  const complaints = [];
+  context.on("request", (request) => requests.push(request.url()));
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  await page.addInitScript(() => {
+    addEventListener("securitypolicyviolation", (event) =>
+      console.error(`policy violated: ${event.violatedDirective} by ${event.blockedURI}`),
+    );
+  });
+  await page.goto(url);
+  return { page, context, requests, complaints };
+}
+
+/** Nothing went wrong and nobody else was asked for anything. */
+export function assertClean({ requests, complaints }, origin) {
+  // The browser itself remarks on a missing or a software GPU; that is what is being tested.
+  const ours = complaints.filter((text) => !/WebGPU|powerPreference|adapter|GPU stall/i.test(text));
+  assert.deepEqual(ours, []);
+  const foreign = requests.filter((url) => !url.startsWith(origin) && !url.startsWith("blob:"));
+  assert.deepEqual(foreign, []);
+}
+
+/** Waits until an engine runs; the sentence that says which. */
+export async function engineReady(page, timeout = 300_000) {
+  await page.locator("#engine-status.ready").waitFor({ timeout });
+  return page.locator("#engine-text").textContent();
+}
+
+/** Waits until the page is idle again after an action. */
+export async function idle(page, timeout = 600_000) {
+  await page.locator("#file:not([disabled])").waitFor({ state: "attached", timeout });
+}
+
+export async function transcript(page) {
+  const parts = await page.locator("#finals p").allTextContents();
+  return parts.join(" ");
+}
+
+/** The log-probabilities that an engine gives for a clip, asked of its worker directly. */
+export async function engineLogProbs(page, engine, model, clipUrl) {
+  return page.evaluate(
+    async ({ engine, model, clipUrl }) => {
+      const worker = new Worker(`${engine}_loader.js`, { type: "module" });
+      const waiting = new Map();
+      const ready = new Promise((resolve, reject) => {
+        worker.onerror = (event) => reject(new Error(event.message));
+        worker.onmessage = ({ data: { id, body, payload } }) => {
+          if (body.Ready) resolve(body.Ready);
+          else if (body.Unusable || body.Crashed) reject(new Error(JSON.stringify(body)));
+          else if (body.Failed) waiting.get(id)?.reject(new Error(body.Failed.message));
+          else if (body.Loaded || body.LogProbs) waiting.get(id)?.resolve({ body, payload });
+        };
+      });
+      let next = 1;
+      const ask = (body, payload) =>
+        new Promise((resolve, reject) => {
+          const id = next++;
+          waiting.set(id, { resolve, reject });
+          worker.postMessage({ id, body, payload }, payload ? [payload] : []);
+        });
+      const started = await ready;
+      await ask({ Load: { model_url: new URL(model, document.baseURI).href } });
+      const clip = await (await fetch(clipUrl)).arrayBuffer();
+      const { payload } = await ask({ LogProbs: { audio: "File" } }, clip);
+      worker.terminate();
+      return { started, values: Array.from(new Float32Array(payload)) };
+    },
+    { engine, model, clipUrl },
+  );
+}

@@ -1,0 +1,30 @@
+// What the native binary says about the same clips.
+
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const FLEDGE = process.env.FLEDGE_BIN;
+
+function fledge(...args) {
+  if (!FLEDGE) throw new Error("FLEDGE_BIN must name the native fledge binary");
+  return execFileSync(FLEDGE, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+}
+
+/** Text of a clip, from the CPU. */
+export function transcribe(model, clip) {
+  return JSON.parse(fledge("transcribe", clip, "--model", model, "--device", "cpu", "--json")).text;
+}
+
+/** Log-probabilities `[num_frames, vocab_size]` of a clip, from the CPU. */
+export function logProbs(model, clip) {
+  const folder = mkdtempSync(join(tmpdir(), "fledge-"));
+  try {
+    const file = join(folder, "log-probs.json");
+    fledge("transcribe", clip, "--model", model, "--device", "cpu", "--log-probs", file);
+    return JSON.parse(readFileSync(file, "utf8"));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
