@@ -19,7 +19,7 @@ pub struct Axis<'a> {
 
 const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 340.0;
-const LEFT: f64 = 60.0;
+const LEFT: f64 = 78.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = 54.0;
@@ -86,8 +86,11 @@ pub fn scatter(title: &str, x_axis: Axis<'_>, points: &[Point]) -> String {
             (TOP + bottom) / 2.0
         ),
     );
-    for (point, label_y) in points.iter().zip(label_heights(points, y_of)) {
-        let (x, y) = (x_of(point.x), y_of(point.y));
+    let dots: Vec<(f64, f64)> = points
+        .iter()
+        .map(|point| (x_of(point.x), y_of(point.y)))
+        .collect();
+    for ((point, &(x, y)), label_y) in points.iter().zip(&dots).zip(label_heights(&dots)) {
         // A label right of its dot would leave the picture when the dot is near the edge.
         let (label_x, anchor) = if x > WIDTH * 0.62 {
             (x - 12.0, "end")
@@ -112,20 +115,23 @@ fn push(svg: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = svg.write_fmt(text);
 }
 
-/// Heights of the labels, moved apart where dots are closer than a line of text.
-fn label_heights(points: &[Point], y_of: impl Fn(f64) -> f64) -> Vec<f64> {
+/// Heights of the labels of dots at `(x, y)`: a label goes below those that it would cover.
+fn label_heights(dots: &[(f64, f64)]) -> Vec<f64> {
     const LINE: f64 = 16.0;
-    let mut heights: Vec<f64> = points.iter().map(|point| y_of(point.y)).collect();
-    let mut order: Vec<usize> = (0..points.len()).collect();
+    // Names of models are up to some twenty letters long.
+    const LABEL: f64 = 150.0;
+    let mut heights: Vec<f64> = dots.iter().map(|dot| dot.1).collect();
+    let mut order: Vec<usize> = (0..dots.len()).collect();
     order.sort_by(|&a, &b| heights[a].total_cmp(&heights[b]));
-    for pair in 1..order.len() {
-        let above = heights[order[pair - 1]];
-        let here = &mut heights[order[pair]];
-        *here = here.max(above + LINE);
+    for (position, &here) in order.iter().enumerate() {
+        for &above in &order[..position] {
+            let is_near = (dots[here].0 - dots[above].0).abs() < LABEL;
+            if is_near && heights[here] < heights[above] + LINE {
+                heights[here] = heights[above] + LINE;
+            }
+        }
     }
-    let overhang = order
-        .last()
-        .map_or(0.0, |&last| heights[last] - (HEIGHT - BOTTOM - 6.0));
+    let overhang = heights.iter().copied().fold(0.0, f64::max) - (HEIGHT - BOTTOM - 6.0);
     if overhang > 0.0 {
         heights.iter_mut().for_each(|height| *height -= overhang);
     }
@@ -236,14 +242,14 @@ mod tests {
 
     #[test]
     fn names_of_close_dots_do_not_cover_each_other() {
-        let close = points(&[("a", 1e5, 0.100), ("b", 2e5, 0.101), ("c", 3e5, 0.102)]);
-        let mut heights = label_heights(&close, |y| y * 1000.0);
+        let mut heights = label_heights(&[(100.0, 50.0), (110.0, 51.0), (120.0, 52.0)]);
         heights.sort_by(f64::total_cmp);
-        assert!(
-            heights
-                .windows(2)
-                .all(|pair| pair[1] - pair[0] >= 16.0 - 1e-9)
-        );
+        assert!(heights.windows(2).all(|pair| pair[1] - pair[0] >= 16.0));
+    }
+
+    #[test]
+    fn names_of_dots_far_apart_stay_beside_their_dots() {
+        assert_eq!(label_heights(&[(100.0, 50.0), (400.0, 51.0)]), [50.0, 51.0]);
     }
 
     #[test]

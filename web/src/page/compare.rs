@@ -279,8 +279,10 @@ fn mark_best(measured: &[Measurement]) {
             .flatten()
             .copied()
             .fold(f64::INFINITY, f64::min);
+        // Where all are equal none is best.
+        let differ = values.iter().any(|value| *value != Some(least));
         for (index, value) in values.iter().enumerate() {
-            let is_best = measured.len() > 1 && *value == Some(least);
+            let is_best = differ && *value == Some(least);
             if let Some(cell) = row(index).and_then(|row| row.children().item(column as u32)) {
                 cell.set_class_name(if is_best { "best" } else { "" });
             }

@@ -11,7 +11,7 @@ use super::{
     app::{Activity, App},
     dom::now,
     engine_client::{EngineClient, Failure},
-    microphone::{Heard, Microphone},
+    microphone::{self, Heard, Microphone},
 };
 use crate::{
     figures,
@@ -57,8 +57,10 @@ impl App {
         self.begin_result("Getting ready…");
         self.hide_player();
         if let Err(message) = self.try_listen(context.clone()).await {
-            let _ = context.close();
-            self.live.replace(None);
+            microphone::close(&context);
+            if let Some(client) = self.client() {
+                client.set_live_handler(None::<fn(_)>);
+            }
             self.ui.view.set_placeholder(if self.cancelled.get() {
                 "Cancelled."
             } else {
@@ -131,7 +133,6 @@ impl App {
             }
         }
         self.show_level(&values);
-        // Until the session is kept there is nobody who would end it.
         client.push_live(samples.buffer());
     }
 

@@ -9,8 +9,9 @@ use js_sys::{Array, Float32Array, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AudioContext, AudioWorkletNode, AudioWorkletNodeOptions, DomException, MediaStream,
-    MediaStreamAudioSourceNode, MediaStreamConstraints, MediaStreamTrack, MessageEvent,
+    AudioContext, AudioContextState, AudioWorkletNode, AudioWorkletNodeOptions, DomException,
+    MediaStream, MediaStreamAudioSourceNode, MediaStreamConstraints, MediaStreamTrack,
+    MessageEvent,
 };
 
 use super::dom::{window, words_of};
@@ -51,18 +52,15 @@ impl Microphone {
         Ok(context)
     }
 
-    /// Asks for the device and starts delivering.
+    /// Asks for the device and starts delivering. After an error the context is the caller's to
+    /// [`close`].
     pub async fn open(
         context: AudioContext,
         heard: impl FnMut(Heard) + 'static,
     ) -> Result<Self, String> {
-        match Self::try_open(&context, heard).await {
-            Ok(microphone) => Ok(microphone),
-            Err(error) => {
-                let _ = context.close();
-                Err(explain(&error))
-            }
-        }
+        Self::try_open(&context, heard)
+            .await
+            .map_err(|error| explain(&error))
     }
 
     async fn try_open(
@@ -160,13 +158,20 @@ impl Microphone {
             port.set_onmessage(None);
             port.close();
         }
-        let _ = self.context.close();
+        close(&self.context);
     }
 }
 
 impl Drop for Microphone {
     fn drop(&mut self) {
         self.release();
+    }
+}
+
+/// Closes a context once; a second time would be an error.
+pub fn close(context: &AudioContext) {
+    if context.state() != AudioContextState::Closed {
+        let _ = context.close();
     }
 }
 
