@@ -32,6 +32,16 @@ struct Line {
 /// A line that is not a JSON object with `audio_filepath`, or whose values make no sense, is named
 /// with its number.
 pub fn read_manifest(path: &Path) -> Result<Vec<Utterance>, DataError> {
+    let mut utterances = Vec::new();
+    visit_manifest(path, |utterance, _| utterances.push(utterance))?;
+    Ok(utterances)
+}
+
+/// As [`read_manifest`], handing each utterance to `visit` with its text as it is written.
+pub(crate) fn visit_manifest(
+    path: &Path,
+    mut visit: impl FnMut(Utterance, &str),
+) -> Result<(), DataError> {
     let read_error = |source| DataError::ReadManifest {
         path: path.to_owned(),
         source,
@@ -43,7 +53,7 @@ pub fn read_manifest(path: &Path) -> Result<Vec<Utterance>, DataError> {
     }
     let mut reader = BufReader::with_capacity(1 << 18, File::open(path).map_err(read_error)?);
     let folders = search_folders(path);
-    let mut utterances = Vec::new();
+    let mut count = 0_usize;
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();
@@ -61,8 +71,11 @@ pub fn read_manifest(path: &Path) -> Result<Vec<Utterance>, DataError> {
                 reason,
             }
         })?;
-        utterances.extend(utterance);
-        if utterances.len() > MAX_UTTERANCES {
+        if let Some((utterance, text)) = utterance {
+            visit(utterance, &text);
+            count += 1;
+        }
+        if count > MAX_UTTERANCES {
             return Err(DataError::ManifestLine {
                 path: path.to_owned(),
                 line: number,
@@ -70,12 +83,12 @@ pub fn read_manifest(path: &Path) -> Result<Vec<Utterance>, DataError> {
             });
         }
     }
-    if utterances.is_empty() {
+    if count == 0 {
         return Err(DataError::EmptyManifest {
             path: path.to_owned(),
         });
     }
-    Ok(utterances)
+    Ok(())
 }
 
 /// The folders that relative audio paths may count from, in the order of search.
@@ -90,12 +103,12 @@ fn search_folders(manifest: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// An utterance, nothing for a blank line, or what is wrong.
+/// An utterance and its text as written, nothing for a blank line, or what is wrong.
 fn parse_line(
     bytes: &[u8],
     is_first: bool,
     folders: &[PathBuf],
-) -> Result<Option<Utterance>, String> {
+) -> Result<Option<(Utterance, String)>, String> {
     if bytes.len() as u64 > MAX_LINE_BYTES {
         return Err(format!("is longer than {MAX_LINE_BYTES} bytes"));
     }
@@ -134,14 +147,16 @@ fn parse_line(
             stem.into_owned()
         }
     };
-    Ok(Some(Utterance {
+    let raw_text = line.text.unwrap_or_default();
+    let utterance = Utterance {
         id: line.id.as_ref().and_then(name_of).unwrap_or_else(stem),
         offset_secs: line.offset,
         duration_secs,
-        text: normalize_text(line.text.as_deref().unwrap_or_default()),
+        text: normalize_text(&raw_text),
         speaker: line.speaker.as_ref().and_then(name_of),
         audio_path,
-    }))
+    };
+    Ok(Some((utterance, raw_text)))
 }
 
 /// serde's message without its position in the line, in our words where that helps.

@@ -4,23 +4,27 @@ pub mod audio_file;
 mod augment;
 mod bucket;
 mod cache;
+mod check;
 mod dataset;
 mod error;
 mod loader;
 mod manifest;
 mod pipeline;
+pub mod prepare;
 mod quarantine;
 mod word_pieces;
 
 pub use audio_file::{AudioFileError, AudioInfo, decode_16k, decode_file, read_info};
 pub use augment::{keyed_seed, spec_augment};
 pub use bucket::{plan_epoch, plan_sorted};
+pub use check::{CheckOptions, CheckReport, check_manifest};
 pub use dataset::{
     Dropped, Example, Filter, TrainingData, ctc_min_frames, load_training_data, read_all,
 };
 pub use error::DataError;
 pub use loader::{EvaluationBatches, Loader};
 pub use manifest::read_manifest;
+pub(crate) use manifest::visit_manifest;
 pub use pipeline::{Augmentation, Pipeline, PipelineOptions};
 pub use quarantine::{Quarantine, QuarantineEntry};
 pub use word_pieces::build_tokens;

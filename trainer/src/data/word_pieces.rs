@@ -73,7 +73,7 @@ fn learn_pieces<'a>(
     let alphabet: BTreeSet<char> = ALPHABET.chars().chain([WORD_MARK]).collect();
     let mut trainer = BpeTrainerBuilder::new()
         .vocab_size(size - 1)
-        .min_frequency(2)
+        .min_frequency(1)
         .show_progress(false)
         .initial_alphabet(alphabet.iter().copied().collect())
         .build();

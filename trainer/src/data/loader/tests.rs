@@ -1,1 +1,179 @@
+#![allow(clippy::unwrap_used)]
 
+use std::path::Path;
+
+use shared_model::features::FeatureConfig;
+use shared_model::tokens::Tokens;
+
+use super::*;
+use crate::config::AugmentConfig;
+use crate::data::{Augmentation, Example, PipelineOptions, Utterance, plan_epoch};
+
+/// Sixteen-bit WAVs of tones with noise, and their utterances: two speakers, 0.3 to 1.2 s.
+fn examples(folder: &Path, count: usize) -> Vec<Example> {
+    let tokens = Tokens::characters();
+    (0..count)
+        .map(|index| {
+            let len = 4800 + index % 10 * 1600;
+            let mut bytes = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+            bytes.extend(16_000_u32.to_le_bytes());
+            bytes.extend(32_000_u32.to_le_bytes());
+            bytes.extend(b"\x02\0\x10\0data\xff\xff\xff\xff");
+            for i in 0..len {
+                let sample = (i as f32 * 0.02 * (index + 1) as f32).sin() * 5000.0;
+                bytes.extend((sample as i16).to_le_bytes());
+            }
+            let path = folder.join(format!("{index}.wav"));
+            std::fs::write(&path, bytes).unwrap();
+            let text = "yes no".to_owned();
+            Example {
+                targets: tokens.encode(&text).unwrap(),
+                utterance: Utterance {
+                    id: index.to_string(),
+                    audio_path: path,
+                    offset_secs: 0.0,
+                    duration_secs: len as f64 / 16_000.0,
+                    text,
+                    speaker: Some((index % 2).to_string()),
+                },
+            }
+        })
+        .collect()
+}
+
+fn pipeline(examples: Vec<Example>, augment: bool, cache_bytes: usize) -> Arc<Pipeline> {
+    let config = AugmentConfig {
+        speeds: vec![0.9, 1.0, 1.1],
+        band_limit_share: 0.5,
+        noise_share: 0.5,
+        join_share: 0.5,
+        ..AugmentConfig::default()
+    };
+    let options = PipelineOptions {
+        features: FeatureConfig::default(),
+        augment: augment.then_some(Augmentation {
+            config,
+            seed: 5,
+            max_secs: 10.0,
+        }),
+        cache_bytes,
+        quarantine_file: None,
+    };
+    Arc::new(Pipeline::new(examples, Tokens::characters(), options).unwrap())
+}
+
+/// Everything of an epoch's batches that a model sees.
+fn contents(loader: Loader) -> Vec<(Vec<f32>, Vec<usize>, Vec<Vec<u32>>, Vec<String>)> {
+    loader
+        .map(|batch| {
+            let b = batch.unwrap();
+            assert_eq!(b.features.len(), b.lengths.len() * b.time * b.n_mels);
+            (b.features, b.lengths, b.targets, b.utterance_ids)
+        })
+        .collect()
+}
+
+#[test]
+fn batches_do_not_depend_on_threads_cache_or_the_place_of_resuming() {
+    let folder = tempfile::tempdir().unwrap();
+    let examples = examples(folder.path(), 24);
+    let load = |threads, cache_bytes, start| {
+        let pipeline = pipeline(examples.clone(), true, cache_bytes);
+        let plan = plan_epoch(&pipeline.durations(), 4.0, 5, 2);
+        contents(Loader::new(pipeline, plan, 2, start, threads))
+    };
+    let one = load(1, 0, 0);
+    assert!(one.len() > 4);
+    assert_eq!(one, load(4, 1 << 30, 0));
+    assert_eq!(one[3..], load(2, 20_000, 3));
+    let joined = one
+        .iter()
+        .flat_map(|batch| &batch.2)
+        .filter(|t| t.len() > 6);
+    assert!(joined.count() > 0, "some clips are joined");
+}
+
+#[test]
+fn padding_is_zero_and_lengths_are_those_of_the_extractor() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = pipeline(examples(folder.path(), 10), false, 0);
+    let batch = pipeline.batch(&[0, 9, 3], 0).unwrap();
+    assert_eq!(batch.lengths, [30, 120, 60]);
+    assert_eq!(batch.time, 120);
+    for (row, &length) in batch.features.chunks(120 * 80).zip(&batch.lengths) {
+        assert!(row[length * 80..].iter().all(|&value| value == 0.0));
+        assert!(row[..length * 80].iter().any(|&value| value != 0.0));
+    }
+    assert!((batch.audio_secs - (0.3 + 1.2 + 0.6)).abs() < 1e-6);
+    assert_eq!(batch.utterance_ids, ["0", "9", "3"]);
+}
+
+#[test]
+fn a_broken_file_is_left_out_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut examples = examples(folder.path(), 120);
+    std::fs::write(&examples[7].utterance.audio_path, "no audio").unwrap();
+    let loading = pipeline(examples.clone(), false, 0);
+    let plan = plan_epoch(&loading.durations(), 10.0, 5, 0);
+    let loaded = contents(Loader::new(Arc::clone(&loading), plan.clone(), 0, 0, 2));
+    assert_eq!(loaded.len(), plan.len());
+    assert_eq!(loaded.iter().map(|batch| batch.1.len()).sum::<usize>(), 119);
+    let listed = loading.quarantine().take_new();
+    assert_eq!(listed.len(), 1);
+    assert!(
+        listed[0].reason.contains("is not audio"),
+        "{}",
+        listed[0].reason
+    );
+
+    examples[8].utterance.audio_path = folder.path().join("gone.wav");
+    let failing = pipeline(examples, false, 0);
+    let error = Loader::new(failing, plan, 0, 0, 2).find_map(Result::err);
+    assert!(matches!(
+        error,
+        Some(DataError::TooManyBroken { broken: 2, .. })
+    ));
+}
+
+#[test]
+fn dropping_a_loader_half_way_stops_its_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = pipeline(examples(folder.path(), 40), false, 0);
+    let plan: Vec<Vec<usize>> = (0..40).map(|i| vec![i]).collect();
+    let mut loader = Loader::new(Arc::clone(&pipeline), plan, 0, 0, 3);
+    assert_eq!(loader.num_batches(), 40);
+    loader.next().unwrap().unwrap();
+    assert!(loader.waited() > Duration::ZERO);
+    drop(loader);
+    assert_eq!(Arc::strong_count(&pipeline), 1);
+}
+
+#[test]
+fn a_thread_that_panics_is_an_error_and_not_a_hang() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = pipeline(examples(folder.path(), 2), false, 0);
+    let mut loader = Loader::new(pipeline, vec![vec![99]], 0, 0, 1);
+    assert!(matches!(loader.next(), Some(Err(DataError::Worker(_)))));
+    assert!(loader.next().is_none());
+}
+
+#[test]
+fn evaluation_batches_are_the_same_from_the_files_and_from_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = pipeline(examples(folder.path(), 12), false, 0);
+    let batches = EvaluationBatches::new(pipeline, 5.0, 2);
+    let read = || {
+        let mut all = vec![];
+        batches
+            .for_each(|batch| {
+                all.push((batch.features.clone(), batch.utterance_ids.clone()));
+                Ok::<(), DataError>(())
+            })
+            .unwrap();
+        all
+    };
+    let first = read();
+    assert_eq!(first.len(), batches.num_batches());
+    std::fs::remove_dir_all(folder.path()).unwrap();
+    assert_eq!(read(), first);
+}

@@ -1,0 +1,75 @@
+//! `fledge prepare`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::Failure;
+use crate::data::prepare::{Corpus, prepare};
+
+/// Problems shown on the terminal; all are in the file.
+const SHOWN_PROBLEMS: usize = 20;
+
+/// Turn an unpacked corpus into manifests
+///
+/// Writes one manifest (JSONL, one utterance a line) per split into a folder. Audio stays where it
+/// is; the manifests point to it by relative paths. Entries that cannot be used are listed in
+/// problems.txt beside the manifests.
+///
+/// Examples:
+///   fledge prepare librispeech LibriSpeech --out data/librispeech
+///   fledge prepare folder my-recordings --out data/mine
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct PrepareArgs {
+    /// What the folder holds
+    #[arg(value_enum)]
+    corpus: Corpus,
+    /// The corpus's folder
+    #[arg(value_name = "FOLDER")]
+    source: PathBuf,
+    /// Where the manifests go; made if it does not exist
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// One JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &PrepareArgs) -> anyhow::Result<()> {
+    let report = prepare(args.corpus, &args.source, &args.out)?;
+    if !report.problems.is_empty() {
+        let path = args.out.join("problems.txt");
+        std::fs::write(&path, report.problems.join("\n") + "\n")?;
+        let mut err = std::io::stderr().lock();
+        for problem in report.problems.iter().take(SHOWN_PROBLEMS) {
+            writeln!(err, "left out: {problem}")?;
+        }
+        writeln!(
+            err,
+            "{} entries left out, all of them in {}",
+            report.problems.len(),
+            path.display()
+        )?;
+    }
+    if args.json {
+        super::print_json(&report)?;
+    } else {
+        for manifest in &report.manifests {
+            super::print_line(&format!(
+                "{}: {} utterances, {:.2} hours",
+                manifest.path.display(),
+                manifest.utterances,
+                manifest.audio_seconds / 3600.0
+            ))?;
+        }
+    }
+    if report.manifests.is_empty() {
+        return Err(Failure::data(format!(
+            "{} has no utterance that can be used as {:?}",
+            args.source.display(),
+            args.corpus
+        ))
+        .into());
+    }
+    Ok(())
+}

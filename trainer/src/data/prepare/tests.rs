@@ -1,0 +1,155 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::data::read_manifest;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/audio")
+        .join(name)
+}
+
+fn put(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn put_audio(root: &Path, path: &str, name: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::copy(fixture(name), path).unwrap();
+}
+
+/// Runs `prepare` into a folder beside the corpus, then reads one manifest back.
+fn prepared(
+    corpus: Corpus,
+    root: &Path,
+    split: &str,
+) -> (PrepareReport, Vec<super::super::Utterance>) {
+    let out = root.join("../out");
+    let report = prepare(corpus, root, &out).unwrap();
+    let utterances = read_manifest(&out.join(format!("{split}.jsonl"))).unwrap();
+    for utterance in &utterances {
+        assert!(utterance.audio_path.is_file(), "{utterance:?}");
+    }
+    (report, utterances)
+}
+
+fn root() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("corpus");
+    fs::create_dir(&root).unwrap();
+    (folder, root)
+}
+
+#[test]
+fn librispeech_gives_a_manifest_per_split() {
+    let (_folder, root) = root();
+    let chapter = "LibriSpeech/dev-clean/84/121123";
+    put_audio(
+        &root,
+        &format!("{chapter}/84-121123-0000.flac"),
+        "speech-16k.flac",
+    );
+    put(
+        &root,
+        &format!("{chapter}/84-121123-0001.flac"),
+        "not audio",
+    );
+    put(
+        &root,
+        &format!("{chapter}/84-121123.trans.txt"),
+        "84-121123-0000 GO DO YOU HEAR\n84-121123-0001 BROKEN ONE\n84-121123-0002 MISSING ONE\n",
+    );
+    let (report, read) = prepared(Corpus::Librispeech, &root, "dev-clean");
+    assert_eq!(report.manifests[0].utterances, 1);
+    assert_eq!(report.problems.len(), 2, "{:?}", report.problems);
+    assert_eq!(read[0].text, "go do you hear");
+    assert_eq!(read[0].speaker.as_deref(), Some("84"));
+    assert_eq!(read[0].id, "84-121123-0000");
+    assert!((read[0].duration_secs - 0.3).abs() < 1e-3);
+}
+
+#[test]
+fn tedlium_segments_keep_their_place_and_lose_their_marks() {
+    let (_folder, root) = root();
+    put_audio(&root, "legacy/test/sph/Talk_2010.sph", "tone-8k.sph");
+    put_audio(&root, "data/sph/Other_2011.sph", "tone-8k.sph");
+    put(
+        &root,
+        "legacy/test/stm/Talk_2010.stm",
+        "Talk_2010 1 Talk_2010 0.05 0.15 <o,f0,male> it 's the <unk> idea(2) of a man\n\
+         Talk_2010 1 inter 0.15 0.20 <o,,unknown> ignore_time_segment_in_scoring\n\
+         nonsense\n",
+    );
+    put(
+        &root,
+        "data/stm/Other_2011.stm",
+        "Other_2011 1 Other_2011 0.00 0.25 <NA> whole talk\n",
+    );
+    let (report, read) = prepared(Corpus::Tedlium, &root, "legacy-test");
+    assert_eq!(read.len(), 1);
+    assert_eq!(read[0].text, "it's the idea of a man");
+    assert_eq!(read[0].offset_secs, 0.05);
+    assert!((read[0].duration_secs - 0.1).abs() < 1e-9);
+    assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
+    let (_, train) = prepared(Corpus::Tedlium, &root, "train");
+    assert_eq!(train[0].text, "whole talk");
+}
+
+#[test]
+fn kaldi_folders_of_speechocean_are_read() {
+    let (_folder, root) = root();
+    put_audio(
+        &root,
+        "WAVE/SPEAKER0001/000010011.WAV",
+        "speech-8k-mulaw.wav",
+    );
+    put(
+        &root,
+        "train/wav.scp",
+        "000010011\tWAVE/SPEAKER0001/000010011.WAV\nx\tsox a.wav |\ny\tWAVE/none.WAV\n",
+    );
+    put(&root, "train/text", "000010011\tWE CALL IT BEAR\ny\tGONE\n");
+    put(&root, "train/utt2spk", "000010011\t0001\n");
+    let (report, read) = prepared(Corpus::Speechocean762, &root, "train");
+    assert_eq!((read.len(), report.problems.len()), (1, 2));
+    assert_eq!(read[0].text, "we call it bear");
+    assert_eq!(read[0].speaker.as_deref(), Some("0001"));
+}
+
+#[test]
+fn common_voice_tables_are_read_by_their_header() {
+    let (_folder, root) = root();
+    put_audio(&root, "clips/one.mp3", "speech-16k.mp3");
+    put(
+        &root,
+        "train.tsv",
+        "client_id\tpath\tsentence_id\tsentence\nabc\tone.mp3\t7\t\"He said \"\"no\"\".\"\nabc\tgone.mp3\t8\tGone\nshort\n",
+    );
+    let (report, read) = prepared(Corpus::CommonVoice, &root, "train");
+    assert_eq!(read[0].text, "he said no");
+    assert_eq!(read[0].speaker.as_deref(), Some("abc"));
+    assert_eq!(report.problems.len(), 2, "{:?}", report.problems);
+    let (_folder, empty) = self::root();
+    let report = prepare(Corpus::CommonVoice, &empty, &empty.join("out")).unwrap();
+    assert!(report.manifests.is_empty());
+    assert!(report.problems[0].contains("has no train.tsv"));
+}
+
+#[test]
+fn a_plain_folder_pairs_audio_with_text() {
+    let (_folder, root) = root();
+    put_audio(&root, "ann/hello.ogg", "speech-16k.ogg");
+    put(&root, "ann/hello.txt", "Four, seven, 2!\n");
+    put_audio(&root, "lonely.mp3", "speech-16k.mp3");
+    put(&root, "notes.txt", "not about any audio");
+    let (report, read) = prepared(Corpus::Folder, &root, "all");
+    assert_eq!(read.len(), 1);
+    assert_eq!(read[0].text, "four seven two");
+    assert_eq!(read[0].speaker.as_deref(), Some("ann"));
+    assert_eq!(report.problems.len(), 1);
+    assert!(report.problems[0].contains("no transcript"));
+    assert!(prepare(Corpus::Folder, &root.join("gone"), &root).is_err());
+}
