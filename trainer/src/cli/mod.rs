@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, progress and errors to standard error, one line an error.
 
+mod check;
 mod devices;
 mod evaluate;
 mod exit;
@@ -9,7 +10,9 @@ mod export;
 mod inspect;
 mod interrupt;
 mod memory;
+mod prepare;
 mod serve;
+mod tokenizer;
 mod train;
 mod transcribe;
 
@@ -46,6 +49,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Prepare(prepare::PrepareArgs),
+    Check(check::CheckArgs),
+    Tokenizer(tokenizer::TokenizerArgs),
     Teach(train::TeachArgs),
     Distill(train::DistillArgs),
     Finetune(train::FinetuneArgs),
@@ -80,6 +86,9 @@ impl DeviceArgs {
 
 fn dispatch(command: &Command) -> anyhow::Result<()> {
     match command {
+        Command::Prepare(args) => prepare::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Tokenizer(args) => tokenizer::run(args),
         Command::Teach(args) => train::teach(args),
         Command::Distill(args) => train::distill(args),
         Command::Finetune(args) => train::finetune(args),

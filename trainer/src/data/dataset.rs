@@ -1,5 +1,6 @@
 //! Which utterances are trained on, and what was left out and why.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
@@ -184,6 +185,9 @@ pub fn read_all<P: AsRef<Path>>(manifests: &[P]) -> Result<Vec<Utterance>, DataE
     Ok(all)
 }
 
+/// Fewer speakers than this are not split by speaker.
+const MIN_SPEAKERS: usize = 10;
+
 /// Takes whole speakers where there are enough of them, else single utterances, until `share` of
 /// the utterances is held out (at least one).
 fn hold_out(
@@ -192,20 +196,19 @@ fn hold_out(
     rng: &mut Xoshiro256PlusPlus,
 ) -> (Vec<Utterance>, Vec<Utterance>) {
     let wanted = ((utterances.len() as f64 * share).round() as usize).max(1);
-    let mut speakers: Vec<Option<String>> = utterances.iter().map(|u| u.speaker.clone()).collect();
-    speakers.sort();
-    speakers.dedup();
-    if speakers.len() >= 10 && speakers.iter().all(Option::is_some) {
+    let mut counts: BTreeMap<Option<String>, usize> = BTreeMap::new();
+    for utterance in &utterances {
+        *counts.entry(utterance.speaker.clone()).or_default() += 1;
+    }
+    if counts.len() >= MIN_SPEAKERS && !counts.contains_key(&None) {
+        let mut speakers: Vec<(Option<String>, usize)> = counts.into_iter().collect();
         speakers.shuffle(rng);
-        let count_of =
-            |speaker: &Option<String>| utterances.iter().filter(|u| &u.speaker == speaker).count();
-        let mut held = Vec::new();
+        let mut held = BTreeSet::new();
         let mut count = 0;
-        for speaker in speakers {
-            let more = count_of(&speaker);
+        for (speaker, more) in speakers {
             if count < wanted && count + more <= wanted * 2 {
                 count += more;
-                held.push(speaker);
+                held.insert(speaker);
             }
         }
         if count > 0 {

@@ -22,7 +22,7 @@ use super::sink::{Flow, MonoSink, stretch};
 /// Packets before the wanted stretch that a decoder needs to settle, in seconds.
 const PREROLL_SECS: f64 = 1.0;
 /// Up to here a stretch is reached by decoding from the start.
-const SEEK_FROM_SECS: f64 = 10.0;
+const SEEK_FROM_SECS: f64 = 4.0;
 /// Frames at the start of an MP3 may refer to bits that were cut off with what was before them.
 const TOLERATED_MP3_ERRORS: usize = 3;
 

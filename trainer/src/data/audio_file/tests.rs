@@ -87,7 +87,7 @@ fn lossy_containers_hold_the_same_speech_at_the_same_time() {
     for name in ["speech-16k.mp3", "speech-16k-vbr-untagged.mp3"] {
         let other = decode_16k(&fixture(name), 0.0, None).unwrap();
         // The untagged file keeps the encoder's delay of 1105 samples.
-        let delay = if name.contains("untagged") { 1105 } else { 0 };
+        let delay: usize = if name.contains("untagged") { 1105 } else { 0 };
         let product = |shift: usize| -> f32 {
             reference
                 .iter()
@@ -244,6 +244,37 @@ fn a_stretch_equals_that_part_of_the_whole_file() {
         let part = decode_16k(&fixture(name), 0.1, Some(0.1)).unwrap();
         assert_eq!(part, whole[1600..3200], "{name}");
         assert!(decode_16k(&fixture(name), 1.5, None).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn seeking_into_a_file_arrives_at_the_very_sample() {
+    for (name, tolerance) in [
+        ("late-8k.flac", 0.0),
+        ("late-8k.mp3", 1e-4),
+        ("late-8k.ogg", 1e-4),
+    ] {
+        let mut whole = MonoSink::at_source_rate();
+        decode_into(&fixture(name), 0.0, None, &mut whole).unwrap();
+        let whole = whole.into_samples();
+        assert_eq!(whole.len(), 45_600, "{name}");
+        for offset_secs in [4.7, 5.02] {
+            let mut part = MonoSink::at_source_rate();
+            decode_into(&fixture(name), offset_secs, Some(0.4), &mut part).unwrap();
+            let part = part.into_samples();
+            let start = (offset_secs * 8000.0).round() as usize;
+            assert_eq!(part.len(), 3200, "{name}");
+            assert!(rms(&part) > 0.003, "{name}: the chirp is in it");
+            let difference = part
+                .iter()
+                .zip(&whole[start..])
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
+            assert!(
+                difference <= tolerance,
+                "{name} at {offset_secs}: {difference}"
+            );
+        }
     }
 }
 
