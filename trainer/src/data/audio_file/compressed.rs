@@ -148,9 +148,13 @@ pub(super) fn decode(
         }
     }
     // An MP3 was judged by its frames. Vorbis may end up to a block early.
+    let tolerance = match opened.format {
+        FORMAT_ID_FLAC => 0,
+        _ => u64::from(opened.rate_hz) / 20,
+    };
     if let Some(expected) = declared
         && opened.mp3.is_none()
-        && decoded + u64::from(opened.rate_hz) / 20 < expected
+        && decoded + tolerance < expected
         && decoded > 0
     {
         return Err(Problem::Truncated {

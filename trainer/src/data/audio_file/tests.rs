@@ -100,8 +100,8 @@ fn lossy_containers_hold_the_same_speech_at_the_same_time() {
             .max_by(|&a, &b| product(a).total_cmp(&product(b)))
             .unwrap();
         assert!(best.abs_diff(delay) <= 1, "{name}: {best}");
-        let energy = rms(&reference).powi(2) * reference.len() as f32;
-        assert!(product(best) > 0.95 * energy, "{name}");
+        let likeness = product(best) / (rms(&reference) * rms(&other) * reference.len() as f32);
+        assert!(likeness > 0.95, "{name}: {likeness}");
     }
 }
 
@@ -209,7 +209,7 @@ fn files_cut_short_are_errors_at_any_place_of_the_cut() {
     let mp3 = std::fs::read(fixture("speech-16k.mp3")).unwrap();
     let (_folder, path) = write("x.mp3", &mp3[..mp3.len() / 2]);
     assert!(
-        message(&path).contains("is truncated: 0.4"),
+        message(&path).contains("is truncated: 0.50 of 1.08"),
         "{}",
         message(&path)
     );
@@ -249,21 +249,22 @@ fn a_stretch_equals_that_part_of_the_whole_file() {
 
 #[test]
 fn seeking_into_a_file_arrives_at_the_very_sample() {
-    for (name, tolerance) in [
-        ("late-8k.flac", 0.0),
-        ("late-8k.mp3", 1e-4),
-        ("late-8k.ogg", 1e-4),
+    // The MP3 is too small for a tag, so it keeps the encoder's delay and padding.
+    for (name, length, tolerance) in [
+        ("late-8k.flac", 45_600, 0.0),
+        ("late-8k.mp3", 82 * 576, 1e-4),
+        ("late-8k.ogg", 45_600, 1e-4),
     ] {
         let mut whole = MonoSink::at_source_rate();
         decode_into(&fixture(name), 0.0, None, &mut whole).unwrap();
         let whole = whole.into_samples();
-        assert_eq!(whole.len(), 45_600, "{name}");
+        assert_eq!(whole.len(), length, "{name}");
         for offset_secs in [4.7, 5.02] {
             let mut part = MonoSink::at_source_rate();
-            decode_into(&fixture(name), offset_secs, Some(0.4), &mut part).unwrap();
+            decode_into(&fixture(name), offset_secs, Some(0.6), &mut part).unwrap();
             let part = part.into_samples();
             let start = (offset_secs * 8000.0).round() as usize;
-            assert_eq!(part.len(), 3200, "{name}");
+            assert_eq!(part.len(), 4800, "{name}");
             assert!(rms(&part) > 0.003, "{name}: the chirp is in it");
             let difference = part
                 .iter()
