@@ -2,8 +2,13 @@
 # clippy for each of the browser's modules, with the toolchain that builds them.
 . "$(dirname "$0")/wasm-toolchain.sh"
 cd "$ROOT"
+if [ -n "${WASM_CLIPPY:-}" ]; then
+  [ -x "$WASM_CLIPPY" ] || apt_install "linting for wasm32" "$WASM_CLIPPY_PACKAGE"
+else
+  WASM_CLIPPY=cargo-clippy
+fi
 lint() {
-  cargo clippy --locked --target wasm32-unknown-unknown --profile web -p web --no-default-features --features "$1" --bins -- -D warnings
+  "$WASM_CLIPPY" clippy --locked --target wasm32-unknown-unknown --profile web -p web --no-default-features --features "$1" --bins -- -D warnings
 }
 lint page
 lint cpu

@@ -22,7 +22,10 @@ if ! wasm32_of_rustup; then
   [ -x /usr/bin/rustc ] || missing+=(rustc-web)
   [ -d /usr/lib/rustlib/src/rust ] || missing+=(rust-web-src)
   [ -x /usr/bin/wasm-ld-22 ] || missing+=(lld-22)
-  [ ${#missing[@]} = 0 ] || apt_install "compiling for wasm32" rustc-web rust-web-src lld-22
+  [ ${#missing[@]} = 0 ] || apt_install "compiling for wasm32" "${missing[@]}"
+  # Lints must come from the compiler that builds; its clippy is a package of its own.
+  WASM_CLIPPY=/usr/bin/cargo-clippy
+  WASM_CLIPPY_PACKAGE=rust-web-clippy
   export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
   export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=/usr/bin/wasm-ld-22
   export CARGO_UNSTABLE_BUILD_STD=std,panic_abort
