@@ -10,7 +10,7 @@ use safetensors::{
 
 use super::{
     BundleError, Precision,
-    limits::{MAX_HEADER_BYTES, MAX_WEIGHTS_BYTES},
+    limits::MAX_HEADER_BYTES,
     quantize::{channel_axis, dequantize, quantize},
 };
 use crate::weights::{WeightError, WeightTensor, Weights};
@@ -87,16 +87,8 @@ pub(super) fn write(weights: &Weights, precision: Precision) -> Result<Vec<u8>, 
     }
     // One key only: the crate writes several in the random order of a hash map.
     let metadata = [("fledge".to_string(), LAYOUT.to_string())];
-    let bytes = serialize(stored, Some(metadata.into_iter().collect()))
-        .map_err(|error| content(file, error.to_string()))?;
-    if bytes.len() as u64 > MAX_WEIGHTS_BYTES {
-        return Err(BundleError::TooLarge {
-            file: file.into(),
-            bytes: bytes.len() as u64,
-            limit: MAX_WEIGHTS_BYTES,
-        });
-    }
-    Ok(bytes)
+    serialize(stored, Some(metadata.into_iter().collect()))
+        .map_err(|error| content(file, error.to_string()))
 }
 
 fn f32_stored(shape: &[usize], data: &[f32]) -> Stored {

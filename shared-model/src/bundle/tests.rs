@@ -528,6 +528,24 @@ fn parts_that_do_not_fit_are_not_written() {
 }
 
 #[test]
+fn a_folder_that_could_not_be_read_back_is_not_written() {
+    let config = tiny_config();
+    let mut card = card_info();
+    card.method = vec!["much".repeat(200); 100];
+    let result = write_model(&ModelParts {
+        features: &tiny_features(),
+        model: &config,
+        tokens: &Tokens::characters(),
+        weights: &weights_of(&config),
+        beam: None,
+        precision: Precision::F32,
+        evaluations: &[],
+        card: &card,
+    });
+    assert!(matches!(result, Err(BundleError::TooLarge { file, .. }) if file == CONFIG_FILE));
+}
+
+#[test]
 fn names_that_could_leave_the_folder_are_refused() {
     for name in [
         "../x",

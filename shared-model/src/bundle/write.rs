@@ -3,6 +3,7 @@
 use super::{
     BundleError, CardInfo, Evaluation, FORMAT_VERSION, FileEntry, Files, Manifest, Precision, card,
     config::ConfigFile,
+    limits::max_bytes,
     manifest::{CARD_FILE, CONFIG_FILE, MANIFEST_FILE, TOKENS_FILE},
     read::{read_model, required},
     shapes::weight_shapes,
@@ -100,6 +101,17 @@ fn describe(
     files.insert(CARD_FILE.into(), card.into_bytes());
     manifest.files = entries(&files);
     files.insert(MANIFEST_FILE.into(), manifest.to_json()?);
+    // What cannot be read back must not be written.
+    for (name, bytes) in &files {
+        let (bytes, limit) = (bytes.len() as u64, max_bytes(name));
+        if bytes > limit {
+            return Err(BundleError::TooLarge {
+                file: name.clone(),
+                bytes,
+                limit,
+            });
+        }
+    }
     Ok(files)
 }
 

@@ -24,8 +24,9 @@ use crate::{
     model::Normalization,
 };
 
-/// Kept before the block in which speech was noticed, and after the last block with speech.
-const PRE_ROLL_BLOCKS: usize = 30;
+/// Kept before the block in which speech was noticed, which is at least 0.06 s late, and after the
+/// last block with speech.
+const PRE_ROLL_BLOCKS: usize = 40;
 const POST_ROLL_BLOCKS: usize = 30;
 /// Weight of the corpus statistics in partial results: one second.
 const PRIOR_FRAMES: f32 = 100.0;

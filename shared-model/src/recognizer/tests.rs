@@ -100,7 +100,7 @@ fn no_sound_gives_no_words() {
 fn leading_silence_moves_the_words_and_nothing_else() {
     let recognizer = tiny_recognizer();
     // The clip begins with as much silence as is kept of the 20 seconds.
-    let clip = [silence(0.2), babble(3.0, 1), silence(0.2)].concat();
+    let clip = [silence(0.3), babble(3.0, 1), silence(0.3)].concat();
     let plain = now(recognizer.transcribe(&clip)).unwrap();
     assert!(
         !plain.words.is_empty(),
@@ -281,8 +281,8 @@ fn a_final_is_the_transcript_of_the_segments_samples() {
     let samples = [silence(1.0), babble(2.0, 1), silence(1.5)].concat();
     let finals = live(&samples, LiveConfig::default(), 1600);
     assert_eq!(finals.len(), 1);
-    // Speech is noticed a few blocks late and the segment begins 0.3 s earlier: somewhere in the
-    // leading silence, of which the offline path keeps 0.2 s.
+    // Speech is noticed a few blocks late and the segment begins 0.4 s earlier: somewhere in the
+    // leading silence, of which the offline path keeps 0.3 s.
     let offline = now(tiny_recognizer().transcribe(&samples)).unwrap();
     assert_eq!(texts(&finals[0].1.words), texts(&offline.words));
     for (a, b) in finals[0].1.words.iter().zip(&offline.words) {
