@@ -123,7 +123,7 @@ fn insert(table: &mut Table, keys: &[String], value: Value) -> Result<(), String
 }
 
 fn insert_into_array(
-    items: &mut Vec<Value>,
+    items: &mut [Value],
     array_key: &str,
     keys: &[String],
     value: Value,

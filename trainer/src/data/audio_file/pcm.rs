@@ -68,7 +68,7 @@ fn a_law(byte: u8) -> f32 {
 fn mu_law(byte: u8) -> f32 {
     let byte = !byte;
     let exponent = (byte >> 4) & 7;
-    let magnitude = ((i32::from(byte & 0x0f) << 3) + 0x84 << exponent) - 0x84;
+    let magnitude = (((i32::from(byte & 0x0f) << 3) + 0x84) << exponent) - 0x84;
     let sign = if byte & 0x80 == 0 { 1.0 } else { -1.0 };
     sign * magnitude as f32 / 32_768.0
 }

@@ -110,7 +110,7 @@ fn tones_come_out_at_their_pitch_and_level() {
     let (wav24, rate) = decode_file(&fixture("tone-48k-stereo-24bit.wav")).unwrap();
     assert!((pitch_hz(&wav24, rate) - 440.0).abs() < 35.0);
     assert!(
-        (rms(&wav24) - 0.5012 * 0.7071).abs() < 0.01,
+        (rms(&wav24) - 0.5012 * std::f32::consts::FRAC_1_SQRT_2).abs() < 0.01,
         "{}",
         rms(&wav24)
     );

@@ -62,8 +62,10 @@ fn pipeline(examples: Vec<Example>, augment: bool, cache_bytes: usize) -> Arc<Pi
     Arc::new(Pipeline::new(examples, Tokens::characters(), options).unwrap())
 }
 
-/// Everything of an epoch's batches that a model sees.
-fn contents(loader: Loader) -> Vec<(Vec<f32>, Vec<usize>, Vec<Vec<u32>>, Vec<String>)> {
+/// Everything of a batch that a model sees.
+type Contents = (Vec<f32>, Vec<usize>, Vec<Vec<u32>>, Vec<String>);
+
+fn contents(loader: Loader) -> Vec<Contents> {
     loader
         .map(|batch| {
             let b = batch.unwrap();
