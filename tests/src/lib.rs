@@ -65,10 +65,11 @@ impl Finished {
         self.stderr.lines().filter(is_error).collect()
     }
 
-    /// One clear line, the given exit code, no panic, nothing on standard output.
+    /// One clear line and nothing else, the given exit code, no panic.
     #[track_caller]
     pub fn assert_refused(&self, code: i32, mentions: &str) {
         assert_eq!(self.code, Some(code), "{self:#?}");
+        assert_eq!(self.stderr.lines().count(), 1, "{self:#?}");
         let errors = self.error_lines();
         assert_eq!(errors.len(), 1, "{self:#?}");
         assert!(

@@ -22,6 +22,9 @@ pub enum DecoderKind {
     Beam,
 }
 
+/// Unreadable files named one by one.
+const SHOWN_BROKEN: usize = 20;
+
 /// How posteriors become words; the same options in `evaluate` and `transcribe`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DecoderArgs {
@@ -132,15 +135,6 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
     }
     let decoder = args.decoder.choose(&loaded)?;
     let device = args.device.open()?;
-    if !args.quiet {
-        let _ = writeln!(
-            std::io::stderr(),
-            "evaluating {} utterances on {} ({})",
-            utterances.len(),
-            device.name,
-            device.reason
-        );
-    }
     let progress = Progress::new(args.quiet);
     let threads = args
         .threads
@@ -154,10 +148,17 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
         interrupt::stop_flag(),
         &|done, total| progress.show(done, total),
     )?;
-    for broken in &evaluated.broken {
-        let _ = writeln!(std::io::stderr(), "error: {}", broken.reason);
+    let refused = evaluated.check_broken();
+    // A single one is named by the error itself.
+    if refused.is_ok() || evaluated.broken.len() > 1 {
+        for broken in evaluated.broken.iter().take(SHOWN_BROKEN) {
+            let _ = writeln!(std::io::stderr(), "left out: {}", broken.reason);
+        }
     }
-    evaluated.check_broken()?;
+    refused?;
+    if !args.quiet {
+        super::tell_device(&device);
+    }
     if let Some(path) = &args.hypotheses {
         write_hypotheses(path, &utterances, &evaluated)
             .with_context(|| format!("cannot write {}", path.display()))?;

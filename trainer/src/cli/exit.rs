@@ -36,6 +36,10 @@ impl Failure {
     pub fn data(message: impl Into<String>) -> Self {
         Self::new(ExitStatus::Data, message)
     }
+    /// Everything has been told already; only the code is left.
+    pub fn told(status: ExitStatus) -> Self {
+        Self::new(status, "")
+    }
     pub fn new(status: ExitStatus, message: impl Into<String>) -> Self {
         Self {
             status,

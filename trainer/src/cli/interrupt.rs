@@ -21,7 +21,7 @@ pub fn stop_flag() -> &'static AtomicBool {
 
 #[cfg(unix)]
 extern "C" fn on_signal(_signal: libc::c_int) {
-    const FIRST: &[u8] = b"stopping after this step (once more: at once)\n";
+    const FIRST: &[u8] = b"stopping (Ctrl-C once more: at once)\n";
     if STOP.swap(true, Ordering::SeqCst) {
         // SAFETY: `_exit` may be called in a signal handler.
         #[allow(unsafe_code)]

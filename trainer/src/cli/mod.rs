@@ -84,6 +84,16 @@ impl DeviceArgs {
     }
 }
 
+/// Says what computes, and why.
+fn tell_device(device: &crate::device::OpenDevice) {
+    let _ = writeln!(
+        io::stderr(),
+        "computing on {}: {}",
+        device.name,
+        device.reason
+    );
+}
+
 fn dispatch(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Prepare(args) => prepare::run(args),
@@ -117,7 +127,10 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if exit::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {}", exit::error_line(&error));
+            let line = exit::error_line(&error);
+            if !line.is_empty() {
+                let _ = writeln!(io::stderr(), "error: {line}");
+            }
             ExitCode::from(exit::status_of(&error) as u8)
         }
     }

@@ -44,7 +44,8 @@ struct TrainArgs {
     /// One JSON object a network on standard output at the end
     #[arg(long)]
     json: bool,
-    /// Save and stop after N optimiser steps; the same command without it continues
+    /// Save and stop at the first report after N optimiser steps; the same command without it
+    /// continues
     #[arg(long, value_name = "N")]
     max_steps: Option<usize>,
     /// Check the recipe, show its networks and write the resolved recipe to standard output
@@ -137,7 +138,6 @@ fn start(args: &TrainArgs, part: Part) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(&args.recipe)
         .with_context(|| format!("cannot read recipe {}", args.recipe.display()))?;
     let stop = interrupt::stop_flag();
-    let device = args.device.open()?;
     let path = args
         .run
         .clone()
@@ -151,13 +151,14 @@ fn start(args: &TrainArgs, part: Part) -> anyhow::Result<()> {
         .as_deref()
         .map(model_folder::read)
         .transpose()?;
+    let device = args.device.open()?;
     let folder = RunFolder::open(&path, &recipe, &text, args.fresh)?;
     folder.write_environment(&Environment::capture(&device.name, &device.reason))?;
     let mut reports = Reports::for_run(folder.path(), args.quiet)?;
     let mut told = Told {
         reports: &mut reports,
         failed: None,
-        steps_left: args.max_steps,
+        max_steps: args.max_steps,
         limit_reached: false,
         stop,
     };
@@ -253,7 +254,7 @@ fn train(context: &mut RunContext<'_>, part: Part) -> Result<Vec<TrainedNetwork>
 struct Told<'a> {
     reports: &'a mut Reports,
     failed: Option<ReportError>,
-    steps_left: Option<usize>,
+    max_steps: Option<usize>,
     limit_reached: bool,
     stop: &'a AtomicBool,
 }
@@ -266,12 +267,11 @@ impl Told<'_> {
             self.failed = Some(error);
             self.stop.store(true, Ordering::SeqCst);
         }
-        if let (TrainEvent::Step { .. }, Some(left)) = (&event, &mut self.steps_left) {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                self.limit_reached = true;
-                self.stop.store(true, Ordering::SeqCst);
-            }
+        if let (TrainEvent::Step { step, .. }, Some(most)) = (&event, self.max_steps)
+            && *step >= most
+        {
+            self.limit_reached = true;
+            self.stop.store(true, Ordering::SeqCst);
         }
     }
 }

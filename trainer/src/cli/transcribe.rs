@@ -36,6 +36,9 @@ pub struct TranscribeArgs {
     /// One JSON object a file: file, text and words with start, end (seconds) and confidence
     #[arg(long)]
     json: bool,
+    /// Nothing but errors on standard error
+    #[arg(long)]
+    quiet: bool,
 }
 
 #[derive(Serialize)]
@@ -71,6 +74,7 @@ pub fn run(args: &TranscribeArgs) -> anyhow::Result<()> {
     let device = args.device.open()?;
     let recognizer = Recognizer::new(&loaded, decoder, &device.device)?;
     let mut failed = 0;
+    let mut told_device = args.quiet;
     for path in &args.files {
         let transcript = match transcribe(&recognizer, path) {
             Ok(transcript) => transcript,
@@ -87,6 +91,10 @@ pub fn run(args: &TranscribeArgs) -> anyhow::Result<()> {
                 continue;
             }
         };
+        if !told_device {
+            told_device = true;
+            super::tell_device(&device);
+        }
         if args.json {
             super::print_json(&Line {
                 file: path.to_string_lossy().into_owned(),
@@ -100,11 +108,8 @@ pub fn run(args: &TranscribeArgs) -> anyhow::Result<()> {
         }
     }
     if failed > 0 {
-        return Err(Failure::data(format!(
-            "{failed} of {} files could not be transcribed",
-            args.files.len()
-        ))
-        .into());
+        // Each of them had its line.
+        return Err(Failure::told(super::ExitStatus::Data).into());
     }
     Ok(())
 }

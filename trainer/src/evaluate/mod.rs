@@ -35,7 +35,7 @@ pub enum EvaluateError {
     #[error(transparent)]
     Decode(#[from] shared_model::decode::DecodeError),
     #[error(
-        "{broken} of {utterances} utterances have unreadable audio, more than 1 %; the first is {first}"
+        "{broken} of {utterances} utterances cannot be read, more than 1 %; the first: {first}"
     )]
     TooManyBroken {
         broken: usize,
