@@ -39,10 +39,9 @@ pub fn backends(choice: DeviceChoice) -> wgpu::Backends {
         DeviceChoice::Vulkan => wgpu::Backends::VULKAN,
         DeviceChoice::Metal => wgpu::Backends::METAL,
         _ => {
-            wgpu::Backends::VULKAN
-                | wgpu::Backends::METAL
-                | wgpu::Backends::DX12
-                | wgpu::Backends::GL
+            // Without GL: where it computes, another interface does too, and loading EGL writes
+            // complaints to standard error on machines without a display.
+            wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12
         }
     }
 }
@@ -55,7 +54,6 @@ pub fn enumerate(backends: wgpu::Backends) -> Vec<Adapter> {
         wgpu::Backends::METAL,
         wgpu::Backends::DX12,
         wgpu::Backends::VULKAN,
-        wgpu::Backends::GL,
     ] {
         if !backends.contains(backend) {
             continue;
