@@ -2,9 +2,11 @@
 //!
 //! - `bad_input`: every unusable input gets one clear line, a code and no panic
 //! - `cli`: help, usage errors, output formats
+//! - `crash`: kill -9 at any moment, then the same weights
 //! - `gpu_parity`: training on a graphics adapter equals the CPU
 //! - `hard_input`: unusual but valid audio is transcribed
 //! - `pipeline`: a whole recipe on a slice of the starter corpus
+//! - `real_speech`: real recordings in their real formats
 //! - `serve`: the file server
 
 #![allow(
@@ -14,8 +16,10 @@
 
 mod bad_input;
 mod cli;
+mod crash;
 #[cfg(feature = "gpu")]
 mod gpu_parity;
 mod hard_input;
 mod pipeline;
+mod real_speech;
 mod serve;

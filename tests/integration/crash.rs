@@ -1,0 +1,87 @@
+//! Being killed at any moment costs time and nothing else.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tests::{fledge, fledge_command, repository, text};
+
+fn teach(run: &Path) -> Vec<String> {
+    let recipe = repository().join("recipes/quick.toml");
+    let mut arguments = vec!["teach".to_owned(), text(&recipe).to_owned()];
+    arguments.extend(["--run", text(run), "--device", "cpu"].map(str::to_owned));
+    for set in [
+        "data.limit=60",
+        "data.batch_seconds=20",
+        "teacher.optim.epochs=3",
+        "teacher.optim.warmup_steps=4",
+        "teacher.model.n_layers=1",
+        "teacher.model.d_model=32",
+        "teacher.model.d_ffn=64",
+        "checkpoint.every_steps=2",
+        "checkpoint.validate_every_epochs=1",
+    ] {
+        arguments.extend(["--set".to_owned(), set.to_owned()]);
+    }
+    arguments
+}
+
+/// The finished teacher's weights, byte for byte.
+fn weights(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut folders = vec![run.join("weights")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "safetensors") {
+                let name = path.strip_prefix(run).unwrap().to_string_lossy().into();
+                files.push((name, fs::read(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn five_kills_and_a_resume_give_the_weights_of_no_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole");
+    let killed = folder.path().join("killed");
+    let begun = std::time::Instant::now();
+    fledge(teach(&whole)).assert_done();
+    let whole_time = begun.elapsed();
+
+    // Moments spread by a fixed generator over the length of an undisturbed run.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..5 {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let share = (state >> 40) as f64 / f64::from(1 << 24);
+        let mut child = fledge_command(teach(&killed))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(whole_time.mul_f64(0.6 * share) + Duration::from_millis(20));
+        // SIGKILL on Unix; an already finished run is the last moment there is.
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    fledge(teach(&killed)).assert_done();
+
+    let expected = weights(&whole);
+    assert!(!expected.is_empty());
+    let found = weights(&killed);
+    assert_eq!(
+        expected.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        found.iter().map(|(name, _)| name).collect::<Vec<_>>()
+    );
+    for ((name, expected), (_, found)) in expected.iter().zip(&found) {
+        assert!(expected == found, "{name} differs after the kills");
+    }
+}
