@@ -260,4 +260,67 @@ mod tests {
             + value(feature_loss(part(&student, 1), part(&teacher, 1), &[2], 6));
         close(parts, whole);
     }
+
+    #[test]
+    fn gradients_agree_with_finite_differences() {
+        let values = |shift: f32| -> Vec<f32> {
+            (0..24)
+                .map(|i| ((i * 7 % 11) as f32 * 0.6 + shift).sin() * 1.5)
+                .collect()
+        };
+        let teacher = cube(&values(1.0), [2, 4, 3]);
+        let lengths = [4, 2];
+        type Loss = Box<dyn Fn(Tensor<3>) -> Tensor<1>>;
+        let with = |loss: fn(Tensor<3>, Tensor<3>, &[usize], usize) -> Tensor<1>| -> Loss {
+            let teacher = teacher.clone();
+            Box::new(move |student| loss(student, teacher.clone(), &lengths, 6))
+        };
+        // Similarities of the size of the temperature: far above it, the loss is flat.
+        let clip = |kind| -> Loss {
+            let teacher = utterance_means(teacher.clone(), &lengths) * 0.05;
+            Box::new(move |student| {
+                clip_loss(utterance_means(student, &lengths), teacher.clone(), kind)
+            })
+        };
+        let losses: [(&str, Loss); 5] = [
+            ("mse", with(mse_log_posterior_loss)),
+            ("kl", with(|s, t, l, n| kl_loss(s, t, l, n, 2.0))),
+            ("feature", with(feature_loss)),
+            ("clip of dots", clip(Clip::Dot)),
+            ("clip of cosines", clip(Clip::Cosine)),
+        ];
+        let at = values(0.3);
+        for (name, loss) in &losses {
+            let student = Tensor::<3>::from_data(
+                TensorData::new(at.clone(), [2, 4, 3]),
+                &Device::flex().autodiff(),
+            )
+            .require_grad();
+            let gradient: Vec<f32> = student
+                .grad_remove(&mut loss(student.clone()).backward())
+                .unwrap()
+                .into_data()
+                .iter()
+                .collect();
+            assert!(
+                gradient.iter().any(|g| g.abs() > 1e-3),
+                "{name}: {gradient:?}"
+            );
+            for i in 0..at.len() {
+                let step = 4e-3;
+                let moved = |by: f32| {
+                    let mut moved = at.clone();
+                    moved[i] += by;
+                    value(loss(cube(&moved, [2, 4, 3])))
+                };
+                let slope = (moved(step) - moved(-step)) / (2.0 * step);
+                let tolerance = 5e-4 * (1.0 + slope.abs());
+                assert!(
+                    (slope - gradient[i]).abs() < tolerance,
+                    "{name}, value {i}: {} instead of {slope}",
+                    gradient[i]
+                );
+            }
+        }
+    }
 }

@@ -98,15 +98,13 @@ impl Learner {
         })
     }
 
-    /// Takes the parts of a batch in and steps when enough batches are together.
-    ///
-    /// `read_losses`: give the losses as numbers, which waits for the device.
+    /// Takes the parts of a batch in and steps when enough batches are together. The losses are
+    /// read back in a step only, when the gradient's norm has to be waited for anyway.
     pub fn absorb(
         &mut self,
         parts: Vec<PartResult>,
         state: &mut NetworkState,
         is_last_of_epoch: bool,
-        read_losses: bool,
     ) -> BatchOutcome {
         let mut outcome = BatchOutcome::default();
         let (mut all_gradients, mut all_stats, mut all_terms) = (vec![], vec![], vec![]);
@@ -120,9 +118,6 @@ impl Learner {
             Term::Host(value) => value.is_finite(),
             Term::Device(_) => true,
         });
-        if read_losses {
-            outcome.losses = read_terms(&self.name, all_terms);
-        }
         let stats = merge_batch_stats(all_stats);
         if !stats.is_empty() {
             self.trainee.model = self.trainee.model.clone().update_batch_norms(&stats);
@@ -137,6 +132,7 @@ impl Learner {
 
         let norm = gradients::norm(&self.trainee, &total);
         outcome.gradient_norm = Some(norm);
+        outcome.losses = read_terms(&self.name, all_terms);
         let rate = learning_rate(&self.optim, state.step, self.total_steps);
         outcome.learning_rate = Some(rate);
         if norm.is_finite() && self.pending_finite {

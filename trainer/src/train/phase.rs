@@ -21,9 +21,6 @@ use super::{
 };
 use crate::{config::OptimConfig, data::Batch, event::TrainEvent};
 
-/// Optimiser steps between reports.
-const STEPS_PER_REPORT: usize = 10;
-
 /// A network that writes nothing but blanks after this share of its steps is stuck.
 const BLANK_WARNING_AFTER: f64 = 0.2;
 const BLANK_WARNING_SHARE: f64 = 0.999;
@@ -236,14 +233,14 @@ impl Session {
                 continue;
             }
             let is_last = self.state.batch_in_epoch + 1 >= expected;
-            let before = self.state.max_step();
-            let report = is_last || before.is_multiple_of(STEPS_PER_REPORT);
-            let (outcomes, infeasible) =
-                self.train_batch(&batch, epoch, is_last, report, recipe.seed);
+            let (outcomes, infeasible) = self.train_batch(&batch, epoch, is_last, recipe.seed);
             self.state.batch_in_epoch += 1;
             self.progress.batch(batch.audio_secs);
             self.check_finite(&batch)?;
-            if report {
+            if outcomes
+                .iter()
+                .any(|outcome| outcome.learning_rate.is_some())
+            {
                 events(self.step_event(epoch, outcomes, infeasible));
             }
             if !self.learners.iter().all(Learner::is_settled) {
@@ -277,7 +274,6 @@ impl Session {
         batch: &Batch,
         epoch: usize,
         is_last: bool,
-        read_losses: bool,
         run_seed: u64,
     ) -> (Vec<BatchOutcome>, usize) {
         let inner = self.device.clone().inner();
@@ -362,7 +358,7 @@ impl Session {
                     if results.is_empty() {
                         return BatchOutcome::default();
                     }
-                    learner.absorb(results, state, is_last, read_losses)
+                    learner.absorb(results, state, is_last)
                 };
                 Box::new(task) as Task<'_, _>
             })

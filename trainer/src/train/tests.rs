@@ -321,6 +321,41 @@ fn parts_of_a_batch_give_the_step_of_the_whole() {
 }
 
 #[test]
+fn every_loss_of_step_one_falls_when_it_is_trained_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let teach_recipe = recipe(&["teacher.optim.epochs=2"]);
+    with_context(folder.path(), &teach_recipe, None, |c| teach(c).unwrap());
+    for name in ["clip", "mse", "kl", "ctc", "feature"] {
+        let mut overrides: Vec<String> = ["clip", "mse", "kl", "ctc", "feature"]
+            .map(|other| format!("distill.{other}={:.1}", f64::from(name == other)))
+            .into();
+        overrides.extend(
+            [
+                "teacher.optim.epochs=2",
+                "distill.optim.epochs=8",
+                "student.1.model.dropout=0.0",
+                "student.0.init=random",
+            ]
+            .map(String::from),
+        );
+        let overrides: Vec<&str> = overrides.iter().map(String::as_str).collect();
+        let recipe = recipe(&overrides);
+        let own = tempfile::tempdir().unwrap();
+        let weights = own.path().join("weights");
+        std::fs::create_dir_all(weights.join("teach")).unwrap();
+        let teacher = "teach/teacher.safetensors";
+        let trained = folder.path().join("weights").join(teacher);
+        std::fs::copy(trained, weights.join(teacher)).unwrap();
+        let (_, events) = with_context(own.path(), &recipe, None, |c| distill(c).unwrap());
+        for student in ["wide", "narrow"] {
+            let values = losses(&events, &format!("{student}/{name}"));
+            let (first, last) = (values[0], values[values.len() - 1]);
+            assert!(last < 0.8 * first, "{student}/{name}: {values:?}");
+        }
+    }
+}
+
+#[test]
 fn the_faithful_losses_train_too_and_leave_the_teacher_alone() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = recipe(&[
@@ -449,4 +484,80 @@ fn phases_out_of_order_say_what_is_missing() {
     let (result, _) = with_context(folder.path(), &recipe(&[]), None, finetune);
     let text = result.unwrap_err().to_string();
     assert!(text.contains("fledge distill"), "{text}");
+}
+
+/// Run with `--ignored --nocapture`.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn throughput_of_a_teacher_step() {
+    use learner::Learner;
+    use network::Trainee;
+    use objective::{BatchTotals, PartJob, train_part};
+    let text = include_str!("../../../recipes/quick.toml");
+    let recipe = Recipe::parse(text, "quick", Path::new("/none"), &[]).unwrap();
+    let config = recipe.teacher.model.clone();
+    let device = Device::flex().autodiff();
+    let weights = initial::random_weights(&config, 1).unwrap();
+    let trainee = Trainee::new(&config, &weights, None, 1, &device).unwrap();
+    let optim = recipe.teacher.optim.clone();
+    let mut learner = Learner::new("teacher".into(), optim, trainee, 1000);
+    let mut state = checkpoint::PhaseState::new("teach", 1, &["teacher".into()]);
+    // 24 utterances of 2.5 s each, half of a quick batch.
+    let (utterances, time) = (24, 250);
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    let batch = Batch {
+        features: (0..utterances * time * 80)
+            .map(|_| rng.random_range(-1.0..1.0))
+            .collect(),
+        time,
+        n_mels: 80,
+        lengths: vec![time; utterances],
+        targets: vec![(3..18).collect(); utterances],
+        utterance_ids: vec![String::new(); utterances],
+        audio_secs: (utterances * time) as f64 * 0.01,
+    };
+    let totals = BatchTotals::new(
+        &batch.lengths,
+        &batch.targets,
+        |frames| config.encoder_length(frames),
+        1,
+    );
+    let parts = part::split(&batch, 1);
+    let cpu_secs = || {
+        let text = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let fields: Vec<&str> = text
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        let ticks = |i: usize| fields[i].parse::<f64>().unwrap();
+        (ticks(11) + ticks(12)) / 100.0
+    };
+    println!("{} parameters", config.num_parameters());
+    for round in 0..4 {
+        let started = cpu_secs();
+        let steps = 4;
+        for step in 0..steps {
+            let result = train_part(
+                learner.trainee.clone(),
+                &PartJob {
+                    part: &parts[0],
+                    totals: &totals,
+                    optim: &learner.optim,
+                    teacher: None,
+                    seed: step,
+                    threads: 1,
+                    device: &device,
+                },
+            );
+            learner.absorb(vec![result], &mut state.networks[0], true);
+        }
+        let secs = cpu_secs() - started;
+        let audio = batch.audio_secs * steps as f64;
+        println!(
+            "round {round}: {:.0} s of audio per CPU second",
+            audio / secs
+        );
+    }
 }
