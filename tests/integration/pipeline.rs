@@ -14,16 +14,21 @@ const STUDENTS: [&str; 3] = ["medium", "small", "tiny"];
 fn overrides() -> Vec<String> {
     [
         "data.limit=240",
-        "data.batch_seconds=40",
-        "teacher.optim.epochs=8",
-        "teacher.optim.warmup_steps=10",
-        "distill.optim.epochs=4",
-        "distill.optim.warmup_steps=5",
-        "finetune.epochs=2",
-        "finetune.warmup_steps=2",
+        "data.batch_seconds=12",
+        "augment.speeds=[1.0]",
+        "augment.noise_share=0",
+        "augment.band_limit_share=0",
+        "augment.freq_masks=0",
+        "augment.time_masks=0",
         "teacher.model.n_layers=2",
         "teacher.model.d_model=64",
         "teacher.model.d_ffn=128",
+        "teacher.optim.epochs=10",
+        "teacher.optim.warmup_steps=30",
+        "distill.optim.epochs=6",
+        "distill.optim.warmup_steps=20",
+        "finetune.epochs=4",
+        "finetune.warmup_steps=5",
     ]
     .iter()
     .flat_map(|set| ["--set".to_owned(), (*set).to_owned()])

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::fault::one_line;
+use crate::run_folder::RunFolderError;
 
 /// What the process tells its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +84,12 @@ fn typed_status(error: &(dyn std::error::Error + 'static)) -> Option<ExitStatus>
     {
         return Some(ExitStatus::Data);
     }
+    if let Some(error) = error.downcast_ref::<RunFolderError>() {
+        return run_folder_status(error);
+    }
     if let Some(error) = error.downcast_ref::<crate::train::TrainError>() {
         return match error {
+            crate::train::TrainError::Folder(error) => run_folder_status(error),
             crate::train::TrainError::Interrupted { .. } => Some(ExitStatus::Interrupted),
             crate::train::TrainError::Diverged { .. } => Some(ExitStatus::Diverged),
             crate::train::TrainError::Order { .. } | crate::train::TrainError::Recipe(_) => {
@@ -100,6 +105,14 @@ fn typed_status(error: &(dyn std::error::Error + 'static)) -> Option<ExitStatus>
             crate::evaluate::EvaluateError::Empty
             | crate::evaluate::EvaluateError::TooManyBroken { .. },
         ) => Some(ExitStatus::Data),
+        _ => None,
+    }
+}
+
+fn run_folder_status(error: &RunFolderError) -> Option<ExitStatus> {
+    match error {
+        RunFolderError::OtherRecipe { .. } | RunFolderError::Recipe(_) => Some(ExitStatus::Usage),
+        RunFolderError::NotARun { .. } | RunFolderError::Content { .. } => Some(ExitStatus::Data),
         _ => None,
     }
 }
