@@ -328,5 +328,13 @@ fn a_dry_run_shows_the_whole_recipe_and_leaves_nothing() {
     finished.assert_done();
     assert!(finished.stdout.contains("learning_rate"), "{finished:#?}");
     assert!(finished.stderr.contains("medium"), "{finished:#?}");
+    assert!(finished.stdout.contains("\ndev = "), "{finished:#?}");
     assert!(!path.exists());
+    let without_dev = fledge(train_command(
+        "run",
+        &path,
+        &["--dry-run", "--set", "data.dev="],
+    ));
+    without_dev.assert_done();
+    assert!(!without_dev.stdout.contains("\ndev = "), "{without_dev:#?}");
 }
