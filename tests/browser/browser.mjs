@@ -59,6 +59,23 @@ export async function idle(page, timeout = 600_000) {
   await page.locator("#file:not([disabled])").waitFor({ state: "attached", timeout });
 }
 
+/** Does something that ends with a result or an error, and waits for that. */
+export async function settled(page, action, timeout = 600_000) {
+  await page.evaluate(() => {
+    document.querySelector("#result-note").textContent = "";
+    document.querySelector("#error").hidden = true;
+  });
+  await action();
+  await page.waitForFunction(
+    () => {
+      const find = (id) => document.querySelector(id);
+      return (find("#result-note").textContent || !find("#error").hidden) && !find("#file").disabled;
+    },
+    undefined,
+    { timeout },
+  );
+}
+
 export async function transcript(page) {
   const parts = await page.locator("#finals p").allTextContents();
   return parts.join(" ");

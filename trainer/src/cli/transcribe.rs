@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use serde::Serialize;
+use shared_model::audio::SAMPLE_RATE_HZ;
 use shared_model::decode::Word;
 use shared_model::recognizer::{Recognizer, Transcript};
 
@@ -39,6 +41,10 @@ pub struct TranscribeArgs {
     /// Nothing but errors on standard error
     #[arg(long)]
     quiet: bool,
+    /// Write the log-probabilities of the only file, JSON `[frame][token]`: what another engine's
+    /// are compared with
+    #[arg(long, value_name = "OUT", hide = true)]
+    log_probs: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -73,6 +79,9 @@ pub fn run(args: &TranscribeArgs) -> anyhow::Result<()> {
     let decoder = args.decoder.choose(&loaded)?.build(&loaded.tokens)?;
     let device = args.device.open()?;
     let recognizer = Recognizer::new(&loaded, decoder, &device.device)?;
+    if let Some(out) = &args.log_probs {
+        write_log_probs(&recognizer, &args.files, out)?;
+    }
     let mut failed = 0;
     let mut told_device = args.quiet;
     for path in &args.files {
@@ -112,6 +121,28 @@ pub fn run(args: &TranscribeArgs) -> anyhow::Result<()> {
         return Err(Failure::told(super::ExitStatus::Data).into());
     }
     Ok(())
+}
+
+/// Longest clip whose log-probabilities are written: one pass of the network.
+const MAX_LOG_PROBS_SECS: f32 = 30.0;
+
+fn write_log_probs(recognizer: &Recognizer, files: &[PathBuf], out: &Path) -> anyhow::Result<()> {
+    let [file] = files else {
+        return Err(Failure::usage("--log-probs takes one audio file").into());
+    };
+    let samples = decode_16k(file, 0.0, None)?;
+    let secs = samples.len() as f32 / SAMPLE_RATE_HZ as f32;
+    if secs > MAX_LOG_PROBS_SECS {
+        return Err(Failure::data(format!(
+            "{}: {secs:.1} s long, --log-probs takes at most {MAX_LOG_PROBS_SECS} s",
+            file.display()
+        ))
+        .into());
+    }
+    let log_probs = block_on(recognizer.log_probs(&samples))?;
+    let frames: Vec<&[f32]> = log_probs.chunks(recognizer.tokens().len()).collect();
+    std::fs::write(out, serde_json::to_vec(&frames)?)
+        .with_context(|| format!("{} could not be written", out.display()))
 }
 
 /// Long files tell how far they are.
