@@ -22,6 +22,8 @@ export async function launch({ webgpu = false, microphone } = {}) {
 /** A page that records what it asks for and everything it complains about. */
 export async function openPage(browser, url, options = {}) {
   const context = await browser.newContext({ permissions: ["microphone"], ...options });
+  // The machine may be busy with other tests.
+  context.setDefaultTimeout(120_000);
   const page = await context.newPage();
   const requests = [];
   const complaints = [];

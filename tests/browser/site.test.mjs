@@ -30,23 +30,27 @@ const MINUTE = 60_000;
 
 let site;
 let scratch;
+/** One browser for each set of launch options; every test has its own context in it. */
+const browsers = new Map();
 before(async () => {
   site = await serve(SITE, "/some/where/");
   scratch = mkdtempSync(join(tmpdir(), "fledge-browser-"));
 });
 after(async () => {
+  for (const browser of browsers.values()) await (await browser).close();
   await site.close();
   rmSync(scratch, { recursive: true });
 });
 
-async function withPage(options, use) {
-  const browser = await launch(options);
+async function withPage({ query = "", context, ...options }, use) {
+  const key = JSON.stringify(options);
+  if (!browsers.has(key)) browsers.set(key, launch(options));
+  const opened = await openPage(await browsers.get(key), site.url + query, context);
   try {
-    const opened = await openPage(browser, site.url + (options.query ?? ""), options.context);
     await use(opened);
     assertClean(opened, site.origin);
   } finally {
-    await browser.close();
+    await opened.context.close();
   }
 }
 
