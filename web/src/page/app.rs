@@ -576,7 +576,10 @@ impl App {
         }
         spawn_local(async move {
             let name = file.name();
-            let url = Url::create_object_url_with_blob(&file).ok();
+            // A player for an empty file would only complain.
+            let url = (file.size() > 0.0)
+                .then(|| Url::create_object_url_with_blob(&file).ok())
+                .flatten();
             if let Some(old) = self.object_url.replace(url.clone()) {
                 let _ = Url::revoke_object_url(&old);
             }
