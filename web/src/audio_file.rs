@@ -46,11 +46,11 @@ const TOLERATED_MP3_ERRORS: usize = 3;
 const MP3_START_SAMPLES: usize = 6_000;
 
 /// Decodes a whole file.
-pub fn decode_file(bytes: Vec<u8>) -> Result<DecodedAudio, AudioFileError> {
+pub fn decode_file(mut bytes: Vec<u8>) -> Result<DecodedAudio, AudioFileError> {
     if bytes.is_empty() {
         return Err(AudioFileError::Empty);
     }
-    let has_placeholder_length = is_wav_of_unknown_length(&bytes);
+    fill_in_wav_length(&mut bytes);
     let has_length_tag = has_mp3_length_tag(&bytes);
     let stream = MediaSourceStream::new(
         Box::new(Cursor::new(bytes)),
@@ -70,10 +70,7 @@ pub fn decode_file(bytes: Vec<u8>) -> Result<DecodedAudio, AudioFileError> {
         .ok_or(AudioFileError::NoSamples)?;
     let track_id = track.id;
     // Without a tag the length of an MP3 is a guess.
-    let expected_samples = track
-        .num_frames
-        .filter(|_| !is_mp3 || has_length_tag)
-        .filter(|_| !has_placeholder_length);
+    let expected_samples = track.num_frames.filter(|_| !is_mp3 || has_length_tag);
     let parameters = track
         .codec_params
         .as_ref()
@@ -148,20 +145,34 @@ pub fn decode_file(bytes: Vec<u8>) -> Result<DecodedAudio, AudioFileError> {
     Ok(decoded)
 }
 
-/// Whether this is a WAV file whose writer did not know the length: programs then write the largest
-/// size they can.
-fn is_wav_of_unknown_length(bytes: &[u8]) -> bool {
+/// Writes the real length into a WAV file whose writer did not know it: programs then put the
+/// largest size they can, which the decoder refuses.
+fn fill_in_wav_length(bytes: &mut [u8]) {
     const PLACEHOLDER_BYTES: u32 = 0x7fff_0000;
-    let head = &bytes[..bytes.len().min(4096)];
-    if !(head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WAVE")) {
-        return false;
+    const HEADER_SEARCH_BYTES: usize = 4096;
+    if !(bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WAVE")) {
+        return;
     }
-    head.windows(8)
-        .find(|window| window.starts_with(b"data"))
-        .is_some_and(|window| {
-            let size = u32::from_le_bytes([window[4], window[5], window[6], window[7]]);
-            size >= PLACEHOLDER_BYTES
-        })
+    let head = &bytes[..bytes.len().min(HEADER_SEARCH_BYTES)];
+    let Some(data) = head
+        .windows(8)
+        .position(|window| window.starts_with(b"data"))
+    else {
+        return;
+    };
+    let declared = u32::from_le_bytes([
+        bytes[data + 4],
+        bytes[data + 5],
+        bytes[data + 6],
+        bytes[data + 7],
+    ]);
+    let there = bytes.len() - (data + 8);
+    if declared >= PLACEHOLDER_BYTES && declared as usize > there {
+        // Both fit: the declared length, which is larger, is 32 bits long.
+        bytes[data + 4..data + 8].copy_from_slice(&(there as u32).to_le_bytes());
+        let riff = (bytes.len() - 8) as u32;
+        bytes[4..8].copy_from_slice(&riff.to_le_bytes());
+    }
 }
 
 /// Whether the first frame of an MP3 is the Xing/Info tag, which says how long the file is.
@@ -257,6 +268,7 @@ mod tests {
     #[test]
     fn a_wav_written_without_knowing_its_length_is_read_to_its_end() {
         let mut bytes = wav(1, 1, 16_000, 2, &[0; 64_000]);
+        bytes[4..8].copy_from_slice(&0xffff_ffffu32.to_le_bytes());
         bytes[40..44].copy_from_slice(&0xffff_ffffu32.to_le_bytes());
         assert_eq!(decode_file(bytes).unwrap().samples.len(), 32_000);
     }
