@@ -1,0 +1,11 @@
+//! The linker leaves out the names of functions, which are longer than the code of the GPU engine,
+//! but keeps the section by which wasm-bindgen knows the module's features. The profile's `strip`
+//! would remove both.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("wasm32") {
+        println!("cargo:rustc-link-arg-bins=--strip-all");
+        println!("cargo:rustc-link-arg-bins=--keep-section=target_features");
+    }
+}
