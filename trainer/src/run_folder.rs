@@ -1,15 +1,17 @@
 //! One folder holds everything about a run.
 //!
 //! ```text
-//! recipe.toml          as given             metrics.jsonl, metrics.csv, tb/
+//! recipe.toml          as given             metrics.jsonl, metrics.csv, tensorboard/
 //! resolved.toml        every value stated   evaluations/
 //! env.json             versions and machine quarantine.jsonl
 //! tokens.txt                                models/NAME/   exported model folders
 //! checkpoints/PHASE/                        weights/PHASE/NAME.safetensors   finished phases
 //! ```
 
+mod difference;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs::{self, File, TryLockError},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -22,19 +24,19 @@ use crate::{
     config::{Recipe, RecipeError},
     train::{TrainedNetwork, read_tensors, write_atomically, write_tensors},
 };
+use difference::difference;
 
 const RESOLVED: &str = "resolved.toml";
 const LOCK: &str = ".lock";
 
 /// What a run puts into its folder; nothing else is ever deleted.
-const CONTENT: [&str; 13] = [
+const CONTENT: [&str; 12] = [
     "recipe.toml",
     RESOLVED,
     "env.json",
     "tokens.txt",
     "metrics.jsonl",
     "metrics.csv",
-    "tb",
     "tensorboard",
     "checkpoints",
     "weights",
@@ -42,9 +44,6 @@ const CONTENT: [&str; 13] = [
     "models",
     "quarantine.jsonl",
 ];
-
-/// Keys that may change between two starts of one run: they do not decide what is learned.
-const FREE_KEYS: [&str; 4] = ["checkpoint", "export", "data.test", "data.cache_mib"];
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -345,60 +344,6 @@ impl RunFolder {
             .open(&path)
             .map_err(self.io(&path))?;
         writeln!(log, "{line}").map_err(self.io(&path))
-    }
-}
-
-/// What differs between two resolved recipes, in words; `None` if nothing does that matters.
-fn difference(old: &str, new: &str) -> Result<Option<String>, String> {
-    let flat = |text: &str| -> Result<BTreeMap<String, String>, String> {
-        let table: toml::Table = toml::from_str(text).map_err(|e| e.message().to_string())?;
-        let mut values = BTreeMap::new();
-        flatten("", &toml::Value::Table(table), &mut values);
-        Ok(values)
-    };
-    let (old, new) = (flat(old)?, flat(new)?);
-    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let is_free = |key: &str| {
-        FREE_KEYS
-            .iter()
-            .any(|free| key == *free || key.starts_with(&format!("{free}.")))
-    };
-    let mut changed = keys
-        .into_iter()
-        .filter(|key| !is_free(key) && old.get(*key) != new.get(*key));
-    let Some(first) = changed.next() else {
-        return Ok(None);
-    };
-    let value = |values: &BTreeMap<String, String>| {
-        values.get(first).map_or("not set".into(), Clone::clone)
-    };
-    let mut text = format!("{first} was {} and is now {}", value(&old), value(&new));
-    let more = changed.count();
-    if more > 0 {
-        text.push_str(&format!(" ({more} more differences)"));
-    }
-    Ok(Some(text))
-}
-
-fn flatten(key: &str, value: &toml::Value, values: &mut BTreeMap<String, String>) {
-    let join = |part: &str| match key {
-        "" => part.to_string(),
-        _ => format!("{key}.{part}"),
-    };
-    match value {
-        toml::Value::Table(table) => {
-            for (part, value) in table {
-                flatten(&join(part), value, values);
-            }
-        }
-        toml::Value::Array(items) if items.iter().any(toml::Value::is_table) => {
-            for (index, value) in items.iter().enumerate() {
-                flatten(&join(&index.to_string()), value, values);
-            }
-        }
-        other => {
-            values.insert(key.to_string(), other.to_string());
-        }
     }
 }
 

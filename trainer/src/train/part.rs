@@ -96,12 +96,13 @@ mod tests {
         assert_eq!(parts[1].indices, vec![2]);
         assert_eq!(parts[0].lengths, vec![3, 1]);
         assert_eq!(parts[0].targets, vec![vec![2, 2], vec![1]]);
-        let values: Vec<f32> = parts[1]
-            .features(&Device::flex())
-            .into_data()
-            .iter()
-            .collect();
-        assert_eq!(values, vec![21.0, 22.0, 23.0, 24.0]);
+        let values = |part: &Part| -> Vec<f32> {
+            part.features(&Device::flex()).into_data().iter().collect()
+        };
+        let longest = [11.0, 12.0, 13.0, 14.0, 15.0, 16.0];
+        let padded = [1.0, 2.0, 0.0, 0.0, 0.0, 0.0];
+        assert_eq!(values(&parts[0]), [longest, padded].concat());
+        assert_eq!(values(&parts[1]), vec![21.0, 22.0, 23.0, 24.0]);
     }
 
     #[test]

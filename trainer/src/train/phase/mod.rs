@@ -1,5 +1,8 @@
 //! The training loop: any number of networks over the same batches.
 
+mod batch;
+mod measure;
+
 use std::{sync::atomic::Ordering, time::Instant};
 
 use burn::prelude::*;
@@ -10,20 +13,13 @@ use shared_model::{
 
 use super::{
     RunContext, TrainError,
-    checkpoint::{Best, Checkpoints, NetworkState, NetworkTensors, PhaseState},
+    checkpoint::{Checkpoints, NetworkState, NetworkTensors, PhaseState},
     learner::{BatchOutcome, Learner, MAX_NOT_FINITE},
     network::Trainee,
-    objective::{BatchTotals, Distillation, PartJob, PartResult, TeacherOutput, train_part},
-    parallel::{Task, run_all},
-    part::{merge, split},
+    objective::Distillation,
     progress::{Progress, resident_bytes},
-    validate::{Validation, validate},
 };
 use crate::{config::OptimConfig, data::Batch, event::TrainEvent};
-
-/// A network that writes nothing but blanks after this share of its steps is stuck.
-const BLANK_WARNING_AFTER: f64 = 0.2;
-const BLANK_WARNING_SHARE: f64 = 0.999;
 
 /// What the networks of a phase learn from.
 pub(super) enum Goal {
@@ -268,106 +264,6 @@ impl Session {
         Ok(())
     }
 
-    /// One batch through every network that takes part in this epoch.
-    fn train_batch(
-        &mut self,
-        batch: &Batch,
-        epoch: usize,
-        is_last: bool,
-        run_seed: u64,
-    ) -> (Vec<BatchOutcome>, usize) {
-        let inner = self.device.clone().inner();
-        let mut parts = split(batch, self.state.shards);
-        let (mut teacher_outputs, distillation) = match &self.goal {
-            Goal::Ctc => (vec![], None),
-            Goal::Distill {
-                teacher,
-                distillation,
-            } => {
-                let tasks = parts
-                    .iter()
-                    .map(|part| {
-                        let (teacher, inner) = (teacher.clone(), &inner);
-                        let task = move || TeacherOutput::compute(&teacher, part, inner);
-                        Box::new(task) as Task<'_, _>
-                    })
-                    .collect();
-                (run_all(self.threads, tasks), Some(distillation))
-            }
-        };
-        if distillation.is_some_and(Distillation::needs_whole_batch) && parts.len() > 1 {
-            parts = vec![merge(batch, &parts)];
-            teacher_outputs = vec![TeacherOutput::merge(teacher_outputs)];
-        }
-
-        // The longest work first, so that threads end at about the same time.
-        let mut order: Vec<usize> = (0..self.learners.len())
-            .filter(|&index| self.learners[index].takes_part(epoch))
-            .collect();
-        order.sort_by_key(|&index| std::cmp::Reverse(self.learners[index].parameters()));
-        let totals: Vec<BatchTotals> = self
-            .learners
-            .iter()
-            .map(|learner| {
-                let config = learner.trainee.model.config();
-                BatchTotals::new(
-                    &batch.lengths,
-                    &batch.targets,
-                    |frames| config.encoder_length(frames),
-                    learner.optim.accumulate,
-                )
-            })
-            .collect();
-        let mut tasks: Vec<Task<'_, (usize, PartResult)>> = vec![];
-        let ctc_threads = if parts.len() == 1 && order.len() == 1 {
-            std::thread::available_parallelism().map_or(1, usize::from)
-        } else {
-            1
-        };
-        for &index in &order {
-            let learner = &self.learners[index];
-            for (number, part) in parts.iter().enumerate() {
-                let seed = derive_seed(
-                    run_seed,
-                    &[self.phase, &learner.name],
-                    &[epoch, self.state.batch_in_epoch, number],
-                );
-                let trainee = learner.trainee.clone();
-                let job = PartJob {
-                    part,
-                    totals: &totals[index],
-                    optim: &learner.optim,
-                    teacher: distillation.zip(teacher_outputs.get(number)),
-                    seed,
-                    threads: ctc_threads,
-                    device: &self.device,
-                };
-                tasks.push(Box::new(move || (index, train_part(trainee, &job))));
-            }
-        }
-        let mut results: Vec<Vec<PartResult>> = self.learners.iter().map(|_| vec![]).collect();
-        for (index, result) in run_all(self.threads, tasks) {
-            results[index].push(result);
-        }
-
-        let learners = self.learners.iter_mut().zip(&mut self.state.networks);
-        let tasks = learners
-            .zip(results)
-            .map(|((learner, state), results)| {
-                let task = move || {
-                    if results.is_empty() {
-                        return BatchOutcome::default();
-                    }
-                    learner.absorb(results, state, is_last)
-                };
-                Box::new(task) as Task<'_, _>
-            })
-            .collect();
-        let outcomes = run_all(self.threads, tasks);
-        let infeasible = totals.iter().map(|t| t.infeasible).max().unwrap_or(0);
-        (outcomes, infeasible)
-    }
-
     fn check_finite(&self, batch: &Batch) -> Result<(), TrainError> {
         let diverged = |network: &&NetworkState| network.not_finite_in_a_row >= MAX_NOT_FINITE;
         match self.state.networks.iter().find(diverged) {
@@ -411,102 +307,6 @@ impl Session {
         }
     }
 
-    fn validate_epoch(
-        &mut self,
-        epoch: usize,
-        context: &mut RunContext<'_>,
-    ) -> Result<(), TrainError> {
-        let every = context.recipe.checkpoint.validate_every_epochs.max(1);
-        let due: Vec<usize> = (0..self.learners.len())
-            .filter(|&index| {
-                let epochs = self.learners[index].optim.epochs;
-                self.learners[index].takes_part(epoch)
-                    && ((epoch + 1).is_multiple_of(every) || epoch + 1 == epochs)
-            })
-            .collect();
-        if due.is_empty() {
-            return Ok(());
-        }
-        let models: Vec<CtcModel> = due
-            .iter()
-            .map(|&index| self.learners[index].evaluation_model())
-            .collect();
-        let validations = self.measure(&models, context)?;
-        for (&index, validation) in due.iter().zip(validations) {
-            let words = validation.words.reference_len;
-            if words == 0 {
-                continue;
-            }
-            let learner = &self.learners[index];
-            let state = &mut self.state.networks[index];
-            let errors = validation.words.errors();
-            let is_best = state.best.is_none_or(|best| errors < best.errors);
-            if is_best {
-                let best = self.learners[index].trainee.model.weights();
-                self.checkpoints.save_best(&learner.name, &best)?;
-                state.best = Some(Best {
-                    errors,
-                    words,
-                    epoch: epoch + 1,
-                });
-            }
-            let done = state.step as f64 / learner.total_steps.max(1) as f64;
-            if done > BLANK_WARNING_AFTER && validation.blank_share > BLANK_WARNING_SHARE {
-                (context.events)(TrainEvent::Warning {
-                    message: format!(
-                        "\"{}\" writes nothing but blanks after {:.0} % of its steps: a higher learning_rate, a longer warm-up or more data may help",
-                        learner.name,
-                        100.0 * done
-                    ),
-                });
-            }
-            let (name, step) = (learner.name.clone(), state.step);
-            let event = self.validation_event(name, step, epoch + 1, validation, is_best);
-            (context.events)(event);
-        }
-        Ok(())
-    }
-
-    fn validation_event(
-        &self,
-        network: String,
-        step: usize,
-        epoch: usize,
-        validation: Validation,
-        is_best: bool,
-    ) -> TrainEvent {
-        TrainEvent::Validation {
-            phase: self.phase.into(),
-            network,
-            step,
-            epoch,
-            loss: validation.loss,
-            wer: validation.words.rate(),
-            cer: validation.characters.rate(),
-            blank_share: validation.blank_share,
-            samples: validation.samples,
-            is_best,
-        }
-    }
-
-    fn measure(
-        &self,
-        models: &[CtcModel],
-        context: &mut RunContext<'_>,
-    ) -> Result<Vec<Validation>, TrainError> {
-        let dev = context.source.dev()?;
-        let inner = self.device.clone().inner();
-        let (shards, threads) = (self.state.shards, self.threads);
-        Ok(validate(
-            models,
-            dev,
-            context.tokens,
-            shards,
-            threads,
-            &inner,
-        )?)
-    }
-
     fn save_now(&mut self) -> Result<TrainEvent, TrainError> {
         let tensors: Vec<NetworkTensors> = self.learners.iter().map(Learner::tensors).collect();
         let path = self.checkpoints.save(&self.state, &tensors)?;
@@ -536,60 +336,6 @@ impl Session {
             phase: self.phase.into(),
             step: self.state.max_step(),
         }
-    }
-
-    /// The final weights: the mean over the last epochs. Where transcripts are the goal, the best
-    /// epoch's weights take its place if they make fewer word errors on the development set.
-    fn finish(self, context: &mut RunContext<'_>) -> Result<Vec<Weights>, TrainError> {
-        let mut finals: Vec<Weights> = self
-            .learners
-            .iter()
-            .map(Learner::averaged_weights)
-            .collect();
-        let inner = self.device.clone().inner();
-        let models = self
-            .learners
-            .iter()
-            .zip(&finals)
-            .map(|(learner, weights)| {
-                let config = learner.trainee.model.config();
-                CtcModel::from_weights(config, weights, &inner).map_err(|source| {
-                    TrainError::Network {
-                        network: learner.name.clone(),
-                        source,
-                    }
-                })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let is_ctc = matches!(self.goal, Goal::Ctc);
-        if is_ctc && self.epochs > 0 {
-            let validations = self.measure(&models, context)?;
-            for (index, validation) in validations.into_iter().enumerate() {
-                let name = &self.learners[index].name;
-                let state = &self.state.networks[index];
-                let errors = validation.words.errors();
-                let better = state.best.filter(|best| best.errors < errors);
-                if let Some(best) = better {
-                    finals[index] = self.checkpoints.load_best(name)?;
-                    (context.events)(TrainEvent::Notice {
-                        message: format!(
-                            "\"{name}\" keeps the weights of epoch {}: {} of {} words wrong on the development set, {errors} with averaged weights",
-                            best.epoch, best.errors, best.words
-                        ),
-                    });
-                } else if validation.words.reference_len > 0 {
-                    let label = format!("{name}/average");
-                    let epoch = self.learners[index].optim.epochs;
-                    let event = self.validation_event(label, state.step, epoch, validation, true);
-                    (context.events)(event);
-                }
-            }
-        }
-        (context.events)(TrainEvent::Finished {
-            phase: self.phase.into(),
-            seconds: self.progress.seconds(),
-        });
-        Ok(finals)
     }
 }
 
