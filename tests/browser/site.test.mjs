@@ -127,10 +127,14 @@ describe("without WebGPU", () => {
   });
 
   test("the microphone gives the words of the clip that it plays", { timeout: 5 * MINUTE }, async () => {
-    const wav = withSilence(readWav(SHORTEST.path), 2, 30);
+    // A clip that the model is sure of: live audio is normalised by what was heard so far, and words
+    // on the edge may fall to either side.
+    const clip = CLIPS.find(({ path, text }) => native.transcribe(MODELS[0].folder, path) === text);
+    assert.ok(clip, "the first model hears no sample clip rightly");
+    const expected = clip.text;
+    const wav = withSilence(readWav(clip.path), 2, 30);
     const path = join(scratch, "microphone.wav");
     writeWav(path, wav.rate, [wav.samples]);
-    const expected = native.transcribe(MODELS[0].folder, SHORTEST.path);
     await withPage({ microphone: path }, async ({ page }) => {
       await engineReady(page);
       await choose(page, MODELS[0]);
