@@ -20,7 +20,7 @@ recipe=(recipes/quick.toml)
 if [ -n "$CORPUS" ]; then
   RUN=$ROOT/runs/demo-$(printf '%s' "$(realpath "$CORPUS")" | cksum | cut -d' ' -f1)
   recipe+=(--set "name=own" --set "data.train=$CORPUS" --set "data.dev=" --set "data.test={}")
-  "$FLEDGE_BIN" check --manifest "$CORPUS" --quiet || die "fix the entries above in $CORPUS, then run the command again"
+  "$FLEDGE_BIN" check "$CORPUS" >/dev/null || die "fix the entries above in $CORPUS, then run the command again"
 fi
 
 "$ROOT/scripts/build-site.sh"

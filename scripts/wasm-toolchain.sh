@@ -1,8 +1,8 @@
 # Sourced: the one place that decides how wasm32 code is compiled. Exports what cargo and trunk need.
 #
-# With rustup's prebuilt standard library where that can be had, else (or with
-# FLEDGE_WASM=debian) with Debian's rustc and the standard library built from Debian's sources. RUSTFLAGS and the linker are fixed here because a
-# change of either rebuilds everything.
+# With rustup's prebuilt standard library where that can be had, else (or with FLEDGE_WASM=debian)
+# with Debian's rustc and the standard library built from Debian's sources. RUSTFLAGS and the linker
+# are fixed here because a change of either rebuilds everything.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 # A folder for each toolchain: cargo would rebuild everything at a change.
