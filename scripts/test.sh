@@ -20,7 +20,7 @@ cargo-deny --offline check licenses bans sources
 step "lints, native"
 export CARGO_TARGET_DIR=$NATIVE_TARGET
 cargo clippy --locked --release --workspace --exclude web --all-targets -- -D warnings
-RUSTDOCFLAGS='-D warnings' cargo doc --locked --release --no-deps --workspace --exclude web -q
+RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --locked --release --no-deps --workspace --exclude web -q
 
 step "lints, wasm32"
 (

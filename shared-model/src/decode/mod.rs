@@ -2,7 +2,7 @@
 //! language model.
 //!
 //! A frame path `π` gives a token sequence `B(π)`: repeats collapse, then blanks go. With the
-//! posteriors `p_t` of each frame `t` (everything in natural log), [`greedy`] scores the best path,
+//! posteriors `p_t` of each frame `t` (everything in natural log), [`greedy()`] scores the best path,
 //!
 //! ```text
 //! score = max over π of  sum over t of  ln p_t(π_t)
