@@ -10,6 +10,7 @@ use super::{
     activation::{glu, silu},
     builder::Builder,
     dropout::dropout,
+    fused,
     linear::Linear,
     mask::FrameMask,
     norm::Norm,
@@ -87,8 +88,10 @@ impl DepthwiseConv {
 
 /// Depthwise convolution of `[batch, time, channels]` with `[kernel, channels]`, zeros around.
 fn depthwise_conv(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
-    let [kernel, channels] = weight.dims();
-    let weight = weight.swap_dims(0, 1).reshape([channels, 1, kernel]);
-    let options = ConvOptions::new([1], [kernel / 2], [1], channels);
-    module::conv1d(x.swap_dims(1, 2), weight, Some(bias), options).swap_dims(1, 2)
+    fused::depthwise(&x, &weight, &bias).unwrap_or_else(|| {
+        let [kernel, channels] = weight.dims();
+        let weight = weight.swap_dims(0, 1).reshape([channels, 1, kernel]);
+        let options = ConvOptions::new([1], [kernel / 2], [1], channels);
+        module::conv1d(x.swap_dims(1, 2), weight, Some(bias), options).swap_dims(1, 2)
+    })
 }

@@ -9,6 +9,11 @@ pub(crate) mod builder;
 pub(crate) mod conv_module;
 pub(crate) mod dropout;
 pub(crate) mod feed_forward;
+#[cfg(feature = "cpu")]
+mod fused;
+#[cfg(not(feature = "cpu"))]
+#[path = "composed.rs"]
+mod fused;
 pub(crate) mod linear;
 pub(crate) mod mask;
 pub(crate) mod norm;

@@ -2,7 +2,7 @@
 
 use burn::{module::Param, prelude::*, tensor::module};
 
-use super::{builder::Builder, mask::FrameMask};
+use super::{builder::Builder, fused, mask::FrameMask};
 use crate::{
     model::{BatchStats, Mode, NormKind},
     weights::{Init, WeightError, WeightTensor, Weights},
@@ -79,7 +79,9 @@ impl Norm {
 
     /// Layer norm; only for a norm that was made by [`Self::layer`].
     pub(crate) fn forward_layer(&self, x: Tensor<3>) -> Tensor<3> {
-        module::layer_norm(x, self.weight.val(), Some(self.bias.val()), EPSILON)
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        fused::layer_norm(&x, &weight, &bias, EPSILON)
+            .unwrap_or_else(|| module::layer_norm(x, weight, Some(bias), EPSILON))
     }
 
     fn forward_running(&self, x: Tensor<3>, running: &RunningStats) -> Tensor<3> {
