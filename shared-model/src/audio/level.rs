@@ -29,9 +29,6 @@ const SPEECH_OVER_NOISE: f32 = 2.5;
 /// 20 ms at 16 kHz.
 const FRAME: usize = 320;
 
-/// 10 ms at 16 kHz.
-const LIVE_FRAME: usize = 160;
-
 /// Gain (linear factor) that brings the loud part of `samples` (16 kHz) to the working level, an
 /// RMS of 0.1. Never more than +60 dB; 1.0 for silence, for anything below -75 dBFS and for steady
 /// noise below -45 dBFS.
@@ -92,87 +89,6 @@ impl FrameSums {
         let count = self.count.max(1) as f64;
         let mean = self.sum / count;
         (self.squares / count - mean * mean).max(0.0).sqrt() as f32
-    }
-}
-
-/// The causal form of [`level_gain`] for live audio. The gain stays 1.0 until something stands out
-/// from the noise, follows louder speech within some 10 ms and quieter speech by 3 dB per second of
-/// speech, and glides over 10 ms, whatever the blocks that are pushed.
-#[derive(Debug, Clone)]
-pub struct LevelFollower {
-    /// Level of loud speech; `None` before the first.
-    level: Option<f32>,
-    /// Level of the pauses; `None` before the first sound.
-    noise: Option<f32>,
-    /// Gains at the beginning and at the end of the present frame.
-    gains: (f32, f32),
-    frame: FrameSums,
-}
-
-impl LevelFollower {
-    /// The share of the way to a louder level that is gone in a frame.
-    const ATTACK: f32 = 0.5;
-    /// Most by which the level rises in a frame (6 dB), lest a click silence the speech after it.
-    const LARGEST_RISE: f32 = 2.0;
-    /// Fall in a frame of speech: 3 dB in a second.
-    const DECAY: f32 = 0.996_55;
-    /// Rise of the noise in a frame: 2 dB in a second.
-    const NOISE_RISE: f32 = 1.002_3;
-    /// Speech begins softly: its loud frames are about this much (6 dB) above the first.
-    const ONSET: f32 = 2.0;
-
-    pub fn new() -> Self {
-        Self {
-            level: None,
-            noise: None,
-            gains: (1.0, 1.0),
-            frame: FrameSums::default(),
-        }
-    }
-
-    /// Applies the gain known so far to a block of 16 kHz samples, in place. NaN and infinite
-    /// samples become 0.
-    pub fn apply(&mut self, samples: &mut [f32]) {
-        for sample in samples {
-            let usable = usable_sample(*sample);
-            let (from, to) = self.gains;
-            let done = self.frame.count as f32 / LIVE_FRAME as f32;
-            *sample = usable * (from + (to - from) * done);
-            self.frame.add(usable);
-            if self.frame.count == LIVE_FRAME {
-                self.follow(self.frame.rms());
-                self.frame = FrameSums::default();
-                self.gains = (to, self.level.map_or(1.0, gain_for));
-            }
-        }
-    }
-
-    fn follow(&mut self, rms: f32) {
-        if rms <= DIGITAL_SILENCE {
-            return;
-        }
-        let noise = self
-            .noise
-            .map_or(rms, |noise| rms.min(noise * Self::NOISE_RISE));
-        self.noise = Some(noise);
-        let stands_out = rms >= SURELY_MEANT || rms >= noise * SPEECH_OVER_NOISE;
-        if rms < QUIETEST_SPEECH || !stands_out {
-            return;
-        }
-        self.level = Some(match self.level {
-            None => rms * Self::ONSET,
-            Some(level) if rms > level => {
-                (level + (rms - level) * Self::ATTACK).min(level * Self::LARGEST_RISE)
-            }
-            Some(level) if rms > level * PAUSE => level * Self::DECAY,
-            Some(level) => level,
-        });
-    }
-}
-
-impl Default for LevelFollower {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -260,82 +176,7 @@ mod tests {
         assert_eq!(level_gain(&[f32::NAN; 1000]), 1.0);
         for amplitude in [3e-5, 2e-4, 1e-3, 5e-3] {
             assert_eq!(level_gain(&noise(minute, amplitude)), 1.0, "{amplitude}");
-            let mut live = noise(minute, amplitude);
-            LevelFollower::new().apply(&mut live);
-            assert_eq!(live, noise(minute, amplitude));
         }
         assert!(level_gain(&speech(2, 1e-3)) <= LARGEST_GAIN);
-    }
-
-    #[test]
-    fn live_gain_nears_the_gain_of_the_whole_clip_within_the_first_second() {
-        for peak in [0.001, 0.01, 0.1, 0.9] {
-            let clip = [
-                vec![0.0; 8_000],
-                noise(16_000, peak * 0.005),
-                speech(6, peak),
-            ]
-            .concat();
-            let whole = level_gain(&clip);
-            let mut follower = LevelFollower::new();
-            let mut live = clip.clone();
-            follower.apply(&mut live);
-            for second in 3..7 {
-                let part = second * 16_000..(second + 1) * 16_000;
-                let sums = |samples: &[f32]| FrameSums::of(samples).rms();
-                let ratio = sums(&live[part.clone()]) / (sums(&clip[part]) * whole);
-                assert!(
-                    (0.5..2.0).contains(&ratio),
-                    "peak {peak}, second {second}: {ratio}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn blocks_of_any_size_give_the_same_live_audio_and_no_step() {
-        let clip = speech(3, 0.01);
-        let mut whole = clip.clone();
-        LevelFollower::new().apply(&mut whole);
-        for size in [1, 37, 160, 1000, 20_000] {
-            let mut chopped = clip.clone();
-            let mut follower = LevelFollower::new();
-            chopped
-                .chunks_mut(size)
-                .for_each(|block| follower.apply(block));
-            assert_eq!(chopped, whole, "blocks of {size}");
-        }
-        // On a constant the output is the gain itself, here on its way down after a loud frame.
-        let mut follower = LevelFollower::new();
-        follower.apply(&mut speech(1, 0.01));
-        follower.apply(&mut noise(160, 0.5));
-        let mut probe = vec![1.0; 160];
-        follower.apply(&mut probe);
-        let step = probe
-            .windows(2)
-            .map(|p| (p[1] / p[0]).ln().abs())
-            .fold(0.0, f32::max);
-        assert!(probe[159] < 0.6 * probe[0] && step < 0.02, "{step}");
-    }
-
-    #[test]
-    fn a_click_costs_little_and_a_quieter_speaker_is_reached() {
-        let mut follower = LevelFollower::new();
-        follower.apply(&mut speech(3, 0.01));
-        let before = follower.gains.1;
-        follower.apply(&mut [0.0; 160]);
-        follower.apply(&mut [1.0, -1.0].repeat(20));
-        follower.apply(&mut [0.0; 400]);
-        assert!(
-            follower.gains.1 > before / 2.5,
-            "{} after {before}",
-            follower.gains.1
-        );
-        let mut follower = LevelFollower::new();
-        follower.apply(&mut speech(3, 0.5));
-        follower.apply(&mut speech(20, 0.05));
-        let quiet = speech(20, 0.05);
-        let ratio = follower.gains.1 / level_gain(&quiet);
-        assert!((0.5..2.0).contains(&ratio), "{ratio}");
     }
 }

@@ -3,7 +3,7 @@
 mod level;
 mod resample;
 
-pub use level::{LevelFollower, level_gain};
+pub use level::level_gain;
 pub use resample::{StreamResampler, resample};
 
 /// The rate of everything inside Fledge.
