@@ -130,9 +130,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
 fn start(args: &TrainArgs, part: Part) -> anyhow::Result<()> {
     let mut overrides = args.set.clone();
     overrides.extend(args.seed.map(|seed| format!("seed={seed}")));
-    let mut recipe = Recipe::load(&args.recipe, &overrides)?;
-    // `--set data.dev=` takes a recipe's development set away.
-    recipe.data.dev.take_if(|path| path.as_os_str().is_empty());
+    let recipe = Recipe::load(&args.recipe, &overrides)?;
     if args.dry_run {
         return dry_run(&recipe, args.json);
     }

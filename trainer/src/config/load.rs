@@ -10,6 +10,9 @@ use super::{Recipe, RecipeError, TokenKind, overrides};
 
 const MAX_RECIPE_BYTES: u64 = 1 << 20;
 
+/// Files that a recipe may do without: an empty path (`--set data.dev=`) takes one away.
+const OPTIONAL_PATH_KEYS: [&str; 3] = ["data.dev", "teacher.from", "tokens.file"];
+
 impl Recipe {
     /// Reads a recipe file, applies `overrides` (`a.b=c`, in order), resolves paths and checks
     /// every value. Paths in the file are relative to its folder, paths in overrides to the
@@ -64,6 +67,9 @@ impl Recipe {
                 resolve_override_paths(&mut table, &split(key), &keys);
             }
             set_keys.push((keys.join("."), given.as_str()));
+        }
+        for key in OPTIONAL_PATH_KEYS {
+            remove_empty(&mut table, &split(key));
         }
 
         let place_of = |key: &str| {
@@ -175,6 +181,20 @@ fn value_at<'a>(table: &'a Table, keys: &[&str]) -> Option<&'a Value> {
         })
 }
 
+/// Removes the value at `keys` if it is an empty text.
+fn remove_empty(table: &mut Table, keys: &[&str]) {
+    let Some((first, rest)) = keys.split_first() else {
+        return;
+    };
+    match table.get_mut(*first) {
+        Some(Value::Table(child)) => remove_empty(child, rest),
+        Some(Value::String(path)) if path.is_empty() => {
+            table.remove(*first);
+        }
+        _ => {}
+    }
+}
+
 /// Makes the path values under `keys` (`*`: every key) absolute.
 fn resolve_paths(table: &mut Table, keys: &[&str], folder: &Path) {
     let Some((first, rest)) = keys.split_first() else {
@@ -208,6 +228,7 @@ fn resolve_override_paths(table: &mut Table, keys: &[&str], set: &[String]) {
 
 fn resolve_value(value: &mut Value, folder: &Path) {
     match value {
+        Value::String(path) if path.is_empty() => {}
         Value::String(path) => *path = absolute(&folder.join(&*path)),
         Value::Array(items) => items
             .iter_mut()

@@ -169,6 +169,15 @@ fn paths_count_from_the_file_and_overrides_from_the_current_folder() {
 }
 
 #[test]
+fn an_empty_path_takes_an_optional_file_away() {
+    let with_dev = SMALL.replace("[data]", "[data]\ndev = \"dev.jsonl\"");
+    assert!(parse(&with_dev, &[]).unwrap().data.dev.is_some());
+    assert_eq!(parse(&with_dev, &["data.dev="]).unwrap().data.dev, None);
+    let without_file = with_dev.replace("dev.jsonl", "");
+    assert_eq!(parse(&without_file, &[]).unwrap().data.dev, None);
+}
+
+#[test]
 fn values_outside_their_limits_are_refused_with_their_place() {
     for (set, expected) in [
         ("teacher.optim.epochs=0", "`teacher.optim.epochs` is 0"),
