@@ -11,7 +11,7 @@ use crate::data::{
     Augmentation, Batch, DataError, EvaluationBatches, Filter, Loader, Pipeline, PipelineOptions,
     TrainingData, build_tokens, load_training_data, plan_epoch, plan_sorted, read_all,
 };
-use crate::train::{BatchSource, Batches, SourceError};
+use crate::train::{BatchSource, Batches, SourceError, TrainingAudio};
 
 /// Share of the audio cache that development utterances get.
 const DEV_CACHE_SHARE: f64 = 0.1;
@@ -54,6 +54,8 @@ pub struct RecipeData {
     plain: Arc<Pipeline>,
     dev: EvaluationBatches,
     train_secs: Vec<f32>,
+    /// The first of `train_secs` have transcripts.
+    num_transcribed: usize,
     batch_secs: f32,
     seed: u64,
 }
@@ -74,14 +76,16 @@ impl RecipeData {
         };
         let dev_bytes = (cache_bytes as f64 * DEV_CACHE_SHARE) as usize;
         let plain = Pipeline::new(data.train.clone(), tokens.clone(), options(None, 0))?;
+        let num_transcribed = data.train.len();
         let train = Pipeline::new(
-            data.train,
+            [data.train, data.untranscribed].concat(),
             tokens.clone(),
             options(Some(augmentation), cache_bytes - dev_bytes),
         )?;
         let dev = Pipeline::new(data.dev, tokens.clone(), options(None, dev_bytes))?;
         Ok(Self {
             train_secs: train.durations(),
+            num_transcribed,
             train: Arc::new(train),
             plain: Arc::new(plain),
             dev: EvaluationBatches::new(Arc::new(dev), recipe.data.batch_seconds, 0),
@@ -90,8 +94,12 @@ impl RecipeData {
         })
     }
 
-    fn plan(&self, epoch: usize) -> Vec<Vec<usize>> {
-        plan_epoch(&self.train_secs, self.batch_secs, self.seed, epoch)
+    fn plan(&self, audio: TrainingAudio, epoch: usize) -> Vec<Vec<usize>> {
+        let secs = match audio {
+            TrainingAudio::Transcribed => &self.train_secs[..self.num_transcribed],
+            TrainingAudio::All => &self.train_secs,
+        };
+        plan_epoch(secs, self.batch_secs, self.seed, epoch)
     }
 }
 
@@ -100,13 +108,18 @@ fn boxed<'a>(loader: impl Iterator<Item = Result<Batch, DataError>> + 'a) -> Bat
 }
 
 impl BatchSource for RecipeData {
-    fn batches_in_epoch(&self, epoch: usize) -> usize {
-        self.plan(epoch).len()
+    fn batches_in_epoch(&self, audio: TrainingAudio, epoch: usize) -> usize {
+        self.plan(audio, epoch).len()
     }
 
-    fn epoch(&mut self, epoch: usize, skip: usize) -> Result<Batches<'_>, SourceError> {
+    fn epoch(
+        &mut self,
+        audio: TrainingAudio,
+        epoch: usize,
+        skip: usize,
+    ) -> Result<Batches<'_>, SourceError> {
         let train = Arc::clone(&self.train);
-        let plan = self.plan(epoch);
+        let plan = self.plan(audio, epoch);
         Ok(boxed(Loader::new(train, plan, epoch, skip, 0)))
     }
 
@@ -121,7 +134,7 @@ impl BatchSource for RecipeData {
 
     fn plain_training(&mut self, utterances: usize) -> Result<Batches<'_>, SourceError> {
         // Evenly over the list: manifests are often sorted by speaker.
-        let total = self.train_secs.len();
+        let total = self.num_transcribed;
         let count = utterances.min(total);
         let chosen: Vec<usize> = (0..count).map(|i| i * total / count).collect();
         let secs: Vec<f32> = chosen.iter().map(|&index| self.train_secs[index]).collect();

@@ -176,6 +176,14 @@ fn start(args: &TrainArgs, part: Part) -> anyhow::Result<()> {
             message: format!("{set} data: {dropped}"),
         });
     }
+    if !examples.untranscribed.is_empty() {
+        told.event(TrainEvent::Notice {
+            message: format!(
+                "{} utterances without a transcript: used in step 1 only",
+                examples.untranscribed.len()
+            ),
+        });
+    }
     keep_tokens(&folder, &tokens)?;
     let mut data = RecipeData::new(&recipe, &tokens, examples)?;
     let result = {

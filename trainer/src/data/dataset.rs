@@ -127,6 +127,8 @@ pub fn ctc_min_frames(targets: &[u32]) -> usize {
 #[derive(Debug, Clone)]
 pub struct TrainingData {
     pub train: Vec<Example>,
+    /// Audio without a transcript: step 1 learns from it, CTC cannot.
+    pub untranscribed: Vec<Example>,
     pub dev: Vec<Example>,
     pub dropped_train: Dropped,
     pub dropped_dev: Dropped,
@@ -139,7 +141,9 @@ pub fn load_training_data(
     filter: &Filter<'_>,
     seed: u64,
 ) -> Result<TrainingData, DataError> {
-    let mut utterances = read_all(config.train.as_slice())?;
+    let (mut utterances, untranscribed): (Vec<_>, Vec<_>) = read_all(config.train.as_slice())?
+        .into_iter()
+        .partition(|utterance| !utterance.text.is_empty());
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x5f1d_7a6b_03c4_9e21);
     let dev = match &config.dev {
         Some(path) => read_manifest(path)?,
@@ -149,10 +153,20 @@ pub fn load_training_data(
             dev
         }
     };
-    let (mut train, dropped_train) = filter.apply(utterances);
+    let (mut train, mut dropped_train) = filter.apply(utterances);
     if config.limit > 0 && train.len() > config.limit {
         train.shuffle(&mut rng);
         train.truncate(config.limit);
+    }
+    let (mut untranscribed, dropped_untranscribed) = Filter {
+        needs_text: false,
+        ..*filter
+    }
+    .apply(untranscribed);
+    dropped_train.too_short += dropped_untranscribed.too_short;
+    dropped_train.too_long += dropped_untranscribed.too_long;
+    if config.limit > 0 {
+        untranscribed.truncate(config.limit.saturating_sub(train.len()));
     }
     // Development data is measured as it is, whatever its length.
     let (dev, dropped_dev) = Filter {
@@ -170,6 +184,7 @@ pub fn load_training_data(
     }
     Ok(TrainingData {
         train,
+        untranscribed,
         dev,
         dropped_train,
         dropped_dev,
@@ -284,6 +299,37 @@ mod tests {
                 .to_string()
                 .starts_with("1 utterances kept, 1 too short, 1 too long")
         );
+    }
+
+    #[test]
+    fn audio_without_a_transcript_is_kept_apart_and_never_held_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = folder.path().join("train.jsonl");
+        let lines: String = (0..20)
+            .map(|i| {
+                let text = if i % 2 == 0 { "yes" } else { "" };
+                format!(
+                    "{{\"audio_filepath\": \"{i}.wav\", \"duration\": {}, \"text\": \"{text}\"}}\n",
+                    // One of the untranscribed is too long.
+                    if i == 1 { 99 } else { 2 }
+                )
+            })
+            .collect();
+        std::fs::write(&manifest, lines).unwrap();
+        let config: DataConfig = toml::from_str(&format!("train = {manifest:?}")).unwrap();
+        let filter = Filter {
+            tokens: &Tokens::characters(),
+            encoder_length: &|frames| frames / 4,
+            min_secs: 0.3,
+            max_secs: 10.0,
+            fastest_speed: 1.0,
+            needs_text: true,
+        };
+        let data = load_training_data(&config, &filter, 1).unwrap();
+        assert_eq!(data.untranscribed.len(), 9);
+        assert_eq!(data.dropped_train.too_long, 1);
+        assert_eq!(data.train.len() + data.dev.len(), 10);
+        assert!(data.untranscribed.iter().all(|e| e.targets.is_empty()));
     }
 
     #[test]

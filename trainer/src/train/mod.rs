@@ -28,7 +28,7 @@ mod validate;
 
 pub use error::TrainError;
 pub use schedule::learning_rate;
-pub use source::{BatchSource, Batches, SourceError};
+pub use source::{BatchSource, Batches, SourceError, TrainingAudio};
 pub use validate::Validation;
 
 pub(crate) use tensor_file::{read as read_tensors, write as write_tensors, write_atomically};

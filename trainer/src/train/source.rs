@@ -8,13 +8,27 @@ pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 /// Batches in order.
 pub type Batches<'a> = Box<dyn Iterator<Item = Result<Batch, SourceError>> + 'a>;
 
+/// The training utterances that a phase learns from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrainingAudio {
+    /// Those that CTC can use.
+    Transcribed,
+    /// Also those without a transcript, of which a student learns what the teacher says.
+    All,
+}
+
 /// The data of a run as training sees it. Everything depends on the epoch's number alone, so an
 /// epoch can be entered again in its middle.
 pub trait BatchSource {
     /// Training batches that [`Self::epoch`] will give.
-    fn batches_in_epoch(&self, epoch: usize) -> usize;
+    fn batches_in_epoch(&self, audio: TrainingAudio, epoch: usize) -> usize;
     /// The training batches of an epoch without the first `skip`.
-    fn epoch(&mut self, epoch: usize, skip: usize) -> Result<Batches<'_>, SourceError>;
+    fn epoch(
+        &mut self,
+        audio: TrainingAudio,
+        epoch: usize,
+        skip: usize,
+    ) -> Result<Batches<'_>, SourceError>;
     /// The development set, unchanged by augmentation.
     fn dev(&mut self) -> Result<Batches<'_>, SourceError>;
     /// About `utterances` training utterances, unchanged by augmentation.

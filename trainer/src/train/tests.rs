@@ -69,10 +69,15 @@ impl ToySource {
 }
 
 impl BatchSource for ToySource {
-    fn batches_in_epoch(&self, _epoch: usize) -> usize {
+    fn batches_in_epoch(&self, _audio: TrainingAudio, _epoch: usize) -> usize {
         self.batches
     }
-    fn epoch(&mut self, epoch: usize, skip: usize) -> Result<Batches<'_>, SourceError> {
+    fn epoch(
+        &mut self,
+        _audio: TrainingAudio,
+        epoch: usize,
+        skip: usize,
+    ) -> Result<Batches<'_>, SourceError> {
         let range = skip..self.batches;
         Ok(Box::new(range.map(move |index| {
             Ok(Self::batch((epoch * 100 + index) as u64, 4))
@@ -427,11 +432,16 @@ fn a_run_that_leaves_the_finite_numbers_ends_with_a_reason() {
     let recipe = recipe(&[]);
     struct Broken(ToySource);
     impl BatchSource for Broken {
-        fn batches_in_epoch(&self, epoch: usize) -> usize {
-            self.0.batches_in_epoch(epoch)
+        fn batches_in_epoch(&self, audio: TrainingAudio, epoch: usize) -> usize {
+            self.0.batches_in_epoch(audio, epoch)
         }
-        fn epoch(&mut self, epoch: usize, skip: usize) -> Result<Batches<'_>, SourceError> {
-            Ok(Box::new(self.0.epoch(epoch, skip)?.map(|batch| {
+        fn epoch(
+            &mut self,
+            audio: TrainingAudio,
+            epoch: usize,
+            skip: usize,
+        ) -> Result<Batches<'_>, SourceError> {
+            Ok(Box::new(self.0.epoch(audio, epoch, skip)?.map(|batch| {
                 batch.map(|mut batch| {
                     batch.features[0] = f32::NAN;
                     batch

@@ -12,7 +12,7 @@ use shared_model::{
 };
 
 use super::{
-    RunContext, TrainError,
+    RunContext, TrainError, TrainingAudio,
     checkpoint::{Checkpoints, NetworkState, NetworkTensors, PhaseState},
     learner::{BatchOutcome, Learner, MAX_NOT_FINITE},
     network::Trainee,
@@ -30,6 +30,15 @@ pub(super) enum Goal {
         teacher: Box<CtcModel>,
         distillation: Distillation,
     },
+}
+
+impl Goal {
+    fn audio(&self) -> TrainingAudio {
+        match self {
+            Self::Ctc => TrainingAudio::Transcribed,
+            Self::Distill { .. } => TrainingAudio::All,
+        }
+    }
 }
 
 /// A network to be trained.
@@ -112,10 +121,11 @@ impl Session {
             } if distillation.compares_features() => Some(teacher.config().d_model),
             _ => None,
         };
+        let audio = phase.goal.audio();
         let epochs = phase.candidates.iter().map(|c| c.optim.epochs).max();
         let epochs = epochs.unwrap_or(0);
         let batches: Vec<usize> = (0..epochs)
-            .map(|epoch| context.source.batches_in_epoch(epoch))
+            .map(|epoch| context.source.batches_in_epoch(audio, epoch))
             .collect();
         if epochs > 0 && batches.iter().all(|&b| b == 0) {
             return Err(TrainError::NoBatches);
@@ -204,7 +214,7 @@ impl Session {
         epoch: usize,
         context: &mut RunContext<'_>,
     ) -> Result<(), TrainError> {
-        let expected = context.source.batches_in_epoch(epoch);
+        let expected = context.source.batches_in_epoch(self.goal.audio(), epoch);
         let skip = self.state.batch_in_epoch;
         if skip >= expected {
             return Ok(());
@@ -217,7 +227,7 @@ impl Session {
             recipe,
             ..
         } = context;
-        let mut batches = source.epoch(epoch, skip)?;
+        let mut batches = source.epoch(self.goal.audio(), epoch, skip)?;
         loop {
             let asked = Instant::now();
             let Some(batch) = batches.next() else { break };
