@@ -9,6 +9,9 @@ WEB_TARGET=$FLEDGE_CACHE/web
 TOOLS=$FLEDGE_CACHE/tools
 FLEDGE_BIN=$NATIVE_TARGET/release/fledge
 SITE=$ROOT/www/dist
+# Stand for the dear halves of the builds, once they were made.
+FULL_BUILD=$NATIVE_TARGET/with-gpu
+FULL_SITE=$FLEDGE_CACHE/site-with-webgpu
 export PATH="$TOOLS/bin:$HOME/.cargo/bin:$PATH"
 mkdir -p "$TOOLS/bin"
 
@@ -52,6 +55,16 @@ fetch_crates() {
 
 build_fledge() {
   say "building fledge (the first time compiles burn and its GPU stack; later builds are short)"
-  (cd "$ROOT" && CARGO_TARGET_DIR=$NATIVE_TARGET cargo build --locked --release -p trainer) ||
+  cargo_build_fledge
+  touch "$FULL_BUILD"
+}
+
+build_fledge_for_the_cpu() {
+  say "building fledge for the CPU (the first time compiles burn; later builds are short)"
+  cargo_build_fledge --no-default-features
+}
+
+cargo_build_fledge() {
+  (cd "$ROOT" && CARGO_TARGET_DIR=$NATIVE_TARGET cargo build --locked --release -p trainer "$@") ||
     die "fledge did not compile: see the messages above"
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds everything, serves the shipped students at once, trains the quick family beside them.
+# Builds the site and serves the shipped students as soon as the CPU engine stands, trains the
+# quick family beside them, then builds what takes longest: the GPU halves of page and trainer.
 # PORT: where to serve. CORPUS: a NeMo-style manifest of your own speech instead of the starter's.
 . "$(dirname "$0")/common.sh"
 cd "$ROOT"
@@ -14,7 +15,12 @@ fi
 
 need_rust
 fetch_crates
-build_fledge
+# Whoever has built the whole binary keeps using it; the CPU half alone is there in a third of the time.
+if [ -e "$FULL_BUILD" ]; then
+  build_fledge
+else
+  build_fledge_for_the_cpu
+fi
 
 recipe=(recipes/quick.toml)
 if [ -n "$CORPUS" ]; then
@@ -23,14 +29,23 @@ if [ -n "$CORPUS" ]; then
   "$FLEDGE_BIN" check "$CORPUS" >/dev/null || die "fix the entries above in $CORPUS, then run the command again"
 fi
 
-"$ROOT/scripts/build-site.sh"
-
-# write_index FOLDER...: the page's list of students, in this order; FOLDER[=GROUP].
-write_index() {
-  local separator='' entry
+# The students of the run, copied into the served site and listed before the shipped ones.
+publish_students() {
+  local folder name entries=() separator='' entry
+  for folder in "$RUN"/models/*/; do
+    name=$(basename "$folder")
+    [ "$name" != teacher ] && [ -d "$folder" ] || continue
+    rm -rf "$SITE/models/fresh-$name"
+    cp -r "$folder" "$SITE/models/fresh-$name"
+    entries+=("fresh-$name=Trained just now on this machine")
+  done
+  [ ${#entries[@]} -gt 0 ] || die "the run in $RUN ended without students"
+  for folder in "$ROOT"/www/models/*/; do
+    entries+=("$(basename "$folder")=Shipped with Fledge")
+  done
   {
     printf '{"models": ['
-    for entry in "$@"; do
+    for entry in "${entries[@]}"; do
       printf '%s\n  {"path": "%s", "group": "%s"}' "$separator" "${entry%%=*}" "${entry#*=}"
       separator=,
     done
@@ -39,27 +54,31 @@ write_index() {
   mv "$SITE/models/index.json.new" "$SITE/models/index.json"
 }
 
-"$FLEDGE_BIN" serve "$SITE" --port "$PORT" &
+if [ -e "$FULL_SITE" ]; then
+  "$ROOT/scripts/build-site.sh"
+else
+  "$ROOT/scripts/build-site.sh" --cpu-only
+fi
+# A copy: the binary is built anew below while this one serves.
+cp "$FLEDGE_BIN" "$FLEDGE_CACHE/fledge-serving"
+"$FLEDGE_CACHE/fledge-serving" serve "$SITE" --port "$PORT" &
 server=$!
 trap 'kill $server 2>/dev/null' EXIT
 sleep 1
 kill -0 $server 2>/dev/null || die "the site could not be served on port $PORT"
-say "the shipped students are at http://127.0.0.1:$PORT - training the quick family now"
+say "the shipped students are at http://127.0.0.1:$PORT after $SECONDS s - training yours now"
 
 "$FLEDGE_BIN" run "${recipe[@]}" --run "$RUN"
+publish_students
+say "reload http://127.0.0.1:$PORT - the fresh students stand first, after $SECONDS s"
 
-entries=()
-for folder in "$RUN"/models/*/; do
-  name=$(basename "$folder")
-  [ "$name" != teacher ] || continue
-  rm -rf "$SITE/models/fresh-$name"
-  cp -r "$folder" "$SITE/models/fresh-$name"
-  entries+=("fresh-$name=Trained just now on this machine")
-done
-[ ${#entries[@]} -gt 0 ] || die "the run in $RUN ended without students"
-for folder in "$ROOT"/www/models/*/; do
-  entries+=("$(basename "$folder")=Shipped with Fledge")
-done
-write_index "${entries[@]}"
-say "done: reload http://127.0.0.1:$PORT - the fresh students stand first. Ctrl-C stops the server."
+if [ ! -e "$FULL_SITE" ]; then
+  "$ROOT/scripts/build-site.sh"
+  publish_students
+  say "the page has its WebGPU engine now, after $SECONDS s"
+fi
+if [ ! -e "$FULL_BUILD" ]; then
+  build_fledge
+fi
+say "done after $SECONDS s; Ctrl-C stops the server at http://127.0.0.1:$PORT"
 wait $server
