@@ -11,5 +11,6 @@ lint() {
   "$WASM_CLIPPY" clippy --locked --target wasm32-unknown-unknown --profile web -p web --no-default-features --features "$1" --bins -- -D warnings
 }
 lint page
+lint audio-file
 lint cpu
 lint webgpu

@@ -15,6 +15,8 @@
 //! file, starts no thread, reads no clock, prints nothing and never chooses a device.
 
 pub mod audio;
+#[cfg(feature = "audio-file")]
+pub mod audio_file;
 pub mod bundle;
 pub mod decode;
 pub mod encoder;

@@ -83,19 +83,22 @@ export async function transcript(page) {
   return parts.join(" ");
 }
 
-/** The log-probabilities that an engine gives for a clip, asked of its worker directly. */
-export async function engineLogProbs(page, engine, model, clipUrl) {
-  return page.evaluate(
-    async ({ engine, model, clipUrl }) => {
-      const worker = new Worker(`${engine}_loader.js`, { type: "module" });
+/**
+ * Gives the page `openWorker(script)`: one of the site's workers, spoken to directly. `ask(body,
+ * payload)` answers `{ body, payload }`; `started` is what the worker said about itself.
+ */
+export async function teachWorkers(page) {
+  await page.evaluate(() => {
+    globalThis.openWorker = async (script) => {
+      const worker = new Worker(`${script}_loader.js`, { type: "module" });
       const waiting = new Map();
-      const ready = new Promise((resolve, reject) => {
+      const started = await new Promise((resolve, reject) => {
         worker.onerror = (event) => reject(new Error(event.message));
         worker.onmessage = ({ data: { id, body, payload } }) => {
-          if (body.Ready) resolve(body.Ready);
+          if (body.Ready || body.ReaderReady) resolve(body.Ready ?? body.ReaderReady);
           else if (body.Unusable || body.Crashed) reject(new Error(JSON.stringify(body)));
           else if (body.Failed) waiting.get(id)?.reject(new Error(body.Failed.message));
-          else if (body.Loaded || body.LogProbs) waiting.get(id)?.resolve({ body, payload });
+          else if (!body.Loading && !body.Transcribing) waiting.get(id)?.resolve({ body, payload });
         };
       });
       let next = 1;
@@ -105,12 +108,26 @@ export async function engineLogProbs(page, engine, model, clipUrl) {
           waiting.set(id, { resolve, reject });
           worker.postMessage({ id, body, payload }, payload ? [payload] : []);
         });
-      const started = await ready;
-      await ask({ Load: { model_url: new URL(model, document.baseURI).href } });
+      return { started, ask, close: () => worker.terminate() };
+    };
+  });
+}
+
+/** The log-probabilities that an engine gives for a clip, asked of its worker directly. */
+export async function engineLogProbs(page, engine, model, clipUrl) {
+  await teachWorkers(page);
+  return page.evaluate(
+    async ({ engine, model, clipUrl }) => {
+      const reader = await openWorker("audio-file");
       const clip = await (await fetch(clipUrl)).arrayBuffer();
-      const { payload } = await ask({ LogProbs: { audio: "File" } }, clip);
-      worker.terminate();
-      return { started, values: Array.from(new Float32Array(payload)) };
+      const decoded = await reader.ask("DecodeFile", clip);
+      reader.close();
+      const worker = await openWorker(engine);
+      await worker.ask({ Load: { model_url: new URL(model, document.baseURI).href } });
+      const { sample_rate_hz } = decoded.body.Decoded;
+      const { payload } = await worker.ask({ LogProbs: { sample_rate_hz } }, decoded.payload);
+      worker.close();
+      return { started: worker.started, values: Array.from(new Float32Array(payload)) };
     },
     { engine, model, clipUrl },
   );

@@ -1,8 +1,9 @@
 //! Fledge in the browser.
 //!
-//! Three programs from one crate. `page` owns the document: buttons, microphone, results; it has no
+//! Four programs from one crate. `page` owns the document: buttons, microphone, results; it has no
 //! network in it. `engine-cpu` and `engine-webgpu` are dedicated workers which own a student and
-//! differ only in the device they compute on. The two sides share [`protocol`] and nothing else.
+//! differ only in the device they compute on; `audio-file` is one that decodes files. Page and
+//! workers share [`protocol`] and nothing else.
 //!
 //! Everything that needs no browser (what is said on the wire, which engine to take, how figures
 //! are written, the plot) compiles and is tested natively.
@@ -14,11 +15,18 @@ pub mod plot;
 pub mod protocol;
 
 #[cfg(any(feature = "engine", test))]
-pub mod audio_file;
-#[cfg(any(feature = "engine", test))]
 pub mod self_test;
 
+#[cfg(all(target_arch = "wasm32", feature = "audio-file"))]
+pub mod audio_file;
 #[cfg(all(target_arch = "wasm32", feature = "engine"))]
 pub mod engine;
 #[cfg(all(target_arch = "wasm32", feature = "page"))]
 pub mod page;
+#[cfg(target_arch = "wasm32")]
+pub mod wire;
+#[cfg(all(
+    target_arch = "wasm32",
+    any(feature = "audio-file", feature = "engine")
+))]
+pub mod worker_channel;

@@ -1,4 +1,4 @@
-//! What the page and the engine say to each other: the only thing that crosses between them.
+//! What the page and its workers say to each other: the only thing that crosses between them.
 //!
 //! A message is a JavaScript object of three fields: `id` (the request it belongs to), `body` (one of
 //! the enums below) and, where a variant says so, `payload` (an `ArrayBuffer`, moved, not copied).
@@ -8,33 +8,27 @@ use serde::{Deserialize, Serialize};
 
 /// Changes with every change of meaning. A page and an engine from different builds (a stale browser
 /// cache) must not talk.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Id of messages that belong to no request.
 pub const NO_REQUEST: u32 = 0;
-
-/// What a payload of audio holds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum AudioPayload {
-    /// The bytes of a file: wav, flac, ogg vorbis or mp3.
-    File,
-    /// Mono f32 samples.
-    Samples { sample_rate_hz: u32 },
-}
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Request {
     /// Downloads a model folder and makes it the engine's student. Answers: any number of
     /// [`Response::Loading`], then [`Response::Loaded`].
     Load { model_url: String },
-    /// Payload: audio. With a reference, errors are counted against it. Answers: any number of
-    /// [`Response::Transcribing`], then [`Response::Transcribed`].
+    /// Payload: mono f32 samples. With a reference, errors are counted against it. Answers: any
+    /// number of [`Response::Transcribing`], then [`Response::Transcribed`].
     Transcribe {
-        audio: AudioPayload,
+        sample_rate_hz: u32,
         reference: Option<String>,
     },
-    /// Payload: audio, at most one window. Answer: [`Response::LogProbs`].
-    LogProbs { audio: AudioPayload },
+    /// Payload: mono f32 samples, at most one window. Answer: [`Response::LogProbs`].
+    LogProbs { sample_rate_hz: u32 },
+    /// To the reader of audio files. Payload: the bytes of a wav, flac, ogg vorbis, mp3 or sphere
+    /// file. Answer: [`Response::Decoded`].
+    DecodeFile,
     /// Starts a live session. Answers: [`Response::LiveStarted`], then [`Response::Live`] until
     /// [`Response::LiveEnded`].
     LiveStart { sample_rate_hz: u32 },
@@ -104,7 +98,7 @@ pub struct LiveSegment {
 /// What kind of failure it was, for those who act on it; the message is for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailureKind {
-    /// The audio is of a format that the engine does not read; the browser may.
+    /// The audio is of a format that our decoders do not read; the browser may.
     UnknownAudio,
     /// The audio is damaged, empty or too long.
     BadAudio,
@@ -131,11 +125,15 @@ pub enum Response {
         /// Milliseconds of device start-up and self-test.
         start_ms: f64,
     },
+    /// The reader of audio files is there.
+    ReaderReady {
+        protocol: u32,
+    },
     /// The engine cannot be used on this machine; the page takes another.
     Unusable {
         reason: String,
     },
-    /// The engine died; nothing can be asked of it any more.
+    /// The worker died; nothing can be asked of it any more.
     Crashed {
         message: String,
     },
@@ -148,8 +146,8 @@ pub enum Response {
     Transcribed {
         transcript: Transcript,
         audio_secs: f64,
-        /// Milliseconds of decoding and resampling the file.
-        decode_ms: f64,
+        /// Milliseconds of converting the samples' rate.
+        resample_ms: f64,
         /// Milliseconds from samples to words.
         recognize_ms: f64,
         errors: Option<WordErrors>,
@@ -158,6 +156,10 @@ pub enum Response {
     /// Payload: f32 `[num_frames, vocab_size]`, natural logarithm.
     LogProbs {
         vocab_size: usize,
+    },
+    /// Payload: mono f32 samples.
+    Decoded {
+        sample_rate_hz: u32,
     },
     LiveStarted,
     Live(Vec<LiveSegment>),
@@ -176,9 +178,7 @@ mod tests {
     #[test]
     fn messages_survive_a_round_trip() {
         let request = Request::Transcribe {
-            audio: AudioPayload::Samples {
-                sample_rate_hz: 44_100,
-            },
+            sample_rate_hz: 44_100,
             reference: Some("one two".to_owned()),
         };
         let text = serde_json::to_string(&request).unwrap();

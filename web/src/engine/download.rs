@@ -9,8 +9,11 @@ use web_sys::{
     Url,
 };
 
-use super::{Failure, channel::Channel};
-use crate::protocol::{FailureKind, LoadPhase, Response};
+use super::Failure;
+use crate::{
+    protocol::{FailureKind, LoadPhase, Response},
+    worker_channel::Channel,
+};
 
 const MANIFEST: &str = "manifest.json";
 const MAX_MANIFEST_BYTES: u64 = 1 << 20;

@@ -1,6 +1,5 @@
 //! The worker: owns one student on one device and answers the page's requests one after another.
 
-mod channel;
 mod download;
 mod session;
 mod turns;
@@ -10,8 +9,10 @@ use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 use burn::prelude::Device;
 use wasm_bindgen_futures::spawn_local;
 
-use crate::protocol::{EngineKind, FailureKind, NO_REQUEST, PROTOCOL_VERSION, Request, Response};
-use channel::{Channel, Incoming};
+use crate::{
+    protocol::{EngineKind, FailureKind, NO_REQUEST, PROTOCOL_VERSION, Request, Response},
+    worker_channel::{Channel, Incoming},
+};
 use session::Session;
 
 /// A device that is ready to compute.

@@ -11,18 +11,13 @@ use shared_model::{
     tokens::normalize_text,
 };
 
-use super::{
-    Failure,
-    channel::{Channel, Incoming},
-    download::fetch_folder,
-    turns::in_turns,
-};
+use super::{Failure, download::fetch_folder, turns::in_turns};
 use crate::{
-    audio_file::{AudioFileError, decode_file},
     protocol::{
-        AudioPayload, FailureKind, LiveSegment, LoadPhase, LoadTimes, Request, Response,
-        Transcript, Word, WordErrors,
+        FailureKind, LiveSegment, LoadPhase, LoadTimes, Request, Response, Transcript, Word,
+        WordErrors,
     },
+    worker_channel::{Channel, Incoming},
 };
 
 struct Student {
@@ -60,16 +55,23 @@ impl Session {
         let id = incoming.id;
         let served = match incoming.request.clone() {
             Request::Load { model_url } => self.load(id, &model_url).await,
-            Request::Transcribe { audio, reference } => {
-                self.transcribe(incoming, &audio, reference.as_deref())
+            Request::Transcribe {
+                sample_rate_hz,
+                reference,
+            } => {
+                self.transcribe(incoming, sample_rate_hz, reference.as_deref())
                     .await
             }
-            Request::LogProbs { audio } => self.log_probs(incoming, &audio).await,
+            Request::LogProbs { sample_rate_hz } => self.log_probs(incoming, sample_rate_hz).await,
             Request::LiveStart { sample_rate_hz } => self.live_start(id, sample_rate_hz),
             Request::LivePush => self.live_push(&incoming).await,
             Request::LiveStop => self.live_stop(id).await,
             // Taken out before the queue.
             Request::Cancel { .. } => Ok(()),
+            Request::DecodeFile => Err(Failure::new(
+                FailureKind::State,
+                "an engine reads no audio files",
+            )),
         };
         if let Err(failure) = served {
             let response = Response::Failed {
@@ -120,14 +122,14 @@ impl Session {
     async fn transcribe(
         &self,
         incoming: Incoming,
-        audio: &AudioPayload,
+        sample_rate_hz: u32,
         reference: Option<&str>,
     ) -> Result<(), Failure> {
         let (channel, id) = (&self.channel, incoming.id);
         let recognizer = self.student()?.recognizer.clone();
         let started = channel.now();
-        let samples = samples_of(incoming, audio)?;
-        let decoded = channel.now();
+        let samples = samples_of(&incoming, sample_rate_hz)?;
+        let resampled = channel.now();
         let mut progress = |done_secs: f32, total_secs: f32| {
             let response = Response::Transcribing {
                 done_secs,
@@ -154,8 +156,8 @@ impl Session {
         let response = Response::Transcribed {
             transcript: transcript_of(transcript),
             audio_secs: samples.len() as f64 / f64::from(SAMPLE_RATE_HZ),
-            decode_ms: decoded - started,
-            recognize_ms: channel.now() - decoded,
+            resample_ms: resampled - started,
+            recognize_ms: channel.now() - resampled,
             errors,
             cancelled: channel.is_cancelled(id),
         };
@@ -163,10 +165,10 @@ impl Session {
         Ok(())
     }
 
-    async fn log_probs(&self, incoming: Incoming, audio: &AudioPayload) -> Result<(), Failure> {
+    async fn log_probs(&self, incoming: Incoming, sample_rate_hz: u32) -> Result<(), Failure> {
         let id = incoming.id;
         let student = self.student()?;
-        let samples = samples_of(incoming, audio)?;
+        let samples = samples_of(&incoming, sample_rate_hz)?;
         let log_probs = student.recognizer.log_probs(&samples).await?;
         let vocab_size = student.vocab_size;
         self.channel
@@ -247,24 +249,12 @@ impl Session {
 }
 
 /// The payload at the rate of the models.
-fn samples_of(incoming: Incoming, audio: &AudioPayload) -> Result<Vec<f32>, Failure> {
-    let (samples, rate_hz) = match audio {
-        AudioPayload::Samples { sample_rate_hz } => (incoming.samples(), *sample_rate_hz),
-        AudioPayload::File => {
-            let decoded = decode_file(incoming.payload).map_err(|error| {
-                let kind = match error {
-                    AudioFileError::UnknownFormat => FailureKind::UnknownAudio,
-                    _ => FailureKind::BadAudio,
-                };
-                Failure::new(kind, error)
-            })?;
-            (decoded.samples, decoded.sample_rate_hz)
-        }
-    };
-    if rate_hz == SAMPLE_RATE_HZ {
+fn samples_of(incoming: &Incoming, sample_rate_hz: u32) -> Result<Vec<f32>, Failure> {
+    let samples = incoming.samples();
+    if sample_rate_hz == SAMPLE_RATE_HZ {
         return Ok(samples);
     }
-    resample(&samples, rate_hz, SAMPLE_RATE_HZ)
+    resample(&samples, sample_rate_hz, SAMPLE_RATE_HZ)
         .map_err(|error| Failure::new(FailureKind::BadAudio, error))
 }
 

@@ -2,22 +2,22 @@
 
 use std::rc::Rc;
 
-use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlElement, HtmlProgressElement};
 
 use super::{
     app::{Activity, App, state_failure},
+    audio_reader::DecodedFile,
     dom::{append_text, by_id, clear, create},
-    engine_client::Failure,
     fetch,
     students::Student,
+    worker_client::Failure,
 };
 use crate::{
     figures,
     plot::{Axis, Point, scatter},
-    protocol::{AudioPayload, LoadTimes, Request, Response},
+    protocol::{LoadTimes, Request, Response},
 };
 
 /// Runs over all clips; the first run of the first is cold.
@@ -98,7 +98,7 @@ fn set_cell(row: &Element, column: usize, text: Option<String>) {
 impl App {
     pub fn toggle_comparison(self: Rc<Self>) {
         match self.activity() {
-            Activity::Comparing => self.cancel_running(),
+            Activity::Comparing => self.cancel(),
             Activity::Idle => spawn_local(async move {
                 self.cancelled.set(false);
                 self.set_activity(Activity::Comparing);
@@ -133,7 +133,7 @@ impl App {
             }
         }
         say("Fetching the clips…");
-        let mut clips: Vec<(Uint8Array, String)> = Vec::new();
+        let mut clips: Vec<(DecodedFile, String)> = Vec::new();
         let sources: Vec<(String, String)> = self
             .clips
             .borrow()
@@ -144,7 +144,7 @@ impl App {
             let bytes = fetch::bytes(&url)
                 .await
                 .map_err(|error| state_failure(&error))?;
-            clips.push((bytes, text));
+            clips.push((self.decode_file(&bytes).await?, text));
         }
         let bar: Option<HtmlProgressElement> = by_id("compare-bar").ok();
         if let Some(bar) = &bar {
@@ -190,7 +190,7 @@ impl App {
         self: &Rc<Self>,
         index: usize,
         student: &Student,
-        clips: &[(Uint8Array, String)],
+        clips: &[(DecodedFile, String)],
         step: &mut impl FnMut(),
     ) -> Result<Measurement, Failure> {
         // Loaded anew even if the engine has it: its load time is part of the result.
@@ -214,12 +214,12 @@ impl App {
                 student.name(),
                 round + 1
             ));
-            for (number, (bytes, text)) in clips.iter().enumerate() {
+            for (number, (audio, text)) in clips.iter().enumerate() {
                 if self.cancelled.get() {
                     return Err(state_failure("it was stopped"));
                 }
                 let request = Request::Transcribe {
-                    audio: AudioPayload::File,
+                    sample_rate_hz: audio.sample_rate_hz,
                     reference: Some(text.clone()),
                 };
                 let Response::Transcribed {
@@ -227,7 +227,7 @@ impl App {
                     recognize_ms,
                     errors,
                     ..
-                } = self.ask(index, &request, Some(bytes)).await?
+                } = self.ask(index, &request, Some(&audio.samples)).await?
                 else {
                     return Err(state_failure("the engine answered out of order"));
                 };

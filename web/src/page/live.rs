@@ -10,8 +10,8 @@ use web_sys::AudioContext;
 use super::{
     app::{Activity, App},
     dom::now,
-    engine_client::{EngineClient, Failure},
     microphone::{self, Heard, Microphone},
+    worker_client::{Failure, WorkerClient},
 };
 use crate::{
     figures,
@@ -24,7 +24,7 @@ const SILENT_DEVICE_MS: f64 = 2_000.0;
 /// A running session.
 pub struct Live {
     microphone: Microphone,
-    client: Rc<EngineClient>,
+    client: Rc<WorkerClient>,
     started_ms: f64,
     stopping: Cell<bool>,
     // Ticks while the session lives.
@@ -124,7 +124,7 @@ impl App {
         Ok(())
     }
 
-    fn on_samples(&self, client: &EngineClient, sound: &Sound, samples: &Float32Array) {
+    fn on_samples(&self, client: &WorkerClient, sound: &Sound, samples: &Float32Array) {
         let values = samples.to_vec();
         if values.iter().any(|value| *value != 0.0) {
             sound.last_sound_ms.set(now());

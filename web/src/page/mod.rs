@@ -1,9 +1,11 @@
 //! The page: document, microphone and files. No model code; that is the engine's.
 
 mod app;
+mod audio_reader;
+mod clips;
 mod compare;
 mod dom;
-mod engine_client;
+mod engine_host;
 mod fetch;
 mod foreign_audio;
 mod live;
@@ -11,6 +13,7 @@ mod microphone;
 mod probe;
 mod students;
 mod transcript_view;
+mod worker_client;
 
 use wasm_bindgen::JsValue;
 

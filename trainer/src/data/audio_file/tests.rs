@@ -255,14 +255,15 @@ fn seeking_into_a_file_arrives_at_the_very_sample() {
         ("late-8k.mp3", 82 * 576, 1e-4),
         ("late-8k.ogg", 45_600, 1e-4),
     ] {
-        let mut whole = MonoSink::at_source_rate();
-        decode_into(&fixture(name), 0.0, None, &mut whole).unwrap();
-        let whole = whole.into_samples();
+        let (whole, _) = decode_file(&fixture(name)).unwrap();
         assert_eq!(whole.len(), length, "{name}");
         for offset_secs in [4.7, 5.02] {
-            let mut part = MonoSink::at_source_rate();
-            decode_into(&fixture(name), offset_secs, Some(0.6), &mut part).unwrap();
-            let part = part.into_samples();
+            let stretch = Stretch {
+                offset_secs,
+                duration_secs: Some(0.6),
+                ..WHOLE
+            };
+            let part = decode(&fixture(name), &stretch).unwrap().samples;
             let start = (offset_secs * 8000.0).round() as usize;
             assert_eq!(part.len(), 4800, "{name}");
             assert!(rms(&part) > 0.003, "{name}: the chirp is in it");

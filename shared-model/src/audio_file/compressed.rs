@@ -1,6 +1,5 @@
 //! FLAC, Ogg Vorbis and MP3 through symphonia.
 
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions, well_known};
@@ -10,14 +9,14 @@ use symphonia::core::formats::well_known::{FORMAT_ID_FLAC, FORMAT_ID_MP3, FORMAT
 use symphonia::core::formats::{
     FormatId, FormatOptions, FormatReader, SeekMode, SeekTo, Track, TrackType,
 };
-use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
+use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::units::Timestamp;
 
-use super::AudioInfo;
-use super::error::Problem;
+use super::error::AudioFileError;
 use super::mp3_frames::{self, Mp3Scan};
 use super::sink::{Flow, MonoSink, stretch};
+use super::{AudioInfo, Source};
 
 /// Packets before the wanted stretch that a decoder needs to settle, in seconds.
 const PREROLL_SECS: f64 = 1.0;
@@ -26,8 +25,8 @@ const SEEK_FROM_SECS: f64 = 4.0;
 /// Frames at the start of an MP3 may refer to bits that were cut off with what was before them.
 const TOLERATED_MP3_ERRORS: usize = 3;
 
-struct Opened {
-    reader: Box<dyn FormatReader + 'static>,
+struct Opened<'s> {
+    reader: Box<dyn FormatReader + 's>,
     track_id: u32,
     track: Track,
     format: FormatId,
@@ -36,8 +35,8 @@ struct Opened {
     mp3: Option<Mp3Scan>,
 }
 
-pub(super) fn read_info(file: File, file_bytes: u64) -> Result<AudioInfo, Problem> {
-    let opened = open(file, file_bytes)?;
+pub(super) fn read_info(source: Source<'_>, file_bytes: u64) -> Result<AudioInfo, AudioFileError> {
+    let opened = open(source, file_bytes)?;
     let duration_secs = match &opened.mp3 {
         Some(scan) => {
             let discard = if opened.is_gapless() {
@@ -52,7 +51,7 @@ pub(super) fn read_info(file: File, file_bytes: u64) -> Result<AudioInfo, Proble
     }
     .map(|frames| frames as f64 / f64::from(opened.rate_hz));
     if duration_secs == Some(0.0) {
-        return Err(Problem::NoSamples);
+        return Err(AudioFileError::NoSamples);
     }
     Ok(AudioInfo {
         container: match opened.format {
@@ -68,13 +67,13 @@ pub(super) fn read_info(file: File, file_bytes: u64) -> Result<AudioInfo, Proble
 
 /// Decodes a stretch into `sink`.
 pub(super) fn decode(
-    file: File,
+    source: Source<'_>,
     file_bytes: u64,
     offset_secs: f64,
     duration_secs: Option<f64>,
     sink: &mut MonoSink,
-) -> Result<(), Problem> {
-    let mut opened = open(file, file_bytes)?;
+) -> Result<(), AudioFileError> {
+    let mut opened = open(source, file_bytes)?;
     let mut decoder = opened.decoder()?;
     let (first, wanted) = stretch(opened.rate_hz, offset_secs, duration_secs);
     // A length that was only estimated must not reserve space or be missed.
@@ -125,7 +124,7 @@ pub(super) fn decode(
         }
         let channels = buffer.spec().channels().count();
         if buffer.spec().rate() != opened.rate_hz {
-            return Err(Problem::Unsupported(format!(
+            return Err(AudioFileError::Unsupported(format!(
                 "its sample rate changes from {} to {} Hz",
                 opened.rate_hz,
                 buffer.spec().rate()
@@ -137,7 +136,7 @@ pub(super) fn decode(
             position = Some(start);
             decoded = start;
             let skip = first.checked_sub(start).ok_or_else(|| {
-                Problem::Broken(format!("seeking to {offset_secs:.2} s overshot"))
+                AudioFileError::Broken(format!("seeking to {offset_secs:.2} s overshot"))
             })?;
             let left = declared.map(|frames| frames.saturating_sub(start));
             sink.begin(opened.rate_hz, left, skip, wanted)?;
@@ -157,24 +156,24 @@ pub(super) fn decode(
         && decoded + tolerance < expected
         && decoded > 0
     {
-        return Err(Problem::Truncated {
+        return Err(AudioFileError::Truncated {
             got_secs: decoded as f64 / f64::from(opened.rate_hz),
             expected_secs: expected as f64 / f64::from(opened.rate_hz),
         });
     }
     if decoded > 0 && first >= decoded {
-        return Err(Problem::OffsetPastEnd {
+        return Err(AudioFileError::OffsetPastEnd {
             offset_secs,
             length_secs: decoded as f64 / f64::from(opened.rate_hz),
         });
     }
     if decoded == 0 {
-        return Err(Problem::NoSamples);
+        return Err(AudioFileError::NoSamples);
     }
     Ok(())
 }
 
-impl Opened {
+impl Opened<'_> {
     /// Whether encoder delay and padding may be cut off: not where symphonia only guessed the
     /// length (it would cut real sound), nor where the tag and the frames disagree.
     fn is_gapless(&self) -> bool {
@@ -194,18 +193,18 @@ impl Opened {
         u64::try_from(timestamp.saturating_add(delay)).unwrap_or(0) + trimmed
     }
 
-    fn decoder(&self) -> Result<Box<dyn AudioDecoder>, Problem> {
+    fn decoder(&self) -> Result<Box<dyn AudioDecoder>, AudioFileError> {
         let params = self
             .track
             .codec_params
             .as_ref()
             .and_then(|params| params.audio())
-            .ok_or_else(|| Problem::Unsupported("its codec is not known".into()))?;
+            .ok_or_else(|| AudioFileError::Unsupported("its codec is not known".into()))?;
         let options = AudioDecoderOptions::default().gapless(self.is_gapless());
         symphonia::default::get_codecs()
             .make_audio_decoder(params, &options)
             .map_err(|_| {
-                Problem::Unsupported(if params.codec == well_known::CODEC_ID_OPUS {
+                AudioFileError::Unsupported(if params.codec == well_known::CODEC_ID_OPUS {
                     "Opus is not supported: convert it to wav, flac, ogg vorbis or mp3".into()
                 } else {
                     "its codec is not supported: convert it to wav, flac, ogg vorbis or mp3".into()
@@ -223,31 +222,61 @@ impl Opened {
     }
 
     /// symphonia's error in our words. Input that ends inside a known length is a truncated file.
-    fn failure(&self, error: SymphoniaError, decoded: u64) -> Problem {
+    fn failure(&self, error: SymphoniaError, decoded: u64) -> AudioFileError {
         let expected = self.track.num_frames.unwrap_or(0);
         match error {
             SymphoniaError::IoError(error) => error.into(),
             SymphoniaError::DecodeError(_) if decoded < expected && self.mp3.is_none() => {
-                Problem::Broken(format!(
+                AudioFileError::Broken(format!(
                     "truncated or damaged after {:.2} of {:.2} seconds",
                     decoded as f64 / f64::from(self.rate_hz),
                     expected as f64 / f64::from(self.rate_hz)
                 ))
             }
-            other => Problem::Broken(other.to_string()),
+            other => AudioFileError::Broken(other.to_string()),
         }
     }
 }
 
-fn open(mut file: File, file_bytes: u64) -> Result<Opened, Problem> {
-    let kind = sniff(&mut file)?;
-    if kind == Sniffed::Ogg {
-        check_ogg_pages(&file, file_bytes)?;
+/// The bytes as symphonia wants them.
+struct Input<'s> {
+    source: Source<'s>,
+    num_bytes: u64,
+}
+
+impl Read for Input<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.source.read(buffer)
     }
-    file.seek(SeekFrom::Start(0))?;
-    let scanned = file.try_clone()?;
-    let stream = MediaSourceStream::new(Box::new(file), MediaSourceStreamOptions::default());
-    let reader = symphonia::default::get_probe()
+}
+
+impl Seek for Input<'_> {
+    fn seek(&mut self, position: SeekFrom) -> std::io::Result<u64> {
+        self.source.seek(position)
+    }
+}
+
+impl MediaSource for Input<'_> {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.num_bytes)
+    }
+}
+
+fn probe(
+    kind: Sniffed,
+    source: Source<'_>,
+    num_bytes: u64,
+) -> Result<Box<dyn FormatReader + '_>, AudioFileError> {
+    source.seek(SeekFrom::Start(0))?;
+    let stream = MediaSourceStream::new(
+        Box::new(Input { source, num_bytes }),
+        MediaSourceStreamOptions::default(),
+    );
+    symphonia::default::get_probe()
         .probe(
             &Hint::new(),
             stream,
@@ -255,36 +284,55 @@ fn open(mut file: File, file_bytes: u64) -> Result<Opened, Problem> {
             MetadataOptions::default(),
         )
         .map_err(|error| match (kind, error) {
-            (Sniffed::Unknown, _) => Problem::Unrecognised,
-            (_, SymphoniaError::IoError(_)) => Problem::NoSamples,
-            (_, error) => Problem::Broken(error.to_string()),
-        })?;
+            (Sniffed::Unknown, _) => AudioFileError::Unrecognised,
+            (_, SymphoniaError::IoError(_)) => AudioFileError::NoSamples,
+            (_, error) => AudioFileError::Broken(error.to_string()),
+        })
+}
+
+fn open(source: Source<'_>, num_bytes: u64) -> Result<Opened<'_>, AudioFileError> {
+    let kind = sniff(source)?;
+    if kind == Sniffed::Ogg {
+        check_ogg_pages(source, num_bytes)?;
+    }
+    let mp3 = match kind {
+        Sniffed::Flac | Sniffed::Ogg => None,
+        // The frames are walked before symphonia takes the source for good.
+        Sniffed::Mp3 | Sniffed::Unknown => {
+            let format = probe(kind, source, num_bytes)?.format_info().format;
+            if format == FORMAT_ID_MP3 {
+                let scan = mp3_frames::scan(source, num_bytes)?;
+                scan.check()?;
+                Some(scan)
+            } else {
+                None
+            }
+        }
+    };
+    let reader = probe(kind, source, num_bytes)?;
     let format = reader.format_info().format;
+    let is_known = match &mp3 {
+        Some(_) => format == FORMAT_ID_MP3,
+        None => [FORMAT_ID_FLAC, FORMAT_ID_OGG].contains(&format),
+    };
+    if !is_known {
+        return Err(AudioFileError::Unrecognised);
+    }
     let track = reader
         .default_track(TrackType::Audio)
         .or_else(|| reader.first_track(TrackType::Audio))
         .cloned()
-        .ok_or_else(|| Problem::Unsupported("it has no sound track that is known".into()))?;
+        .ok_or_else(|| AudioFileError::Unsupported("it has no sound track that is known".into()))?;
     let params = track
         .codec_params
         .as_ref()
         .and_then(|params| params.audio());
-    let mp3 = match format {
-        FORMAT_ID_MP3 => {
-            // The clone shares the file's position with symphonia's reader.
-            let position = (&scanned).stream_position()?;
-            let scan = mp3_frames::scan(&scanned, file_bytes)?;
-            (&scanned).seek(SeekFrom::Start(position))?;
-            scan.check()?;
-            Some(scan)
-        }
-        FORMAT_ID_FLAC | FORMAT_ID_OGG => None,
-        _ => return Err(Problem::Unrecognised),
-    };
     let rate_hz = params
         .and_then(|params| params.sample_rate)
         .filter(|rate| (1000..=768_000).contains(rate))
-        .ok_or_else(|| Problem::Unsupported("its codec or sample rate is not supported".into()))?;
+        .ok_or_else(|| {
+            AudioFileError::Unsupported("its codec or sample rate is not supported".into())
+        })?;
     let channels = params
         .and_then(|params| params.channels.as_ref())
         .map_or(1, |channels| channels.count());
@@ -308,10 +356,10 @@ enum Sniffed {
 }
 
 /// A first look at the content; symphonia decides.
-fn sniff(file: &mut File) -> Result<Sniffed, Problem> {
-    file.seek(SeekFrom::Start(0))?;
+fn sniff(source: Source<'_>) -> Result<Sniffed, AudioFileError> {
+    source.seek(SeekFrom::Start(0))?;
     let mut head = Vec::new();
-    file.by_ref().take(4).read_to_end(&mut head)?;
+    source.take(4).read_to_end(&mut head)?;
     Ok(match head.as_slice() {
         b"fLaC" => Sniffed::Flac,
         b"OggS" => Sniffed::Ogg,
@@ -323,14 +371,16 @@ fn sniff(file: &mut File) -> Result<Sniffed, Problem> {
 
 /// Steps from page header to page header (RFC 3533 section 6); a page that is not all there means
 /// that the file was cut.
-fn check_ogg_pages(file: &File, file_bytes: u64) -> Result<(), Problem> {
-    let mut reader = BufReader::with_capacity(1 << 16, file);
+fn check_ogg_pages(source: Source<'_>, file_bytes: u64) -> Result<(), AudioFileError> {
+    let mut reader = BufReader::with_capacity(1 << 16, source);
     reader.seek(SeekFrom::Start(0))?;
     let mut position = 0_u64;
     while position < file_bytes {
         let mut head = [0_u8; 27];
         if file_bytes - position < 27 {
-            return Err(Problem::Broken("truncated: its last page is cut".into()));
+            return Err(AudioFileError::Broken(
+                "truncated: its last page is cut".into(),
+            ));
         }
         reader.read_exact(&mut head)?;
         if &head[..4] != b"OggS" {
@@ -342,11 +392,17 @@ fn check_ogg_pages(file: &File, file_bytes: u64) -> Result<(), Problem> {
         let table = &mut table[..segments];
         let body: u64 = match reader.read_exact(table) {
             Ok(()) => table.iter().map(|&length| u64::from(length)).sum(),
-            Err(_) => return Err(Problem::Broken("truncated: its last page is cut".into())),
+            Err(_) => {
+                return Err(AudioFileError::Broken(
+                    "truncated: its last page is cut".into(),
+                ));
+            }
         };
         position += 27 + segments as u64 + body;
         if position > file_bytes {
-            return Err(Problem::Broken("truncated: its last page is cut".into()));
+            return Err(AudioFileError::Broken(
+                "truncated: its last page is cut".into(),
+            ));
         }
         reader.seek_relative(body as i64)?;
     }

@@ -1,4 +1,4 @@
-//! Messages to and from the page.
+//! A worker's end: messages to and from the page.
 
 use std::{
     cell::{Cell, RefCell},
@@ -6,11 +6,14 @@ use std::{
     rc::Rc,
 };
 
-use js_sys::{Array, ArrayBuffer, Float32Array, Object, Reflect, Uint8Array};
+use js_sys::{Float32Array, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{AbortController, DedicatedWorkerGlobalScope, MessageEvent};
 
-use crate::protocol::{NO_REQUEST, Request, Response};
+use crate::{
+    protocol::{FailureKind, NO_REQUEST, Request, Response},
+    wire,
+};
 
 /// One request with its payload's bytes.
 pub struct Incoming {
@@ -74,23 +77,12 @@ impl Channel {
         response: &Response,
         payload: Option<&[f32]>,
     ) -> Result<(), JsValue> {
-        let message = Object::new();
-        Reflect::set(&message, &"id".into(), &id.into())?;
-        Reflect::set(
-            &message,
-            &"body".into(),
-            &serde_wasm_bindgen::to_value(response)?,
-        )?;
-        let transfer = Array::new();
-        if let Some(values) = payload {
-            let buffer = Float32Array::from(values).buffer();
-            Reflect::set(&message, &"payload".into(), &buffer)?;
-            transfer.push(&buffer);
-        }
-        self.scope.post_message_with_transfer(&message, &transfer)
+        let payload = payload.map(|values| Float32Array::from(values).buffer());
+        let (message, moved) = wire::write(id, response, payload.as_ref())?;
+        self.scope.post_message_with_transfer(&message, &moved)
     }
 
-    /// Tells the page that the engine died before the panic takes it down.
+    /// Tells the page that the worker died before the panic takes it down.
     pub fn report_panics(&self) {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
@@ -105,22 +97,22 @@ impl Channel {
 
     pub fn on_message(&self, mut accept: impl FnMut(Incoming) + 'static) {
         let channel = self.clone();
-        let handler =
-            Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-                match read(&event.data()) {
-                    Ok(incoming) => accept(incoming),
-                    Err(error) => {
-                        channel.post(
-                            NO_REQUEST,
-                            &Response::Failed {
-                                kind: crate::protocol::FailureKind::State,
-                                message: format!("the page sent something unreadable: {error}"),
-                            },
-                            None,
-                        );
-                    }
+        let handler = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            match wire::read(&event.data()) {
+                Ok(message) => accept(Incoming {
+                    id: message.id,
+                    request: message.body,
+                    payload: message
+                        .payload
+                        .map_or_else(Vec::new, |buffer| Uint8Array::new(&buffer).to_vec()),
+                }),
+                Err(error) => {
+                    let message = format!("the page sent something unreadable: {error}");
+                    let kind = FailureKind::State;
+                    channel.post(NO_REQUEST, &Response::Failed { kind, message }, None);
                 }
-            });
+            }
+        });
         self.scope
             .set_onmessage(Some(handler.as_ref().unchecked_ref()));
         // Lives as long as the worker.
@@ -152,29 +144,4 @@ impl Channel {
         self.served.set(self.served.get().max(request));
         self.cancelled.borrow_mut().retain(|id| *id > request);
     }
-}
-
-fn read(message: &JsValue) -> Result<Incoming, String> {
-    let field = |name: &str| {
-        Reflect::get(message, &name.into()).map_err(|_| format!("a message without {name}"))
-    };
-    let id = field("id")?
-        .as_f64()
-        .ok_or("a message whose id is no number")? as u32;
-    let request =
-        serde_wasm_bindgen::from_value(field("body")?).map_err(|error| error.to_string())?;
-    let payload = field("payload")?;
-    let payload = if payload.is_undefined() {
-        Vec::new()
-    } else {
-        let buffer: ArrayBuffer = payload
-            .dyn_into()
-            .map_err(|_| "a payload that is no ArrayBuffer".to_owned())?;
-        Uint8Array::new(&buffer).to_vec()
-    };
-    Ok(Incoming {
-        id,
-        request,
-        payload,
-    })
 }

@@ -1,10 +1,10 @@
 //! The RIFF/WAVE header. Sizes in it are often wrong (streamed files), so only the data chunk's is
 //! used, and only where it can be meant.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, SeekFrom};
 
-use super::error::Problem;
+use super::Source;
+use super::error::AudioFileError;
 use super::pcm::{PcmLayout, SampleKind};
 
 /// Sizes from here on are what programs write that cannot know the size yet.
@@ -18,7 +18,10 @@ pub(super) fn is_wav(head: &[u8]) -> bool {
 }
 
 /// Walks the chunks up to the samples.
-pub(super) fn read_layout(file: &mut File, file_bytes: u64) -> Result<PcmLayout, Problem> {
+pub(super) fn read_layout(
+    source: Source<'_>,
+    file_bytes: u64,
+) -> Result<PcmLayout, AudioFileError> {
     let mut position = 12;
     let mut format = None;
     let mut long_data_bytes = None;
@@ -26,36 +29,36 @@ pub(super) fn read_layout(file: &mut File, file_bytes: u64) -> Result<PcmLayout,
         if position + 8 > file_bytes {
             break;
         }
-        file.seek(SeekFrom::Start(position))?;
+        source.seek(SeekFrom::Start(position))?;
         let mut head = [0_u8; 8];
-        file.read_exact(&mut head)?;
+        source.read_exact(&mut head)?;
         let (id, size) = head.split_at(4);
         let size = u64::from(u32::from_le_bytes([size[0], size[1], size[2], size[3]]));
         let body = position + 8;
         match id {
             b"fmt " => {
                 let mut bytes = Vec::new();
-                file.take(size.min(64)).read_to_end(&mut bytes)?;
+                source.take(size.min(64)).read_to_end(&mut bytes)?;
                 format = Some(read_format(&bytes)?);
             }
             b"ds64" => {
                 let mut bytes = Vec::new();
-                file.take(size.min(64)).read_to_end(&mut bytes)?;
+                source.take(size.min(64)).read_to_end(&mut bytes)?;
                 long_data_bytes = bytes
                     .get(8..16)
                     .and_then(|b| b.try_into().ok())
                     .map(u64::from_le_bytes);
             }
             b"data" => {
-                let (kind, channels, sample_rate_hz) =
-                    format.ok_or_else(|| Problem::Broken("samples before the format".into()))?;
+                let (kind, channels, sample_rate_hz) = format
+                    .ok_or_else(|| AudioFileError::Broken("samples before the format".into()))?;
                 let declared = match long_data_bytes {
                     Some(long) if size == u64::from(u32::MAX) => long,
                     _ => size,
                 };
                 let there = file_bytes - body;
                 let unknown = (declared >= PLACEHOLDER_BYTES && declared > there)
-                    || (declared == 0 && there > 0 && !chunk_follows(file, body)?);
+                    || (declared == 0 && there > 0 && !chunk_follows(source, body)?);
                 return Ok(PcmLayout {
                     kind,
                     big_endian: false,
@@ -70,24 +73,24 @@ pub(super) fn read_layout(file: &mut File, file_bytes: u64) -> Result<PcmLayout,
         }
         position = body.saturating_add(size).saturating_add(size & 1);
     }
-    Err(Problem::NoSamples)
+    Err(AudioFileError::NoSamples)
 }
 
 /// Whether the bytes at `position` look like the name of a further chunk.
-fn chunk_follows(file: &mut File, position: u64) -> Result<bool, Problem> {
-    file.seek(SeekFrom::Start(position))?;
+fn chunk_follows(source: Source<'_>, position: u64) -> Result<bool, AudioFileError> {
+    source.seek(SeekFrom::Start(position))?;
     let mut id = Vec::new();
-    file.take(4).read_to_end(&mut id)?;
+    source.take(4).read_to_end(&mut id)?;
     Ok(id.len() == 4 && id.iter().all(|b| b.is_ascii_alphanumeric() || *b == b' '))
 }
 
 /// Kind of samples, channels and rate of a `fmt ` chunk.
-fn read_format(bytes: &[u8]) -> Result<(SampleKind, usize, u32), Problem> {
+fn read_format(bytes: &[u8]) -> Result<(SampleKind, usize, u32), AudioFileError> {
     let short = |at: usize| {
         bytes
             .get(at..at + 2)
             .map(|b| u16::from_le_bytes([b[0], b[1]]))
-            .ok_or_else(|| Problem::Broken("its format chunk is too short".into()))
+            .ok_or_else(|| AudioFileError::Broken("its format chunk is too short".into()))
     };
     let channels = usize::from(short(2)?);
     let sample_rate_hz = u32::from(short(4)?) | (u32::from(short(6)?) << 16);
@@ -99,7 +102,7 @@ fn read_format(bytes: &[u8]) -> Result<(SampleKind, usize, u32), Problem> {
         tag => tag,
     };
     if channels == 0 || block_bytes == 0 || block_bytes % channels != 0 {
-        return Err(Problem::Broken(format!(
+        return Err(AudioFileError::Broken(format!(
             "{channels} channels in blocks of {block_bytes} bytes"
         )));
     }
@@ -113,7 +116,7 @@ fn read_format(bytes: &[u8]) -> Result<(SampleKind, usize, u32), Problem> {
         (6, 1) => SampleKind::ALaw,
         (7, 1) => SampleKind::MuLaw,
         _ => {
-            return Err(Problem::Unsupported(format!(
+            return Err(AudioFileError::Unsupported(format!(
                 "wav codec {tag:#06x} with {bits} bits is not known (PCM, float, A-law and mu-law are)"
             )));
         }

@@ -1,4 +1,4 @@
-//! The page's end of the engine: requests out, answers back to whoever asked.
+//! The page's end of a worker: requests out, answers back to whoever asked.
 
 use std::{
     cell::{Cell, RefCell},
@@ -9,13 +9,16 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use js_sys::{Array, ArrayBuffer, Object, Reflect};
+use js_sys::ArrayBuffer;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use super::dom::words_of;
-use crate::protocol::{
-    EngineKind, FailureKind, LiveSegment, NO_REQUEST, PROTOCOL_VERSION, Request, Response,
+use crate::{
+    protocol::{
+        EngineKind, FailureKind, LiveSegment, NO_REQUEST, PROTOCOL_VERSION, Request, Response,
+    },
+    wire,
 };
 
 /// A request that failed.
@@ -25,8 +28,14 @@ pub struct Failure {
     pub message: String,
 }
 
-/// What an engine said about itself when it was ready.
-#[derive(Debug, Clone)]
+/// The answer to a request.
+pub struct Answer {
+    pub response: Response,
+    pub payload: Option<ArrayBuffer>,
+}
+
+/// What an engine said about itself when it was ready; nothing of the reader of audio files.
+#[derive(Debug, Clone, Default)]
 pub struct Started {
     pub adapter: Option<String>,
     pub self_test_error: f32,
@@ -82,10 +91,10 @@ type LiveHandler = Rc<RefCell<dyn FnMut(Result<Vec<LiveSegment>, Failure>)>>;
 
 struct Pending {
     progress: Progress,
-    answer: Later<Result<Response, Failure>>,
+    answer: Later<Result<Answer, Failure>>,
 }
 
-pub struct EngineClient {
+pub struct WorkerClient {
     worker: Worker,
     next_id: Cell<u32>,
     pending: RefCell<BTreeMap<u32, Pending>>,
@@ -95,13 +104,22 @@ pub struct EngineClient {
     dead: RefCell<Option<String>>,
 }
 
-impl EngineClient {
-    /// Starts a worker and waits for it to pass its self-test; the reason if it cannot be used.
-    pub async fn start(kind: EngineKind) -> Result<(Rc<Self>, Started), String> {
-        let script = match kind {
+impl WorkerClient {
+    /// Starts an engine and waits for it to pass its self-test; the reason if it cannot be used.
+    pub async fn start_engine(kind: EngineKind) -> Result<(Rc<Self>, Started), String> {
+        Self::start(match kind {
             EngineKind::Cpu => "engine-cpu_loader.js",
             EngineKind::WebGpu => "engine-webgpu_loader.js",
-        };
+        })
+        .await
+    }
+
+    /// Starts the reader of audio files.
+    pub async fn start_reader() -> Result<Rc<Self>, String> {
+        Ok(Self::start("audio-file_loader.js").await?.0)
+    }
+
+    async fn start(script: &str) -> Result<(Rc<Self>, Started), String> {
         let client = Self::spawn(script).map_err(|error| words_of(&error))?;
         match client.start.handle().await {
             Ok(started) => Ok((client, started)),
@@ -160,6 +178,11 @@ impl EngineClient {
         self.dead.borrow().is_some()
     }
 
+    /// Whether a request waits for its answer.
+    pub fn is_busy(&self) -> bool {
+        !self.pending.borrow().is_empty()
+    }
+
     fn die(&self, reason: String) {
         if self.is_dead() {
             return;
@@ -169,7 +192,7 @@ impl EngineClient {
         self.start.give(Err(reason.clone()));
         let failure = Failure {
             kind: FailureKind::Device,
-            message: format!("the engine stopped: {reason}"),
+            message: format!("the worker stopped: {reason}"),
         };
         let pending = std::mem::take(&mut *self.pending.borrow_mut());
         for request in pending.into_values() {
@@ -192,11 +215,11 @@ impl EngineClient {
         request: &Request,
         payload: Option<ArrayBuffer>,
         progress: impl FnMut(&Response) + 'static,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Answer, Failure> {
         if let Some(reason) = self.dead.borrow().as_ref() {
             return Err(Failure {
                 kind: FailureKind::Device,
-                message: format!("the engine stopped: {reason}"),
+                message: format!("the worker stopped: {reason}"),
             });
         }
         let answer = Later::new();
@@ -212,7 +235,7 @@ impl EngineClient {
         answer.await
     }
 
-    /// Asks the engine to stop a request; its answer still comes.
+    /// Asks the worker to stop a request; its answer still comes.
     pub fn cancel(&self, request: u32) {
         self.post(&Request::Cancel { request }, None);
     }
@@ -251,32 +274,26 @@ impl EngineClient {
         request: &Request,
         payload: Option<ArrayBuffer>,
     ) -> Result<(), JsValue> {
-        let message = Object::new();
-        Reflect::set(&message, &"id".into(), &id.into())?;
-        Reflect::set(
-            &message,
-            &"body".into(),
-            &serde_wasm_bindgen::to_value(request)?,
-        )?;
-        let transfer = Array::new();
-        if let Some(payload) = payload {
-            Reflect::set(&message, &"payload".into(), &payload)?;
-            transfer.push(&payload);
-        }
-        self.worker.post_message_with_transfer(&message, &transfer)
+        let (message, moved) = wire::write(id, request, payload.as_ref())?;
+        self.worker.post_message_with_transfer(&message, &moved)
     }
 
     fn receive(&self, message: &JsValue) {
-        let get = |key: &str| Reflect::get(message, &key.into()).unwrap_or(JsValue::UNDEFINED);
-        let id = get("id").as_f64().unwrap_or(f64::from(NO_REQUEST)) as u32;
-        let response: Response = match serde_wasm_bindgen::from_value(get("body")) {
-            Ok(response) => response,
-            Err(_) => return self.die(OTHER_BUILD.to_owned()),
+        let Ok(wire::Message {
+            id,
+            body: response,
+            payload,
+        }) = wire::read(message)
+        else {
+            return self.die(OTHER_BUILD.to_owned());
         };
         match response {
-            Response::Ready { protocol, .. } if protocol != PROTOCOL_VERSION => {
+            Response::Ready { protocol, .. } | Response::ReaderReady { protocol }
+                if protocol != PROTOCOL_VERSION =>
+            {
                 self.die(OTHER_BUILD.to_owned());
             }
+            Response::ReaderReady { .. } => self.start.give(Ok(Started::default())),
             Response::Ready {
                 adapter,
                 self_test_error,
@@ -302,12 +319,13 @@ impl EngineClient {
             Response::Loaded(_)
             | Response::Transcribed { .. }
             | Response::LogProbs { .. }
+            | Response::Decoded { .. }
             | Response::LiveStarted
-            | Response::LiveEnded => self.settle(id, Ok(response)),
+            | Response::LiveEnded => self.settle(id, Ok(Answer { response, payload })),
         }
     }
 
-    fn settle(&self, id: u32, answer: Result<Response, Failure>) {
+    fn settle(&self, id: u32, answer: Result<Answer, Failure>) {
         let pending = self.pending.borrow_mut().remove(&id);
         match (pending, answer) {
             (Some(pending), answer) => pending.answer.give(answer),
@@ -325,4 +343,4 @@ impl EngineClient {
     }
 }
 
-const OTHER_BUILD: &str = "the page and the engine are of different versions: reload the page";
+const OTHER_BUILD: &str = "the page and its workers are of different versions: reload the page";

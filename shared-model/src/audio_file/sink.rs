@@ -1,9 +1,8 @@
 //! Where decoders put their blocks: mixes channels, cuts out the wanted stretch, converts the rate.
 
-use shared_model::audio::StreamResampler;
+use crate::audio::StreamResampler;
 
-use super::MAX_SECONDS;
-use super::error::Problem;
+use super::error::AudioFileError;
 
 /// Whether a decoder should go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +13,7 @@ pub(super) enum Flow {
 
 /// Collects one channel of audio.
 pub(super) struct MonoSink {
+    max_secs: f64,
     target_rate_hz: Option<u32>,
     source_rate_hz: u32,
     resampler: Option<StreamResampler>,
@@ -28,9 +28,11 @@ pub(super) struct MonoSink {
 }
 
 impl MonoSink {
-    pub fn at_source_rate() -> Self {
+    /// `target_rate_hz` absent: the rate of the source. Longer than `max_secs` is an error.
+    pub fn new(target_rate_hz: Option<u32>, max_secs: f64) -> Self {
         Self {
-            target_rate_hz: None,
+            max_secs,
+            target_rate_hz,
             source_rate_hz: 0,
             resampler: None,
             skip: 0,
@@ -41,30 +43,30 @@ impl MonoSink {
         }
     }
 
-    pub fn at_rate(target_rate_hz: u32) -> Self {
-        Self {
-            target_rate_hz: Some(target_rate_hz),
-            ..Self::at_source_rate()
-        }
-    }
-
-    pub fn source_rate_hz(&self) -> u32 {
-        self.source_rate_hz
+    /// The rate of the samples.
+    pub fn rate_hz(&self) -> u32 {
+        self.target_rate_hz.unwrap_or(self.source_rate_hz)
     }
 
     pub fn into_samples(self) -> Vec<f32> {
         self.samples
     }
 
+    fn too_long(&self) -> AudioFileError {
+        AudioFileError::TooLong {
+            max_hours: self.max_secs / 3600.0,
+        }
+    }
+
     /// Says what comes: `length` frames where known, of which `skip` are left out and at most
-    /// `wanted` taken. Space is reserved for no more than [`MAX_SECONDS`].
+    /// `wanted` taken. Space is reserved for no more than the longest that is allowed.
     pub fn begin(
         &mut self,
         source_rate_hz: u32,
         length: Option<u64>,
         skip: u64,
         wanted: Option<u64>,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), AudioFileError> {
         self.source_rate_hz = source_rate_hz;
         self.skip = skip;
         self.left = wanted.unwrap_or(u64::MAX);
@@ -76,8 +78,8 @@ impl MonoSink {
         if let Some(length) = length {
             let frames = length.saturating_sub(skip).min(self.left);
             let secs = frames as f64 / rate;
-            if secs > MAX_SECONDS {
-                return Err(Problem::TooLong(MAX_SECONDS / 3600.0));
+            if secs > self.max_secs {
+                return Err(self.too_long());
             }
             self.samples
                 .reserve_exact((secs * f64::from(target)) as usize + 4096);
@@ -86,7 +88,7 @@ impl MonoSink {
     }
 
     /// The next frames, interleaved.
-    pub fn push(&mut self, interleaved: &[f32], channels: usize) -> Result<Flow, Problem> {
+    pub fn push(&mut self, interleaved: &[f32], channels: usize) -> Result<Flow, AudioFileError> {
         let channels = channels.max(1);
         let frames = interleaved.chunks_exact(channels);
         let skipped = self.skip.min(frames.len() as u64);
@@ -101,12 +103,14 @@ impl MonoSink {
             self.mono.push(sum * share);
         }
         if self.mono.iter().any(|s| !s.is_finite() || s.abs() > 1e6) {
-            return Err(Problem::Broken("it has samples that are no numbers".into()));
+            return Err(AudioFileError::Broken(
+                "it has samples that are no numbers".into(),
+            ));
         }
         self.left -= self.mono.len() as u64;
         self.taken += self.mono.len() as u64;
-        if self.taken as f64 > MAX_SECONDS * f64::from(self.source_rate_hz) {
-            return Err(Problem::TooLong(MAX_SECONDS / 3600.0));
+        if self.taken as f64 > self.max_secs * f64::from(self.source_rate_hz) {
+            return Err(self.too_long());
         }
         match &mut self.resampler {
             Some(resampler) => {
@@ -123,9 +127,9 @@ impl MonoSink {
     }
 
     /// Flushes the rate conversion. Nothing taken is an error.
-    pub fn finish(&mut self) -> Result<(), Problem> {
+    pub fn finish(&mut self) -> Result<(), AudioFileError> {
         if self.taken == 0 {
-            return Err(Problem::NoSamples);
+            return Err(AudioFileError::NoSamples);
         }
         if let Some(resampler) = &mut self.resampler {
             let rest = resampler.finish()?;

@@ -4,10 +4,10 @@
 //! Header layout: ISO/IEC 11172-3 section 2.4.1.3 and 13818-3; the Xing/Info tag is a convention of
 //! encoders.
 
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use super::error::Problem;
+use super::Source;
+use super::error::AudioFileError;
 
 /// What the walk found.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,20 +29,20 @@ impl Mp3Scan {
     }
 
     /// An error for a file that ends early.
-    pub fn check(&self) -> Result<(), Problem> {
+    pub fn check(&self) -> Result<(), AudioFileError> {
         match self.declared_frames {
             Some(declared)
                 if declared > self.frames + 1 || (declared > self.frames && self.is_cut) =>
             {
-                Err(Problem::Truncated {
+                Err(AudioFileError::Truncated {
                     got_secs: self.secs(self.frames),
                     expected_secs: self.secs(declared),
                 })
             }
-            None if self.is_cut => Err(Problem::CutShort {
+            None if self.is_cut => Err(AudioFileError::CutShort {
                 got_secs: self.secs(self.frames),
             }),
-            _ if self.frames == 0 => Err(Problem::NoSamples),
+            _ if self.frames == 0 => Err(AudioFileError::NoSamples),
             _ => Ok(()),
         }
     }
@@ -104,8 +104,8 @@ impl FrameHeader {
 }
 
 /// Walks from the first frame to the end. Tags before, between and after frames are stepped over.
-pub(super) fn scan(file: &File, file_bytes: u64) -> Result<Mp3Scan, Problem> {
-    let mut reader = BufReader::with_capacity(1 << 16, file);
+pub(super) fn scan(source: Source<'_>, file_bytes: u64) -> Result<Mp3Scan, AudioFileError> {
+    let mut reader = BufReader::with_capacity(1 << 16, source);
     reader.seek(SeekFrom::Start(0))?;
     let mut position = 0_u64;
     let mut first: Option<FrameHeader> = None;
@@ -151,7 +151,7 @@ pub(super) fn scan(file: &File, file_bytes: u64) -> Result<Mp3Scan, Problem> {
         lost = 0;
         position = end;
     }
-    let first = first.ok_or(Problem::Unrecognised)?;
+    let first = first.ok_or(AudioFileError::Unrecognised)?;
     if let Some(bytes) = tag.bytes {
         is_cut |= first_position + bytes > file_bytes;
     }
@@ -167,10 +167,10 @@ pub(super) fn scan(file: &File, file_bytes: u64) -> Result<Mp3Scan, Problem> {
 
 /// Whether a like frame (or the end of the file, or a tag) comes next. Leaves the reader in place.
 fn follows_frame(
-    reader: &mut BufReader<&File>,
+    reader: &mut BufReader<Source<'_>>,
     header: &FrameHeader,
     bytes_left: u64,
-) -> Result<bool, Problem> {
+) -> Result<bool, AudioFileError> {
     if bytes_left < 4 {
         return Ok(true);
     }
@@ -186,10 +186,10 @@ fn follows_frame(
 
 /// Length of the tag that begins with `word`, or 1 for a byte of junk.
 fn tag_bytes(
-    reader: &mut BufReader<&File>,
+    reader: &mut BufReader<Source<'_>>,
     word: [u8; 4],
     bytes_left: u64,
-) -> Result<u64, Problem> {
+) -> Result<u64, AudioFileError> {
     if &word[..3] == b"ID3" {
         let mut rest = Vec::new();
         reader.take(6).read_to_end(&mut rest)?;

@@ -1,9 +1,9 @@
 //! NIST SPHERE headers (`.sph`, TED-LIUM): 1024 bytes of `key -type value` lines, then samples.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, SeekFrom};
 
-use super::error::Problem;
+use super::Source;
+use super::error::AudioFileError;
 use super::pcm::{PcmLayout, SampleKind};
 
 const MAX_HEADER_BYTES: u64 = 1 << 16;
@@ -12,11 +12,14 @@ pub(super) fn is_sphere(head: &[u8]) -> bool {
     head.starts_with(b"NIST_1A\n")
 }
 
-pub(super) fn read_layout(file: &mut File, file_bytes: u64) -> Result<PcmLayout, Problem> {
-    let broken = |reason: &str| Problem::Broken(reason.to_owned());
-    file.seek(SeekFrom::Start(0))?;
+pub(super) fn read_layout(
+    source: Source<'_>,
+    file_bytes: u64,
+) -> Result<PcmLayout, AudioFileError> {
+    let broken = |reason: &str| AudioFileError::Broken(reason.to_owned());
+    source.seek(SeekFrom::Start(0))?;
     let mut start = Vec::new();
-    file.take(16).read_to_end(&mut start)?;
+    source.take(16).read_to_end(&mut start)?;
     let header_bytes: u64 = start
         .get(8..16)
         .and_then(|b| std::str::from_utf8(b).ok())
@@ -24,7 +27,7 @@ pub(super) fn read_layout(file: &mut File, file_bytes: u64) -> Result<PcmLayout,
         .filter(|bytes| (16..=MAX_HEADER_BYTES).contains(bytes))
         .ok_or_else(|| broken("its SPHERE header has no size"))?;
     let mut header = Vec::new();
-    file.take(header_bytes - 16).read_to_end(&mut header)?;
+    source.take(header_bytes - 16).read_to_end(&mut header)?;
     let header = String::from_utf8_lossy(&header);
     let value = |key: &str| {
         header
@@ -44,7 +47,7 @@ pub(super) fn read_layout(file: &mut File, file_bytes: u64) -> Result<PcmLayout,
         ("alaw", 1) => SampleKind::ALaw,
         ("ulaw" | "mu-law", 1) => SampleKind::MuLaw,
         _ => {
-            return Err(Problem::Unsupported(format!(
+            return Err(AudioFileError::Unsupported(format!(
                 "SPHERE coding \"{coding}\" with {width} bytes a sample is not known; \
                  convert it with sph2pipe or sox"
             )));

@@ -1,13 +1,12 @@
 //! Plain samples at a place in a file, as WAV and SPHERE have them.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, SeekFrom};
 
-use shared_model::audio::AudioError;
+use crate::audio::AudioError;
 
-use super::AudioInfo;
-use super::error::Problem;
+use super::error::AudioFileError;
 use super::sink::{Flow, MonoSink, stretch};
+use super::{AudioInfo, Source};
 
 /// How one sample is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +96,7 @@ impl PcmLayout {
     }
 
     /// Limits, and whether the file has what its header promises.
-    fn check(&self) -> Result<(), Problem> {
+    fn check(&self) -> Result<(), AudioFileError> {
         if !(1..=32).contains(&self.channels) {
             return Err(AudioError::Channels(self.channels).into());
         }
@@ -105,10 +104,10 @@ impl PcmLayout {
             return Err(AudioError::SampleRate(self.sample_rate_hz).into());
         }
         if self.data_bytes < self.frame_bytes() {
-            return Err(Problem::NoSamples);
+            return Err(AudioFileError::NoSamples);
         }
         match self.declared_bytes {
-            Some(declared) if declared > self.data_bytes => Err(Problem::Truncated {
+            Some(declared) if declared > self.data_bytes => Err(AudioFileError::Truncated {
                 got_secs: self.secs(self.data_bytes),
                 expected_secs: self.secs(declared),
             }),
@@ -116,7 +115,7 @@ impl PcmLayout {
         }
     }
 
-    pub fn info(&self, container: &'static str) -> Result<AudioInfo, Problem> {
+    pub fn info(&self, container: &'static str) -> Result<AudioInfo, AudioFileError> {
         self.check()?;
         Ok(AudioInfo {
             container,
@@ -128,26 +127,26 @@ impl PcmLayout {
 
     pub fn decode(
         &self,
-        mut file: File,
+        source: Source<'_>,
         offset_secs: f64,
         duration_secs: Option<f64>,
         sink: &mut MonoSink,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), AudioFileError> {
         self.check()?;
         let frames = self.data_bytes / self.frame_bytes();
         let (first, wanted) = stretch(self.sample_rate_hz, offset_secs, duration_secs);
         if first >= frames {
-            return Err(Problem::OffsetPastEnd {
+            return Err(AudioFileError::OffsetPastEnd {
                 offset_secs,
                 length_secs: self.secs(self.data_bytes),
             });
         }
         sink.begin(self.sample_rate_hz, Some(frames - first), 0, wanted)?;
-        file.seek(SeekFrom::Start(
+        source.seek(SeekFrom::Start(
             self.data_offset + first * self.frame_bytes(),
         ))?;
         let left = (frames - first).min(wanted.unwrap_or(u64::MAX)) * self.frame_bytes();
-        let mut reader = BufReader::with_capacity(1 << 16, file).take(left);
+        let mut reader = BufReader::with_capacity(1 << 16, source).take(left);
         let sample_bytes = self.kind.bytes();
         let mut bytes = vec![0_u8; self.frame_bytes() as usize * 4096];
         let mut samples = Vec::with_capacity(self.channels * 4096);
