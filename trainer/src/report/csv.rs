@@ -1,11 +1,11 @@
 //! `metrics.csv`: every number of a run, one a row. Which losses there are depends on the recipe,
 //! so names are values of a column and not columns.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{EventSink, position, scalars};
+use super::{EventSink, cut_off, open_log, position, scalars};
 use crate::event::TrainEvent;
 
 const HEADER: &str = "unix_secs,phase,step,epoch,name,value\n";
@@ -17,7 +17,7 @@ pub struct CsvLog {
 impl CsvLog {
     /// Continues an existing file.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        let mut file = open_log(path)?;
         if file.metadata()?.len() == 0 {
             file.write_all(HEADER.as_bytes())?;
         }
@@ -27,6 +27,10 @@ impl CsvLog {
 
 impl EventSink for CsvLog {
     fn event(&mut self, unix_secs: f64, event: &TrainEvent) -> io::Result<()> {
+        cut_off(&mut self.file, event, |line| {
+            let mut fields = line.split(',').skip(1);
+            Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
+        })?;
         let Some((phase, step, epoch)) = position(event) else {
             return Ok(());
         };
@@ -53,6 +57,21 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::report::samples;
+
+    #[test]
+    fn rows_after_the_last_checkpoint_are_written_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.csv");
+        let mut log = CsvLog::open(&path).unwrap();
+        for step in 1..=5 {
+            log.event(1.0, &samples::step(step)).unwrap();
+        }
+        let rows = std::fs::read_to_string(&path).unwrap().lines().count() - 1;
+        let mut log = CsvLog::open(&path).unwrap();
+        log.event(2.0, &samples::resumed_at(3)).unwrap();
+        let left = std::fs::read_to_string(&path).unwrap().lines().count() - 1;
+        assert_eq!(left, rows / 5 * 3);
+    }
 
     #[test]
     fn the_header_is_written_once_and_rows_name_their_value() {

@@ -12,7 +12,8 @@ pub use csv::CsvLog;
 pub use jsonl::JsonlLog;
 pub use tensorboard::TensorBoard;
 
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Seek};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -148,6 +149,50 @@ fn position(event: &TrainEvent) -> Option<(&str, usize, usize)> {
     }
 }
 
+/// Opens a log of lines to be continued.
+fn open_log(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .read(true)
+        .append(true)
+        .open(path)
+}
+
+/// Cuts a log off before the first line of the phase that begins after the step it resumes at: a
+/// killed run logged steps after its last checkpoint, and they are done, and logged, again.
+///
+/// `position` reads phase and step of a line that has them.
+fn cut_off(
+    log: &mut File,
+    started: &TrainEvent,
+    position: impl Fn(&str) -> Option<(String, usize)>,
+) -> io::Result<()> {
+    let TrainEvent::Started {
+        phase,
+        resumed_at_step,
+        ..
+    } = started
+    else {
+        return Ok(());
+    };
+    log.rewind()?;
+    let mut lines = BufReader::new(&*log);
+    let (mut line, mut offset) = (Vec::new(), 0);
+    loop {
+        line.clear();
+        let bytes = lines.read_until(b'\n', &mut line)?;
+        if bytes == 0 {
+            return Ok(());
+        }
+        let is_lost = position(&String::from_utf8_lossy(&line))
+            .is_some_and(|(of, step)| of == *phase && step > *resumed_at_step);
+        if is_lost {
+            return log.set_len(offset);
+        }
+        offset += bytes as u64;
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod samples {
     //! Events that the tests of all consumers share.
@@ -167,6 +212,17 @@ pub(crate) mod samples {
             eta_secs: 75.0,
             memory_bytes: 600 << 20,
             infeasible: 0,
+        }
+    }
+
+    pub fn resumed_at(step: usize) -> TrainEvent {
+        TrainEvent::Started {
+            phase: "distill".into(),
+            networks: vec!["small".into()],
+            parameters: vec![1000],
+            epochs: 4,
+            steps_per_epoch: 10,
+            resumed_at_step: step,
         }
     }
 
