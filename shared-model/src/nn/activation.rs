@@ -1,5 +1,7 @@
 //! Element-wise non-linearities.
 
+use std::f64::consts::FRAC_1_SQRT_2;
+
 use burn::{prelude::*, tensor::activation};
 
 use super::fused;
@@ -9,9 +11,15 @@ pub(crate) fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     fused::silu(&x).unwrap_or_else(|| activation::silu(x))
 }
 
-/// Exact GELU, `x * Phi(x)`.
+/// Exact GELU, `x * Phi(x)`, with its exact gradient.
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::gelu(x)
+    // On every backend but the CPU's, burn's operation is exact forward, but differentiates the
+    // tanh approximation.
+    if fused::is_supported(&x) || !x.is_autodiff() {
+        return activation::gelu(x);
+    }
+    let phi = (x.clone() * FRAC_1_SQRT_2).erf() * 0.5 + 0.5;
+    x * phi
 }
 
 /// Gated linear unit over channels: `[batch, time, 2 * c]` to `[batch, time, c]`, the first half

@@ -94,7 +94,7 @@ fn tensor(values: Vec<f32>, shape: &[usize]) -> Primitive {
 }
 
 /// Whether the fused form can take `x`.
-fn is_supported<const D: usize>(x: &Tensor<D>) -> bool {
+pub(super) fn is_supported<const D: usize>(x: &Tensor<D>) -> bool {
     let device = x.device().without_autodiff();
     x.dtype() == DType::F32 && matches!(device.as_dispatch(), DispatchDevice::Flex(_))
 }
