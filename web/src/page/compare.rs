@@ -63,7 +63,7 @@ fn try_show_students(students: &[Rc<Student>]) -> Result<(), JsValue> {
     clear(&rows);
     for student in students {
         let row = create("tr", "")?;
-        append_text(&row, "th", "", student.name())?.set_attribute("scope", "row")?;
+        append_text(&row, "th", "", student.label(students))?.set_attribute("scope", "row")?;
         let published = student.summary.published();
         let mut cells = [const { String::new() }; 8];
         cells[0] = figures::parameters(student.summary.parameters);
@@ -305,7 +305,7 @@ fn draw(students: &[Rc<Student>], measured: &[Measurement]) {
             .zip(measured)
             .filter_map(|(student, measurement)| {
                 Some(Point {
-                    name: student.name().to_owned(),
+                    name: student.label(students).to_owned(),
                     x: x_of(student, measurement)?,
                     y: measurement.word_error_rate()?,
                 })

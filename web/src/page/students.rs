@@ -26,6 +26,16 @@ impl Student {
         &self.summary.name
     }
 
+    /// What tells it from the others where no heading does: its name, or that of its folder where
+    /// another student has the same.
+    pub fn label<'a>(&'a self, all: &[Rc<Self>]) -> &'a str {
+        let namesakes = all.iter().filter(|other| other.name() == self.name());
+        match self.url.rsplit('/').next() {
+            Some(folder) if namesakes.count() > 1 => folder,
+            _ => self.name(),
+        }
+    }
+
     fn facts(&self) -> String {
         let size = figures::bytes(self.summary.bytes());
         match self.summary.published() {
