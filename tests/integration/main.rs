@@ -8,6 +8,7 @@
 //! - `pipeline`: a whole recipe on a slice of the starter corpus
 //! - `real_speech`: real recordings in their real formats
 //! - `serve`: the file server
+//! - `shipped_models`: the students of the page measure what their cards say
 
 #![allow(
     clippy::unwrap_used,
@@ -23,3 +24,4 @@ mod hard_input;
 mod pipeline;
 mod real_speech;
 mod serve;
+mod shipped_models;
