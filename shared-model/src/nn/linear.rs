@@ -38,7 +38,12 @@ impl Linear {
 
     /// `[.., d_in]` to `[.., d_out]`.
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        module::linear(x, self.weight.val(), Some(self.bias.val()))
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        #[cfg(all(feature = "cpu", target_arch = "wasm32", target_feature = "simd128"))]
+        if let Some(y) = super::simd128::affine(&x, &weight, &bias) {
+            return y;
+        }
+        module::linear(x, weight, Some(bias))
     }
 
     pub(crate) fn device(&self) -> Device {

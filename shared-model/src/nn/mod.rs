@@ -18,3 +18,5 @@ pub(crate) mod linear;
 pub(crate) mod mask;
 pub(crate) mod norm;
 pub(crate) mod positions;
+#[cfg(all(feature = "cpu", target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128;
