@@ -2,11 +2,12 @@
 PORT ?= 8080
 CORPUS ?=
 
-.PHONY: help demo test site
+.PHONY: help demo test site bench-web
 help:
 	@echo 'make demo                     train the quick family, build the site, serve it at http://127.0.0.1:$(PORT)'
 	@echo 'make demo CORPUS=FILE.jsonl   the same on your own speech (a NeMo-style manifest)'
 	@echo 'make test                     every check and test'
+	@echo 'make bench-web                time the students: native, in the browser, and beside onnxruntime'
 	@echo 'make site                     only build the site, into www/dist'
 
 demo:
@@ -14,6 +15,9 @@ demo:
 
 test:
 	@scripts/test.sh
+
+bench-web:
+	@scripts/bench-web.sh
 
 site:
 	@scripts/build-site.sh

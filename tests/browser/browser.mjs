@@ -94,11 +94,11 @@ export async function teachWorkers(page) {
       const waiting = new Map();
       const started = await new Promise((resolve, reject) => {
         worker.onerror = (event) => reject(new Error(event.message));
-        worker.onmessage = ({ data: { id, body, payload } }) => {
+        worker.onmessage = ({ data: { id, body, payload, counts } }) => {
           if (body.Ready || body.ReaderReady) resolve(body.Ready ?? body.ReaderReady);
           else if (body.Unusable || body.Crashed) reject(new Error(JSON.stringify(body)));
           else if (body.Failed) waiting.get(id)?.reject(new Error(body.Failed.message));
-          else if (!body.Loading && !body.Transcribing) waiting.get(id)?.resolve({ body, payload });
+          else if (!body.Loading && !body.Transcribing) waiting.get(id)?.resolve({ body, payload, counts });
         };
       });
       let next = 1;

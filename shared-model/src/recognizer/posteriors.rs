@@ -12,6 +12,12 @@ impl Recognizer {
         self.extractor.extract(&scaled)
     }
 
+    /// What [`Recognizer::log_probs`] gives to the network for one window of samples.
+    pub fn window_features(&self, samples: &[f32]) -> Features {
+        let samples = finite(samples);
+        self.features(&samples, level_gain(&samples))
+    }
+
     pub(super) async fn scaled_log_probs(
         &self,
         samples: &[f32],
@@ -27,10 +33,7 @@ impl Recognizer {
     pub async fn log_probs_batch(&self, clips: &[&[f32]]) -> Result<Vec<Vec<f32>>, RecognizeError> {
         let features: Vec<Features> = clips
             .iter()
-            .map(|samples| {
-                let samples = finite(samples);
-                self.features(&samples, level_gain(&samples))
-            })
+            .map(|samples| self.window_features(samples))
             .collect();
         self.feature_log_probs(&features, false).await
     }

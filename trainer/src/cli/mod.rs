@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, progress and errors to standard error, one line an error.
 
+mod bench;
 mod check;
 mod devices;
 mod evaluate;
@@ -62,6 +63,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Devices(devices::DevicesArgs),
     Serve(serve::ServeArgs),
+    Bench(bench::BenchArgs),
 }
 
 /// Which device computes; the same options in every command that computes.
@@ -109,6 +111,7 @@ fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Inspect(args) => inspect::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Bench(args) => bench::run(args),
     }
 }
 

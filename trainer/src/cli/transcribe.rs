@@ -45,6 +45,9 @@ pub struct TranscribeArgs {
     /// are compared with
     #[arg(long, value_name = "OUT", hide = true)]
     log_probs: Option<PathBuf>,
+    /// Write the features that those log-probabilities are of, JSON `[frame][mel band]`
+    #[arg(long, value_name = "OUT", hide = true, requires = "log_probs")]
+    features: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -80,7 +83,13 @@ pub fn run(args: &TranscribeArgs) -> anyhow::Result<()> {
     let device = args.device.open()?;
     let recognizer = Recognizer::new(&loaded, decoder, &device.device)?;
     if let Some(out) = &args.log_probs {
-        write_log_probs(&recognizer, &args.files, out)?;
+        let samples = only_window(&args.files)?;
+        let log_probs = block_on(recognizer.log_probs(&samples))?;
+        write_frames(out, &log_probs, recognizer.tokens().len())?;
+        if let Some(out) = &args.features {
+            let features = recognizer.window_features(&samples);
+            write_frames(out, &features.data, features.n_mels)?;
+        }
     }
     let mut failed = 0;
     let mut told_device = args.quiet;
@@ -126,7 +135,7 @@ pub fn run(args: &TranscribeArgs) -> anyhow::Result<()> {
 /// Longest clip whose log-probabilities are written: one pass of the network.
 const MAX_LOG_PROBS_SECS: f32 = 30.0;
 
-fn write_log_probs(recognizer: &Recognizer, files: &[PathBuf], out: &Path) -> anyhow::Result<()> {
+fn only_window(files: &[PathBuf]) -> anyhow::Result<Vec<f32>> {
     let [file] = files else {
         return Err(Failure::usage("--log-probs takes one audio file").into());
     };
@@ -139,8 +148,11 @@ fn write_log_probs(recognizer: &Recognizer, files: &[PathBuf], out: &Path) -> an
         ))
         .into());
     }
-    let log_probs = block_on(recognizer.log_probs(&samples))?;
-    let frames: Vec<&[f32]> = log_probs.chunks(recognizer.tokens().len()).collect();
+    Ok(samples)
+}
+
+fn write_frames(out: &Path, values: &[f32], width: usize) -> anyhow::Result<()> {
+    let frames: Vec<&[f32]> = values.chunks(width).collect();
     std::fs::write(out, serde_json::to_vec(&frames)?)
         .with_context(|| format!("{} could not be written", out.display()))
 }

@@ -1,0 +1,30 @@
+//! `fledge bench`: how fast things are on this machine.
+
+mod inference;
+mod untrained;
+
+use clap::Subcommand;
+
+/// Measure speed on this machine
+///
+/// Example:
+///   fledge bench inference www/models/quick-small --json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    command: BenchCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum BenchCommand {
+    Inference(inference::InferenceArgs),
+    Untrained(untrained::UntrainedArgs),
+}
+
+pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    match &args.command {
+        BenchCommand::Inference(args) => inference::run(args),
+        BenchCommand::Untrained(args) => untrained::run(args),
+    }
+}

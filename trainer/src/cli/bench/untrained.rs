@@ -1,0 +1,62 @@
+//! `fledge bench untrained`.
+
+use std::path::PathBuf;
+
+use shared_model::bundle::{CardInfo, ModelParts, Precision, write_model};
+use shared_model::model::CtcModel;
+
+use crate::config::Recipe;
+use crate::device::OpenDevice;
+use crate::{model_folder, recipe_data};
+
+/// Write a recipe's students with fresh weights, as model folders: only their speed means anything
+///
+/// Example:
+///   fledge bench untrained recipes/browser-sizes.toml --out runs/browser-sizes
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct UntrainedArgs {
+    /// Recipe (TOML file)
+    #[arg(value_name = "RECIPE")]
+    recipe: PathBuf,
+    /// Where to put a folder for each student
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Change a value of the recipe, `section.key=value`; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+pub fn run(args: &UntrainedArgs) -> anyhow::Result<()> {
+    let recipe = Recipe::load(&args.recipe, &args.set)?;
+    let tokens = recipe_data::recipe_tokens(&recipe)?;
+    let device = OpenDevice::cpu("fresh weights need no other");
+    for student in &recipe.students {
+        let mut config = student.model.clone();
+        config.vocab_size = tokens.len();
+        let weights = CtcModel::init(&config, recipe.seed, &device.device)?.weights();
+        let card = CardInfo {
+            name: student.name.clone(),
+            description: "Fresh weights, for timing only".to_owned(),
+            license: recipe.export.license.clone(),
+            ..CardInfo::default()
+        };
+        let files = write_model(&ModelParts {
+            features: &recipe.features,
+            model: &config,
+            tokens: &tokens,
+            weights: &weights,
+            beam: None,
+            precision: Precision::F32,
+            evaluations: &[],
+            card: &card,
+        })?;
+        model_folder::write(&args.out.join(&student.name), &files)?;
+        super::super::print_line(&format!(
+            "{}: {} parameters",
+            student.name,
+            config.num_parameters()
+        ))?;
+    }
+    Ok(())
+}
