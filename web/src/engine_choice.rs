@@ -1,6 +1,6 @@
 //! Which engine to start, and the sentence that says why.
 
-use crate::protocol::EngineKind;
+use crate::{figures, protocol::EngineKind};
 
 /// What the visitor asked for (`?engine=` or the page's menu).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -10,6 +10,8 @@ pub enum Wish {
     Cpu,
     /// Also takes a software adapter.
     WebGpu,
+    /// As automatic, but also times a software adapter.
+    Measured,
 }
 
 impl Wish {
@@ -18,6 +20,7 @@ impl Wish {
         match name {
             "cpu" => Self::Cpu,
             "webgpu" => Self::WebGpu,
+            "measure" => Self::Measured,
             _ => Self::Automatic,
         }
     }
@@ -26,6 +29,7 @@ impl Wish {
             Self::Automatic => "auto",
             Self::Cpu => "cpu",
             Self::WebGpu => "webgpu",
+            Self::Measured => "measure",
         }
     }
 }
@@ -69,37 +73,67 @@ impl Adapter {
 pub struct Choice {
     pub engine: EngineKind,
     pub reason: String,
+    /// The adapter that is still to be timed beside the CPU.
+    pub rival: Option<String>,
 }
 
-pub fn choose(wish: Wish, adapter: &Adapter) -> Choice {
-    let cpu = |reason: &str| Choice {
-        engine: EngineKind::Cpu,
-        reason: reason.to_owned(),
-    };
+impl Choice {
+    fn new(engine: EngineKind, reason: impl Into<String>) -> Self {
+        Self {
+            engine,
+            reason: reason.into(),
+            rival: None,
+        }
+    }
+}
+
+/// `remembered`: what was the faster engine with an adapter of this name.
+pub fn choose(
+    wish: Wish,
+    adapter: &Adapter,
+    remembered: impl Fn(&str) -> Option<EngineKind>,
+) -> Choice {
+    let cpu = |reason: &str| Choice::new(EngineKind::Cpu, reason);
     match (wish, adapter) {
         (Wish::Cpu, _) => cpu("you asked for the CPU"),
         (_, Adapter::NoApi) => cpu("this browser has no WebGPU"),
         (_, Adapter::None) => cpu("the browser offers no GPU to this page"),
+        (Wish::WebGpu, Adapter::Found { name, .. }) => Choice::new(
+            EngineKind::WebGpu,
+            format!("you asked for the GPU ({name})"),
+        ),
         (Wish::Automatic, found) if found.is_software() => {
             cpu("the browser's GPU is a software emulation, slower than the CPU itself")
         }
-        (wish, Adapter::Found { name, .. }) => Choice {
-            engine: EngineKind::WebGpu,
-            reason: if wish == Wish::WebGpu {
-                format!("you asked for the GPU ({name})")
-            } else {
-                format!("the browser offers a GPU ({name})")
+        (Wish::Automatic | Wish::Measured, Adapter::Found { name, .. }) => match remembered(name) {
+            Some(engine) => {
+                let reason = format!("it was timed beside the other here (GPU: {name})");
+                Choice::new(engine, reason)
+            }
+            None => Choice {
+                rival: Some(name.clone()),
+                ..cpu("the GPU is timed with the first student")
             },
         },
     }
 }
 
+/// The faster of the two, and by how much.
+pub fn faster(adapter: &str, cpu_ms: f64, gpu_ms: f64) -> Choice {
+    let (cpu, gpu) = (figures::milliseconds(cpu_ms), figures::milliseconds(gpu_ms));
+    let reason = format!("5 s of speech take {cpu} on the CPU and {gpu} on the GPU ({adapter})");
+    let engine = if gpu_ms < cpu_ms {
+        EngineKind::WebGpu
+    } else {
+        EngineKind::Cpu
+    };
+    Choice::new(engine, reason)
+}
+
 /// The choice after the GPU engine gave up.
 pub fn after_failure(reason: &str) -> Choice {
-    Choice {
-        engine: EngineKind::Cpu,
-        reason: format!("the GPU could not be used: {reason}"),
-    }
+    let reason = format!("the GPU could not be used: {reason}");
+    Choice::new(EngineKind::Cpu, reason)
 }
 
 #[cfg(test)]
@@ -113,11 +147,25 @@ mod tests {
         }
     }
 
+    fn unknown(_: &str) -> Option<EngineKind> {
+        None
+    }
+
     #[test]
-    fn a_real_gpu_is_taken() {
-        let choice = choose(Wish::Automatic, &adapter("nvidia ampere", false));
+    fn a_real_gpu_is_timed_once_and_the_faster_taken_from_then_on() {
+        let found = adapter("nvidia ampere", false);
+        let first = choose(Wish::Automatic, &found, unknown);
+        assert_eq!(first.engine, EngineKind::Cpu);
+        assert_eq!(first.rival.as_deref(), Some("nvidia ampere"));
+        for engine in [EngineKind::Cpu, EngineKind::WebGpu] {
+            let known = |name: &str| (name == "nvidia ampere").then_some(engine);
+            let next = choose(Wish::Automatic, &found, known);
+            assert_eq!((next.engine, next.rival), (engine, None));
+        }
+        assert_eq!(faster("a", 12.0, 30.0).engine, EngineKind::Cpu);
+        let choice = faster("a", 30.0, 12.0);
         assert_eq!(choice.engine, EngineKind::WebGpu);
-        assert!(choice.reason.contains("nvidia ampere"));
+        assert!(choice.reason.contains("12 ms"), "{}", choice.reason);
     }
 
     #[test]
@@ -128,29 +176,33 @@ mod tests {
             adapter("mesa llvmpipe (LLVM 15)", false),
             adapter("somebody", true),
         ] {
-            assert_eq!(choose(Wish::Automatic, &software).engine, EngineKind::Cpu);
-            assert_eq!(choose(Wish::WebGpu, &software).engine, EngineKind::WebGpu);
+            let choice = choose(Wish::Automatic, &software, unknown);
+            assert_eq!((choice.engine, choice.rival), (EngineKind::Cpu, None));
+            let choice = choose(Wish::WebGpu, &software, unknown);
+            assert_eq!(choice.engine, EngineKind::WebGpu);
+            assert!(choose(Wish::Measured, &software, unknown).rival.is_some());
         }
     }
 
     #[test]
     fn without_an_adapter_even_a_wish_for_the_gpu_gives_the_cpu() {
         for missing in [Adapter::NoApi, Adapter::None] {
-            for wish in [Wish::Automatic, Wish::Cpu, Wish::WebGpu] {
-                assert_eq!(choose(wish, &missing).engine, EngineKind::Cpu);
+            for wish in [Wish::Automatic, Wish::Cpu, Wish::WebGpu, Wish::Measured] {
+                let choice = choose(wish, &missing, unknown);
+                assert_eq!((choice.engine, choice.rival), (EngineKind::Cpu, None));
             }
         }
     }
 
     #[test]
     fn the_cpu_can_be_forced() {
-        let choice = choose(Wish::Cpu, &adapter("apple metal-3", false));
+        let choice = choose(Wish::Cpu, &adapter("apple metal-3", false), unknown);
         assert_eq!(choice.engine, EngineKind::Cpu);
     }
 
     #[test]
     fn wishes_are_read_by_name() {
-        for wish in [Wish::Automatic, Wish::Cpu, Wish::WebGpu] {
+        for wish in [Wish::Automatic, Wish::Cpu, Wish::WebGpu, Wish::Measured] {
             assert_eq!(Wish::from_name(wish.name()), wish);
         }
         assert_eq!(Wish::from_name("quantum"), Wish::Automatic);

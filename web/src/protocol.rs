@@ -61,7 +61,7 @@ pub enum LoadPhase {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct LoadTimes {
     pub download_ms: f64,
-    /// Checking and building the network.
+    /// Checking and building the network, and its first run.
     pub build_ms: f64,
 }
 

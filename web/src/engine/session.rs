@@ -20,6 +20,9 @@ use crate::{
     worker_channel::{Channel, Incoming},
 };
 
+/// Two seconds: of silence, for which the network does the same work as for speech.
+const WARM_UP_SAMPLES: usize = 2 * SAMPLE_RATE_HZ as usize;
+
 struct Student {
     recognizer: Rc<Recognizer>,
     vocab_size: usize,
@@ -103,6 +106,8 @@ impl Session {
         let vocab_size = loaded.tokens.len();
         let recognizer = Recognizer::new(&loaded, Decoder::Greedy, &self.device)?
             .with_pad_to_frames_multiple(self.pad_to_frames_multiple);
+        // Compiles what the first words would wait for: a GPU's programs, the module's hot loops.
+        recognizer.log_probs(&vec![0.0; WARM_UP_SAMPLES]).await?;
         self.student = Some(Student {
             recognizer: Rc::new(recognizer),
             vocab_size,

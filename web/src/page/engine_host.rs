@@ -6,7 +6,7 @@ use js_sys::{ArrayBuffer, Uint8Array};
 
 use super::{
     app::{Activity, App, state_failure},
-    probe,
+    probe, trial,
     worker_client::{Failure, WorkerClient},
 };
 use crate::{
@@ -20,6 +20,19 @@ pub struct Engine {
     kind: EngineKind,
     /// Index of the student it holds.
     loaded: Option<usize>,
+    /// The adapter that is still to be timed beside it.
+    rival: Option<String>,
+}
+
+impl Engine {
+    pub fn new(client: Rc<WorkerClient>, kind: EngineKind) -> Self {
+        Self {
+            client,
+            kind,
+            loaded: None,
+            rival: None,
+        }
+    }
 }
 
 impl App {
@@ -38,7 +51,7 @@ impl App {
                     None => probe::adapter().await,
                 };
                 *self.adapter.borrow_mut() = Some(adapter.clone());
-                engine_choice::choose(self.wish.get(), &adapter)
+                engine_choice::choose(self.wish.get(), &adapter, trial::remembered)
             }
         };
         loop {
@@ -46,14 +59,8 @@ impl App {
             self.show_engine("", &format!("Starting {place}…"));
             match WorkerClient::start_engine(choice.engine).await {
                 Ok((client, started)) => {
-                    self.show_engine(
-                        "ready",
-                        &format!(
-                            "Runs on {place}: {}. Self-test passed in {}.",
-                            choice.reason,
-                            figures::milliseconds(started.start_ms)
-                        ),
-                    );
+                    let passed = figures::milliseconds(started.start_ms);
+                    self.show_ready(&choice, &format!(" Self-test passed in {passed}."));
                     self.ui.engine_status.set_title(&format!(
                         "Largest error of the self-test: {:.1e}{}",
                         started.self_test_error,
@@ -62,9 +69,8 @@ impl App {
                             .map_or_else(String::new, |name| format!("; adapter: {name}"))
                     ));
                     *self.engine.borrow_mut() = Some(Engine {
-                        client,
-                        kind: choice.engine,
-                        loaded: None,
+                        rival: choice.rival,
+                        ..Engine::new(client, choice.engine)
                     });
                     return self.set_activity(Activity::Idle);
                 }
@@ -81,6 +87,12 @@ impl App {
                 }
             }
         }
+    }
+
+    fn show_ready(&self, choice: &Choice, more: &str) {
+        let place = place_of(choice.engine);
+        let text = format!("Runs on {place}: {}.{more}", choice.reason);
+        self.show_engine("ready", &text);
     }
 
     fn show_engine(&self, state: &str, text: &str) {
@@ -111,6 +123,7 @@ impl App {
             Choice {
                 engine: EngineKind::Cpu,
                 reason: "it was started again after a failure".to_owned(),
+                rival: None,
             }
         };
         self.boot(Some(choice)).await;
@@ -141,6 +154,19 @@ impl App {
         let Response::Loaded(times) = self.send(&client, &request, None).await? else {
             return Err(state_failure("the engine answered out of order"));
         };
+        let rival = self
+            .engine
+            .borrow_mut()
+            .as_mut()
+            .and_then(|engine| engine.rival.take());
+        if let Some(adapter) = rival {
+            let (choice, faster) = self.try_rival(&adapter, &client, &student).await;
+            self.show_ready(&choice, "");
+            if let Some(faster) = faster {
+                client.stop("the GPU is faster");
+                *self.engine.borrow_mut() = Some(faster);
+            }
+        }
         self.set_loaded(Some(index));
         Ok(Some(times))
     }

@@ -13,6 +13,7 @@ mod microphone;
 mod probe;
 mod students;
 mod transcript_view;
+mod trial;
 mod worker_client;
 
 use wasm_bindgen::JsValue;

@@ -1,0 +1,130 @@
+//! Which engine is faster here: both are timed once with a real student.
+
+use std::rc::Rc;
+
+use js_sys::Float32Array;
+
+use super::{
+    app::{App, state_failure},
+    dom::window,
+    engine_host::Engine,
+    students::Student,
+    worker_client::{Failure, WorkerClient},
+};
+use crate::{
+    engine_choice::{self, Choice, Wish},
+    protocol::{EngineKind, Request, Response},
+};
+
+/// Where the browser keeps the result: the engine's name and the adapter's.
+const KEY: &str = "fledge-faster-engine";
+
+/// Runs of each engine; the first may compile.
+const RUNS: usize = 3;
+
+/// What was the faster engine beside this adapter, if that was ever measured.
+pub fn remembered(adapter: &str) -> Option<EngineKind> {
+    let storage = window().ok()?.local_storage().ok()??;
+    let stored = storage.get_item(KEY).ok()??;
+    let (engine, measured_with) = stored.split_once(' ')?;
+    if measured_with != adapter {
+        return None;
+    }
+    match Wish::from_name(engine) {
+        Wish::Cpu => Some(EngineKind::Cpu),
+        Wish::WebGpu => Some(EngineKind::WebGpu),
+        _ => None,
+    }
+}
+
+fn remember(adapter: &str, engine: EngineKind) {
+    let name = match engine {
+        EngineKind::Cpu => Wish::Cpu.name(),
+        EngineKind::WebGpu => Wish::WebGpu.name(),
+    };
+    // Without storage it is measured again at the next visit.
+    if let Some(storage) = window()
+        .ok()
+        .and_then(|window| window.local_storage().ok()?)
+    {
+        let _ = storage.set_item(KEY, &format!("{name} {adapter}"));
+    }
+}
+
+impl App {
+    /// Times the CPU engine, which holds the student, and one on the GPU; gives the GPU's if that
+    /// is faster.
+    pub async fn try_rival(
+        self: &Rc<Self>,
+        adapter: &str,
+        cpu: &Rc<WorkerClient>,
+        student: &Student,
+    ) -> (Choice, Option<Engine>) {
+        self.show_work(None, "Timing the GPU, once");
+        let tried = self.time_both(adapter, cpu, student).await;
+        self.hide_progress();
+        match tried {
+            Ok((choice, engine)) => {
+                remember(adapter, choice.engine);
+                (choice, engine)
+            }
+            Err(reason) => (engine_choice::after_failure(&reason), None),
+        }
+    }
+
+    async fn time_both(
+        &self,
+        adapter: &str,
+        cpu: &Rc<WorkerClient>,
+        student: &Student,
+    ) -> Result<(Choice, Option<Engine>), String> {
+        let words = |failure: Failure| failure.message;
+        let cpu_ms = time(cpu).await.map_err(words)?;
+        let (gpu, _) = WorkerClient::start_engine(EngineKind::WebGpu).await?;
+        let timed = async {
+            let model_url = student.url.clone();
+            gpu.request(&Request::Load { model_url }, None, |_| {})
+                .await?;
+            time(&gpu).await
+        };
+        let gpu_ms = match timed.await {
+            Ok(gpu_ms) => gpu_ms,
+            Err(failure) => {
+                gpu.stop("it failed its trial");
+                return Err(failure.message);
+            }
+        };
+        let choice = engine_choice::faster(adapter, cpu_ms, gpu_ms);
+        if choice.engine == EngineKind::Cpu {
+            gpu.stop("the CPU is faster");
+            return Ok((choice, None));
+        }
+        Ok((choice, Some(Engine::new(gpu, EngineKind::WebGpu))))
+    }
+}
+
+/// Least milliseconds of a few runs over five seconds of noise.
+async fn time(client: &WorkerClient) -> Result<f64, Failure> {
+    const RATE_HZ: u32 = 16_000;
+    let mut state = 1u32;
+    let noise: Vec<f32> = (0..5 * RATE_HZ)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((state >> 16) as f32 / 32_768.0 - 1.0) * 0.2
+        })
+        .collect();
+    let request = Request::Transcribe {
+        sample_rate_hz: RATE_HZ,
+        reference: None,
+    };
+    let mut least_ms = f64::INFINITY;
+    for _ in 0..RUNS {
+        let samples = Float32Array::from(noise.as_slice()).buffer();
+        let answer = client.request(&request, Some(samples), |_| {}).await?;
+        let Response::Transcribed { recognize_ms, .. } = answer.response else {
+            return Err(state_failure("the engine answered out of order"));
+        };
+        least_ms = least_ms.min(recognize_ms);
+    }
+    Ok(least_ms)
+}
