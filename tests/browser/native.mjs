@@ -12,9 +12,18 @@ function fledge(...args) {
   return execFileSync(FLEDGE, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 }
 
+function transcript(model, clip) {
+  return JSON.parse(fledge("transcribe", clip, "--model", model, "--device", "cpu", "--json"));
+}
+
 /** Text of a clip, from the CPU. */
 export function transcribe(model, clip) {
-  return JSON.parse(fledge("transcribe", clip, "--model", model, "--device", "cpu", "--json")).text;
+  return transcript(model, clip).text;
+}
+
+/** Confidence of the least sure word of a clip. */
+export function confidence(model, clip) {
+  return Math.min(...transcript(model, clip).words.map((word) => word.confidence));
 }
 
 /** Log-probabilities `[num_frames, vocab_size]` of a clip, from the CPU. */
