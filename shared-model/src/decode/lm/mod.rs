@@ -14,6 +14,7 @@
 
 mod arpa;
 mod binary;
+mod range_coder;
 mod table;
 
 pub use table::NgramTable;
@@ -30,9 +31,14 @@ pub const MAX_NGRAMS: usize = 1 << 26;
 /// Natural-log probability of a word that the model does not know, if it has no `<unk>`: 1e-7.
 pub const UNKNOWN_LN_PROB: f32 = -16.118_095;
 
-const SENTENCE_START: &str = "<s>";
-const SENTENCE_END: &str = "</s>";
-const UNKNOWN: [&str; 2] = ["<unk>", "<UNK>"];
+/// The history at the beginning of a sentence.
+pub const SENTENCE_START: &str = "<s>";
+/// What follows the last word.
+pub const SENTENCE_END: &str = "</s>";
+/// What stands for every word that a model does not know.
+pub const UNKNOWN_WORD: &str = "<unk>";
+
+const UNKNOWN: [&str; 2] = [UNKNOWN_WORD, "<UNK>"];
 
 const ROOT: u32 = 0;
 
@@ -73,6 +79,8 @@ struct Levels {
     ln_probs: Vec<f32>,
     ln_backoffs: Vec<f32>,
     first_child: Vec<u32>,
+    /// Of every node, where they are known already; else empty.
+    suffixes: Vec<u32>,
 }
 
 impl NgramLm {
@@ -141,7 +149,7 @@ impl NgramLm {
         let mut lm = Self {
             order: levels.order,
             by_name,
-            suffixes: vec![ROOT; levels.node_words.len()],
+            suffixes: levels.suffixes,
             node_words: levels.node_words,
             ln_probs: levels.ln_probs,
             ln_backoffs: levels.ln_backoffs,
@@ -150,19 +158,27 @@ impl NgramLm {
             words,
         };
         lm.unknown = UNKNOWN.iter().find_map(|word| lm.exact_word_id(word));
-        for parent in 1..lm.ln_backoffs.len() as u32 {
-            let shorter = lm.suffixes[parent as usize];
-            for child in lm.children(parent) {
-                let (ln_prob, suffix) = lm.score_from(shorter, lm.node_words[child as usize]);
-                lm.suffixes[child as usize] = suffix;
-                if lm.ln_probs[child as usize].is_nan() {
+        if lm.suffixes.len() != lm.node_words.len() {
+            lm.find_suffixes();
+        }
+        Ok(lm)
+    }
+
+    /// Fills the suffix links in, and the values that back-off gives to unlisted n-grams.
+    fn find_suffixes(&mut self) {
+        self.suffixes = vec![ROOT; self.node_words.len()];
+        for parent in 1..self.ln_backoffs.len() as u32 {
+            let shorter = self.suffixes[parent as usize];
+            for child in self.children(parent) {
+                let (ln_prob, suffix) = self.score_from(shorter, self.node_words[child as usize]);
+                self.suffixes[child as usize] = suffix;
+                if self.ln_probs[child as usize].is_nan() {
                     // Above 1 only where the file holds no distribution.
-                    let implied = lm.ln_backoffs[parent as usize] + ln_prob;
-                    lm.ln_probs[child as usize] = implied.min(0.0);
+                    let implied = self.ln_backoffs[parent as usize] + ln_prob;
+                    self.ln_probs[child as usize] = implied.min(0.0);
                 }
             }
         }
-        Ok(lm)
     }
 
     /// After `<s>`.
@@ -176,7 +192,12 @@ impl NgramLm {
     /// A word that is not in the model is tried in capitals, then in lower case, then as `<unk>`;
     /// without that it has [`UNKNOWN_LN_PROB`] and leaves no history.
     pub fn score(&self, state: &LmState, word: &str) -> (f32, LmState) {
-        match self.word_id(word).or(self.unknown) {
+        self.score_id(state, self.word_id(word))
+    }
+
+    /// As [`Self::score`] of the word with this id, or of an unknown one.
+    pub(super) fn score_id(&self, state: &LmState, word: Option<u32>) -> (f32, LmState) {
+        match word.or(self.unknown) {
             Some(word) => {
                 let (ln_prob, node) = self.score_from(state.node, word);
                 (ln_prob, self.state_at(node))
@@ -196,6 +217,11 @@ impl NgramLm {
         self.order
     }
 
+    /// Whether `word` is in the model, as [`Self::score`] looks for it.
+    pub fn knows(&self, word: &str) -> bool {
+        self.word_id(word).is_some()
+    }
+
     /// N-grams of each order, from 1.
     pub fn num_ngrams(&self) -> Vec<usize> {
         let mut counts = Vec::with_capacity(self.order);
@@ -212,10 +238,20 @@ impl NgramLm {
 
     /// Every word from frequent to rare, without `<s>`, `</s>` and `<unk>`.
     pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.word_ids().map(|(_, word)| word)
+    }
+
+    /// As [`Self::words`], each with its id.
+    pub(super) fn word_ids(&self) -> impl Iterator<Item = (u32, &str)> {
         let special =
             |word: &str| word == SENTENCE_START || word == SENTENCE_END || UNKNOWN.contains(&word);
         let words = self.words.iter().map(AsRef::as_ref);
-        words.filter(move |word| !special(word))
+        (0..).zip(words).filter(move |(_, word)| !special(word))
+    }
+
+    /// The word with this id.
+    pub(super) fn word(&self, id: u32) -> &str {
+        &self.words[id as usize]
     }
 
     /// The id of a word as it is spelled, in capitals or in lower case.
