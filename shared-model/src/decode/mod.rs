@@ -13,19 +13,16 @@
 //! ```text
 //! score(y) =  ln  sum over π with B(π) = y  of  prod over t of p_t(π_t)
 //!           + lm_weight * ( sum over i of ln p(w_i | w_1 .. w_(i-1)) + ln p(</s> | w_1 .. w_n) )
-//!           + word_bonus * n
+//!           + word_bonus * n + unknown_word_bonus * (words that the language model does not know)
 //! ```
 //!
 //! Without a language model only the first line counts. A word's terms are added when it ends, at
 //! the next `▁` or at the end of the utterance. Paths that fell out of the beam are missing from
-//! the sum; with a wide enough beam and no `token_min_log_prob` it is exact.
+//! the sum; with a wide enough beam and margin and no `token_min_log_prob` it is exact.
 
 mod greedy;
-mod lexicon;
 pub mod lm;
 mod prefix_beam;
-mod prefix_tree;
-mod word_model;
 mod words;
 
 pub use greedy::greedy;

@@ -5,12 +5,8 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
 };
 
-use super::{
-    TokenSpan,
-    lm::MAX_WORD_BYTES,
-    word_model::{WordModel, WordState},
-};
-use crate::tokens::BLANK_ID;
+use super::word_model::{WordModel, WordState};
+use crate::{decode::TokenSpan, tokens::BLANK_ID};
 
 /// Index of the empty prefix.
 pub(super) const ROOT: u32 = 0;
@@ -65,10 +61,6 @@ impl PrefixTree {
         self.prefixes[prefix as usize].slot = slot;
     }
 
-    pub(super) fn child(&self, parent: u32, token: u32) -> Option<u32> {
-        self.children.get(&pair(parent, token)).copied()
-    }
-
     /// The child of `parent` by `token`, made if it is new.
     pub(super) fn insert(&mut self, parent: u32, token: u32, word: WordState) -> u32 {
         let next = self.prefixes.len() as u32;
@@ -96,11 +88,9 @@ impl PrefixTree {
         for (index, part) in model.parts(token).iter().enumerate() {
             state = match index {
                 0 => state,
+                // A token that begins with a word mark: many of them end the same word.
                 1 if model.parts(token)[0].is_empty() => self.finish_word(model, prefix)?,
-                1 => model.finish_word(state, || {
-                    self.open_word(model, prefix) + &model.parts(token)[0]
-                })?,
-                _ => model.finish_word(state, || model.parts(token)[index - 1].to_string())?,
+                _ => model.finish_word(state)?,
             };
             state = model.write(state, part)?;
         }
@@ -112,29 +102,9 @@ impl PrefixTree {
         if let Some(finished) = self.get(prefix).finished {
             return finished;
         }
-        let state = self.get(prefix).word;
-        let finished = model.finish_word(state, || self.open_word(model, prefix));
+        let finished = model.finish_word(self.get(prefix).word);
         self.prefixes[prefix as usize].finished = Some(finished);
         finished
-    }
-
-    /// Characters since the last word mark, or as many of the last ones as are too long for any
-    /// model: hours without a word mark would else make each step longer than the one before.
-    fn open_word(&self, model: &WordModel, mut prefix: u32) -> String {
-        let mut parts: Vec<&str> = Vec::new();
-        let mut num_bytes = 0;
-        while prefix != ROOT && num_bytes <= MAX_WORD_BYTES {
-            let Prefix { parent, token, .. } = *self.get(prefix);
-            let piece = model.parts(token);
-            let part = piece.last().map_or("", AsRef::as_ref);
-            parts.push(part);
-            num_bytes += part.len();
-            if piece.len() > 1 {
-                break;
-            }
-            prefix = parent;
-        }
-        parts.iter().rev().copied().collect()
     }
 
     /// Remembers a token of a path after the link `previous`.

@@ -49,12 +49,21 @@ impl Lexicon {
     /// The node after `text` from `node`; `None` if no word goes on like that.
     pub(super) fn advance(&self, node: u32, text: &str) -> Option<u32> {
         text.chars().try_fold(node, |node, character| {
-            let first = self.first_child[node as usize];
-            let end = self.first_child[node as usize + 1];
-            let children = &self.characters[first as usize..end as usize];
-            let index = children.binary_search(&character).ok()?;
-            Some(first + index as u32)
+            let children = self.children(node);
+            let index = self.characters[children.clone()].binary_search(&character);
+            Some((children.start + index.ok()?) as u32)
         })
+    }
+
+    /// Nodes, the root included; the nodes below a node have higher numbers.
+    pub(super) fn num_nodes(&self) -> usize {
+        self.is_word.len()
+    }
+
+    /// The nodes one character below `node`.
+    pub(super) fn children(&self, node: u32) -> std::ops::Range<usize> {
+        let (first, end) = (node as usize, node as usize + 1);
+        self.first_child[first] as usize..self.first_child[end] as usize
     }
 
     /// Whether the characters up to `node` are a whole word.

@@ -1,0 +1,61 @@
+//! CTC prefix beam search (Hannun et al., arXiv 1408.2873) with word-level fusion.
+//!
+//! A prefix keeps the summed probability of its paths that end with blank and of those that end
+//! with its last token, and beside each sum the best single path, which gives the tokens' frames.
+//!
+//! An open word has the score of the best word that it may become: without, a beginning that no
+//! word has would look as good as any until its word ends, and push the right ones out of a small
+//! beam. The estimate only ranks prefixes; it is gone when the word is finished and scored.
+
+mod config;
+mod lexicon;
+mod paths;
+mod search;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod word_model;
+
+pub use config::BeamConfig;
+
+use std::sync::Arc;
+
+use super::{DecodeError, Hypothesis, LogProbs, lm::NgramLm};
+use crate::tokens::Tokens;
+use search::Search;
+use word_model::WordModel;
+
+/// A prefix beam search over one token set; keeps nothing between utterances.
+pub struct BeamDecoder {
+    config: BeamConfig,
+    words: Box<WordModel>,
+}
+
+impl BeamDecoder {
+    /// `words`: if given, only these words can be written. `lm`: if given, finished words are scored.
+    /// A listed word that the tokens cannot write is tried in lower case, then left out; a list or
+    /// a language model of which no word can be written is an error.
+    pub fn new(
+        tokens: &Tokens,
+        config: BeamConfig,
+        words: Option<&[String]>,
+        lm: Option<Arc<NgramLm>>,
+    ) -> Result<Self, DecodeError> {
+        config.validate()?;
+        let words = Box::new(WordModel::new(tokens, &config, words, lm)?);
+        Ok(Self { config, words })
+    }
+
+    /// The best hypotheses, best first; never empty. Time and memory grow with frames times beam.
+    ///
+    /// Values that are not finite count as impossible; a frame that leaves no prefix possible
+    /// changes nothing. With a word list, hypotheses that end inside a word are dropped; if all do,
+    /// each is cut back to its last listed word. No frames give one empty hypothesis.
+    pub fn decode(&self, log_probs: LogProbs<'_>) -> Vec<Hypothesis> {
+        let mut search = Search::new(self);
+        for frame in 0..log_probs.num_frames() {
+            search.advance(frame, log_probs.frame(frame));
+        }
+        search.finish()
+    }
+}
