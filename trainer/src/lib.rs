@@ -13,6 +13,7 @@ pub mod evaluate;
 pub mod event;
 pub mod export;
 mod fault;
+pub mod language_model;
 pub mod loss;
 pub mod model_folder;
 pub mod recipe_data;

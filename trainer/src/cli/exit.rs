@@ -84,6 +84,13 @@ fn typed_status(error: &(dyn std::error::Error + 'static)) -> Option<ExitStatus>
     {
         return Some(ExitStatus::Data);
     }
+    if let Some(error) = error.downcast_ref::<crate::language_model::LmError>() {
+        return match error {
+            crate::language_model::LmError::Order { .. }
+            | crate::language_model::LmError::CutOffs { .. } => Some(ExitStatus::Usage),
+            _ => Some(ExitStatus::Data),
+        };
+    }
     if let Some(error) = error.downcast_ref::<RunFolderError>() {
         return run_folder_status(error);
     }
@@ -102,7 +109,8 @@ fn typed_status(error: &(dyn std::error::Error + 'static)) -> Option<ExitStatus>
     match error.downcast_ref::<crate::evaluate::EvaluateError>() {
         Some(crate::evaluate::EvaluateError::Stopped) => Some(ExitStatus::Interrupted),
         Some(
-            crate::evaluate::EvaluateError::Empty
+            crate::evaluate::EvaluateError::Decode(_)
+            | crate::evaluate::EvaluateError::Empty
             | crate::evaluate::EvaluateError::TooManyBroken { .. },
         ) => Some(ExitStatus::Data),
         _ => None,

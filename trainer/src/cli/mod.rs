@@ -10,6 +10,7 @@ mod exit;
 mod export;
 mod inspect;
 mod interrupt;
+mod lm;
 mod memory;
 mod prepare;
 mod serve;
@@ -61,6 +62,7 @@ enum Command {
     Transcribe(transcribe::TranscribeArgs),
     Export(export::ExportArgs),
     Inspect(inspect::InspectArgs),
+    Lm(lm::LmArgs),
     Devices(devices::DevicesArgs),
     Serve(serve::ServeArgs),
     Bench(bench::BenchArgs),
@@ -109,6 +111,7 @@ fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Transcribe(args) => transcribe::run(args),
         Command::Export(args) => export::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Lm(args) => lm::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Bench(args) => bench::run(args),

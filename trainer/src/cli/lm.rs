@@ -1,0 +1,294 @@
+//! `fledge lm`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+use serde::Serialize;
+use shared_model::decode::lm::{MAX_ORDER, NgramLm};
+
+use super::Failure;
+use crate::language_model::{
+    Corpus, Discounts, EstimateConfig, LmError, Perplexity, Pruner, VocabularyLimits, estimate,
+    fit_to_bytes, perplexity,
+};
+use crate::report::{format_bytes, format_count};
+
+/// Estimate a word n-gram language model from text
+///
+/// Interpolated modified Kneser-Ney smoothing with count cut-offs and entropy pruning. The text has
+/// one sentence a line and is normalised as references are: lower case, letters and apostrophes,
+/// numbers spelled out. The ending of --out decides the form: .bin is compact, for the browser
+/// (probabilities and back-offs rounded to an eighth of a nat, range-coded, words included);
+/// .arpa and .arpa.gz are text that other tools read.
+///
+/// Examples:
+///   fledge lm --text books.txt.gz --order 3 --out lm.arpa
+///   fledge lm --text books.txt.gz --min-count 1,1,2 --max-bytes 1500000 --out lm.bin --json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct LmArgs {
+    /// Text, one sentence a line, plain or gzip-compressed; may be repeated
+    #[arg(long, required = true, value_name = "FILE")]
+    text: Vec<PathBuf>,
+    /// Words of the longest n-gram, 1 to 5
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=MAX_ORDER as i64))]
+    order: u8,
+    /// Where to write: .bin, .arpa or .arpa.gz
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// N-grams that occur less often are left out: one number for each order from 1, none below
+    /// the one before; the last one holds for longer n-grams
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "1",
+        value_name = "N,N,..."
+    )]
+    min_count: Vec<u32>,
+    /// Words that occur less often are unknown
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    min_word_count: u32,
+    /// Only the N most frequent words are known
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_words: Option<u32>,
+    /// Leave out n-grams without which the perplexity grows by less than this share, such as 1e-8
+    #[arg(
+        long,
+        value_name = "SHARE",
+        conflicts_with = "max_bytes",
+        allow_negative_numbers = true
+    )]
+    prune: Option<f64>,
+    /// Prune just so much that the file is not larger
+    #[arg(long, value_name = "BYTES")]
+    max_bytes: Option<usize>,
+    /// Report the perplexity of the written model on this text
+    #[arg(long, value_name = "FILE")]
+    perplexity: Option<PathBuf>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    json: bool,
+    /// No progress on standard error
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Binary,
+    Arpa,
+    ArpaGzip,
+}
+
+impl Form {
+    fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        let forms = [
+            (".bin", Self::Binary),
+            (".arpa", Self::Arpa),
+            (".arpa.gz", Self::ArpaGzip),
+        ];
+        let ends = |(ending, _): &&(&str, Self)| name.ends_with(ending) && name != *ending;
+        forms.iter().find(ends).map(|(_, form)| *form)
+    }
+
+    fn write(self, lm: &NgramLm) -> Result<Vec<u8>, LmError> {
+        Ok(match self {
+            Self::Binary => lm.to_binary(),
+            Self::Arpa => lm.to_arpa().into_bytes(),
+            Self::ArpaGzip => {
+                let mut gzip =
+                    flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+                gzip.write_all(lm.to_arpa().as_bytes())
+                    .and_then(|()| gzip.finish())
+                    .map_err(LmError::Compress)?
+            }
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Report {
+    out: String,
+    order: usize,
+    /// By order, from 1; `<s>`, `</s>` and `<unk>` are in the first.
+    ngrams: Vec<usize>,
+    bytes: usize,
+    /// Words that the model knows.
+    words: usize,
+    text: TextReport,
+    /// By order, from 1.
+    discounts: Vec<Discounts>,
+    /// What `--prune` gives this model; 0 if nothing was pruned.
+    prune: f64,
+    perplexity: Option<Perplexity>,
+}
+
+#[derive(Serialize)]
+struct TextReport {
+    sentences: usize,
+    words: usize,
+    unknown_words: usize,
+}
+
+pub fn run(args: &LmArgs) -> anyhow::Result<()> {
+    let form = Form::of(&args.out).ok_or_else(|| {
+        Failure::usage(format!(
+            "--out {}: the name must end with .bin, .arpa or .arpa.gz",
+            args.out.display()
+        ))
+    })?;
+    let folder = args
+        .out
+        .parent()
+        .filter(|path| !path.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        let folder = folder.display();
+        return Err(Failure::usage(format!("--out: there is no folder {folder}")).into());
+    }
+    if args
+        .prune
+        .is_some_and(|share| share.is_nan() || share < 0.0)
+    {
+        return Err(Failure::usage("--prune takes 0 or more, such as 1e-8").into());
+    }
+    let config = config(args)?;
+    let started = Instant::now();
+    let tell = |what: String| {
+        if !args.quiet {
+            let secs = started.elapsed().as_secs_f32();
+            let _ = writeln!(std::io::stderr(), "{secs:6.1} s  {what}");
+        }
+    };
+    let limits = VocabularyLimits {
+        min_count: args.min_word_count.max(config.min_counts[0]),
+        max_words: args.max_words.map_or(usize::MAX, |words| words as usize),
+    };
+    let corpus = Corpus::read(&args.text, &limits)?;
+    tell(format!(
+        "{} words in {} sentences, {} different known",
+        format_count(corpus.num_words()),
+        format_count(corpus.num_sentences),
+        format_count(corpus.vocabulary_size())
+    ));
+    let estimate = estimate(&corpus, &config)?;
+    let counts: Vec<String> = estimate
+        .num_ngrams()
+        .into_iter()
+        .map(format_count)
+        .collect();
+    tell(format!("{} n-grams of 1, 2, ... words", counts.join(" + ")));
+    let pruner = Pruner::new(&estimate);
+    let (lm, bytes, prune) = match (args.max_bytes, args.prune) {
+        (Some(max_bytes), _) => {
+            let fitted = fit_to_bytes(&pruner, max_bytes, |lm| form.write(lm))?;
+            (fitted.lm, fitted.bytes, fitted.threshold)
+        }
+        (None, Some(share)) => {
+            let lm = pruner.prune(share)?;
+            let bytes = form.write(&lm)?;
+            (lm, bytes, share)
+        }
+        (None, None) => {
+            let lm = estimate.to_lm()?;
+            let bytes = form.write(&lm)?;
+            (lm, bytes, 0.0)
+        }
+    };
+    std::fs::write(&args.out, &bytes)
+        .with_context(|| format!("cannot write {}", args.out.display()))?;
+    tell(format!(
+        "{} written, {}",
+        args.out.display(),
+        format_bytes(bytes.len() as u64)
+    ));
+    let perplexity = args.perplexity.as_deref().map(|text| {
+        // The model as it was written, rounded where its form rounds.
+        let written = match form {
+            Form::Binary => NgramLm::from_binary(&bytes)?,
+            Form::Arpa | Form::ArpaGzip => lm.clone(),
+        };
+        perplexity(&written, text)
+    });
+    let report = Report {
+        out: args.out.to_string_lossy().into_owned(),
+        order: lm.order(),
+        ngrams: lm.num_ngrams(),
+        bytes: bytes.len(),
+        words: corpus.vocabulary_size(),
+        text: TextReport {
+            sentences: corpus.num_sentences,
+            words: corpus.num_words(),
+            unknown_words: corpus.num_unknown,
+        },
+        discounts: estimate.discounts.clone(),
+        prune,
+        perplexity: perplexity.transpose()?,
+    };
+    if args.json {
+        return super::print_json(&report);
+    }
+    for line in summary(&report) {
+        super::print_line(&line)?;
+    }
+    Ok(())
+}
+
+fn config(args: &LmArgs) -> anyhow::Result<EstimateConfig> {
+    let order = usize::from(args.order);
+    let mut min_counts = args.min_count.clone();
+    if min_counts.len() > order {
+        let given = min_counts.len();
+        let message = format!("--min-count has {given} numbers, the model {order} orders");
+        return Err(Failure::usage(message).into());
+    }
+    if !min_counts.is_sorted() {
+        return Err(Failure::usage("--min-count: no number may be below the one before").into());
+    }
+    let last = min_counts.last().copied().unwrap_or(1);
+    min_counts.resize(order, last);
+    Ok(EstimateConfig { order, min_counts })
+}
+
+fn summary(report: &Report) -> Vec<String> {
+    let counts = report.ngrams.iter().map(|&count| format_count(count));
+    let counts: Vec<String> = (1..)
+        .zip(counts)
+        .map(|(order, count)| format!("{count} {order}-grams"))
+        .collect();
+    let mut lines = vec![format!(
+        "{}: order {}, {}, {} bytes",
+        report.out,
+        report.order,
+        counts.join(", "),
+        format_count(report.bytes)
+    )];
+    if let Some(found) = &report.perplexity {
+        lines.push(format!(
+            "perplexity {:.1} over {} words, {} of them unknown; {:.1} without these",
+            found.perplexity,
+            format_count(found.words),
+            format_count(found.unknown_words),
+            found.perplexity_known
+        ));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ending_of_the_file_decides_the_form() {
+        let form = |name: &str| Form::of(Path::new(name));
+        assert_eq!(form("a/lm.bin"), Some(Form::Binary));
+        assert_eq!(form("lm.v2.arpa"), Some(Form::Arpa));
+        assert_eq!(form("lm.arpa.gz"), Some(Form::ArpaGzip));
+        for name in ["lm", "lm.txt", "lm.gz", ".bin", "bin", "lm.bin.zip", "/"] {
+            assert_eq!(form(name), None, "{name}");
+        }
+    }
+}
