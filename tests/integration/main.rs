@@ -5,6 +5,7 @@
 //! - `crash`: kill -9 at any moment, then the same weights
 //! - `gpu_parity`: training on a graphics adapter equals the CPU
 //! - `hard_input`: unusual but valid audio is transcribed
+//! - `language_model`: n-gram models from text, the beam search tuned with them
 //! - `pipeline`: a whole recipe on a slice of the starter corpus
 //! - `real_speech`: real recordings in their real formats
 //! - `serve`: the file server
@@ -21,6 +22,7 @@ mod crash;
 #[cfg(feature = "gpu")]
 mod gpu_parity;
 mod hard_input;
+mod language_model;
 mod pipeline;
 mod real_speech;
 mod serve;

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use shared_model::bundle::{BundleError, Files, LoadedModel, Manifest, read_model};
 
 /// The files a model folder may hold; others are not read.
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "config.json",
     "manifest.json",
     "tokens.txt",
     "model.safetensors",
     "model-q8.safetensors",
     "README.md",
+    "lm.bin",
 ];
 
 /// Greatest size of one file, checked before it is read: the largest sensible model here is a
@@ -94,14 +95,30 @@ pub fn read(folder: &Path) -> Result<LoadedModel, ModelFolderError> {
     })
 }
 
-/// What a page downloads to run the model: everything but the manifest and the card.
+/// What a page downloads to run the model: everything but the manifest, the card and a language
+/// model.
 pub fn model_bytes(manifest: &Manifest) -> u64 {
-    manifest
-        .files
+    let needed = manifest.needed_files();
+    needed.iter().map(|file| file.bytes).sum()
+}
+
+/// Writes those of `files` that are not in the folder as they are, each at once, the manifest
+/// last: until then the folder is refused and never taken for something else.
+pub fn update(folder: &Path, files: &Files) -> Result<(), ModelFolderError> {
+    let before = read_files(folder)?;
+    let mut changed: Vec<_> = files
         .iter()
-        .filter(|file| file.name != "README.md")
-        .map(|file| file.bytes)
-        .sum()
+        .filter(|(name, content)| before.get(*name) != Some(content))
+        .collect();
+    changed.sort_by_key(|(name, _)| *name == "manifest.json");
+    for (name, content) in changed {
+        let path = folder.join(name);
+        let partial = folder.join(format!("{name}.partial"));
+        std::fs::write(&partial, content)
+            .and_then(|()| std::fs::rename(&partial, &path))
+            .map_err(|source| ModelFolderError::File { path, source })?;
+    }
+    Ok(())
 }
 
 /// Writes a model folder. The files are written beside it first, so that a stopped export never
@@ -169,6 +186,22 @@ mod tests {
         write(&model, &files()).unwrap();
         assert_eq!(read_files(&model).unwrap(), files());
         assert!(!model.with_file_name("small.partial").exists());
+    }
+
+    #[test]
+    fn an_update_writes_what_changed_and_keeps_files_of_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("small");
+        write(&model, &files()).unwrap();
+        std::fs::write(model.join("notes.txt"), "mine").unwrap();
+        let mut changed = files();
+        changed.insert("manifest.json".to_owned(), b"{\"a\": 1}".to_vec());
+        changed.insert("lm.bin".to_owned(), b"words".to_vec());
+        update(&model, &changed).unwrap();
+        assert_eq!(read_files(&model).unwrap(), changed);
+        assert_eq!(std::fs::read_dir(&model).unwrap().count(), 4);
+        assert_eq!(std::fs::read(model.join("notes.txt")).unwrap(), b"mine");
+        assert!(update(&folder.path().join("none"), &changed).is_err());
     }
 
     #[test]

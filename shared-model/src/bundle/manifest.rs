@@ -15,6 +15,8 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 pub const CONFIG_FILE: &str = "config.json";
 pub const TOKENS_FILE: &str = "tokens.txt";
 pub const CARD_FILE: &str = "README.md";
+/// The language model beside the network, if the folder has one.
+pub const LM_FILE: &str = "lm.bin";
 
 const MAX_FILES: usize = 32;
 const MAX_EVALUATIONS: usize = 1000;

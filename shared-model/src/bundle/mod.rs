@@ -1,8 +1,9 @@
 //! The model folder: bytes in, a checked model out; and back.
 //!
 //! `model.safetensors` (f32 or f16) or `model-q8.safetensors` (int8 with a scale per output
-//! channel), `config.json`, `tokens.txt`, `manifest.json`, `README.md`. The manifest holds size
-//! and SHA-256 of every other file and a digest of itself.
+//! channel), `config.json`, `tokens.txt`, `manifest.json`, `README.md` and, where one is stored, the
+//! language model `lm.bin`. The manifest holds size and SHA-256 of every other file and a digest
+//! of itself.
 
 mod card;
 mod config;
@@ -20,11 +21,11 @@ mod write;
 pub use card::CardInfo;
 pub use limits::{MAX_WEIGHTS_BYTES, max_bytes};
 pub use manifest::{
-    CARD_FILE, CONFIG_FILE, Evaluation, FileEntry, MANIFEST_FILE, Manifest, TOKENS_FILE,
+    CARD_FILE, CONFIG_FILE, Evaluation, FileEntry, LM_FILE, MANIFEST_FILE, Manifest, TOKENS_FILE,
 };
 pub use quantize::Precision;
 pub use read::{FORMAT_VERSION, LoadedModel, read_model};
-pub use write::{ModelParts, with_evaluations, write_model};
+pub use write::{ModelParts, with_decoder, with_evaluations, write_model};
 
 use std::collections::BTreeMap;
 

@@ -5,7 +5,7 @@ use super::{
     config::ConfigFile,
     hash::sha256_hex,
     limits::max_bytes,
-    manifest::{CONFIG_FILE, MANIFEST_FILE, TOKENS_FILE},
+    manifest::{CONFIG_FILE, LM_FILE, MANIFEST_FILE, TOKENS_FILE},
     shapes::weight_shapes,
     tensor_file,
 };
@@ -25,6 +25,8 @@ pub struct LoadedModel {
     pub manifest: Manifest,
     /// Decoder settings tuned for this model, if the folder has them.
     pub beam: Option<crate::decode::BeamConfig>,
+    /// The folder's own language model as its file holds it, if it was given.
+    pub lm: Option<Vec<u8>>,
     pub card: CardInfo,
 }
 
@@ -64,6 +66,10 @@ pub fn read_model(files: &Files) -> Result<LoadedModel, BundleError> {
         model: config.architecture,
         tokens,
         weights,
+        lm: manifest
+            .file(LM_FILE)
+            .and_then(|entry| files.get(&entry.name))
+            .cloned(),
         manifest,
         beam: config.beam,
         card: config.card,

@@ -610,3 +610,46 @@ proptest! {
         prop_assert!(read_model(&files).is_err());
     }
 }
+
+#[test]
+fn a_stored_decoder_is_read_back_with_its_language_model_and_nothing_else_changes() {
+    let before = tiny_folder(Precision::F32, &[]);
+    let beam = BeamConfig {
+        beam: 7,
+        word_bonus: 0.25,
+        ..BeamConfig::default()
+    };
+    let tuned = with_decoder(&before, &beam, None).unwrap();
+    let loaded = read_model(&tuned).unwrap();
+    assert_eq!((loaded.beam, loaded.lm), (Some(beam.clone()), None));
+    assert_eq!(tuned["model.safetensors"], before["model.safetensors"]);
+
+    let with_lm = with_decoder(&tuned, &beam, Some(b"a language model")).unwrap();
+    let loaded = read_model(&with_lm).unwrap();
+    assert_eq!(loaded.lm.as_deref(), Some(&b"a language model"[..]));
+    let needed: Vec<&str> = loaded
+        .manifest
+        .needed_files()
+        .iter()
+        .map(|f| f.name.as_str())
+        .collect();
+    assert!(
+        !needed.contains(&LM_FILE),
+        "it is fetched only when it is asked for"
+    );
+    // Settings change, the language model stays.
+    let again = with_decoder(&with_lm, &BeamConfig::default(), None).unwrap();
+    assert_eq!(again[LM_FILE], with_lm[LM_FILE]);
+
+    let mut damaged = with_lm.clone();
+    damaged.insert(LM_FILE.into(), b"a language muddle".to_vec());
+    assert!(matches!(
+        read_model(&damaged),
+        Err(BundleError::Size { .. })
+    ));
+    damaged.insert(LM_FILE.into(), b"a language modem".to_vec());
+    assert!(matches!(
+        read_model(&damaged),
+        Err(BundleError::Hash { .. })
+    ));
+}

@@ -4,7 +4,7 @@ use super::{
     BundleError, CardInfo, Evaluation, FORMAT_VERSION, FileEntry, Files, Manifest, Precision, card,
     config::ConfigFile,
     limits::max_bytes,
-    manifest::{CARD_FILE, CONFIG_FILE, MANIFEST_FILE, TOKENS_FILE},
+    manifest::{CARD_FILE, CONFIG_FILE, LM_FILE, MANIFEST_FILE, TOKENS_FILE},
     read::{read_model, required},
     shapes::weight_shapes,
     tensor_file,
@@ -68,12 +68,7 @@ pub fn write_model(parts: &ModelParts<'_>) -> Result<Files, BundleError> {
 /// everything else keeps its bytes.
 pub fn with_evaluations(files: &Files, evaluations: &[Evaluation]) -> Result<Files, BundleError> {
     let loaded = read_model(files)?;
-    let mut kept = Files::new();
-    for entry in &loaded.manifest.files {
-        if entry.name != CARD_FILE {
-            kept.insert(entry.name.clone(), required(files, &entry.name)?.to_vec());
-        }
-    }
+    let kept = described_files(files, &loaded.manifest)?;
     let manifest = Manifest {
         evaluations: evaluations.to_vec(),
         ..loaded.manifest
@@ -85,6 +80,41 @@ pub fn with_evaluations(files: &Files, evaluations: &[Evaluation]) -> Result<Fil
         &loaded.features,
         &loaded.model,
     )
+}
+
+/// The same folder with these decoder settings and, if one is given, this language model (in its
+/// binary form) beside the network; manifest and card are written anew.
+pub fn with_decoder(
+    files: &Files,
+    beam: &BeamConfig,
+    lm: Option<&[u8]>,
+) -> Result<Files, BundleError> {
+    let loaded = read_model(files)?;
+    let mut kept = described_files(files, &loaded.manifest)?;
+    let mut config = ConfigFile::from_json(required(files, CONFIG_FILE)?)?;
+    config.beam = Some(beam.clone());
+    kept.insert(CONFIG_FILE.into(), config.to_json()?);
+    if let Some(lm) = lm {
+        kept.insert(LM_FILE.into(), lm.to_vec());
+    }
+    describe(
+        kept,
+        loaded.manifest,
+        &loaded.card,
+        &loaded.features,
+        &loaded.model,
+    )
+}
+
+/// What the manifest lists, without the card.
+fn described_files(files: &Files, manifest: &Manifest) -> Result<Files, BundleError> {
+    let entries = manifest
+        .files
+        .iter()
+        .filter(|entry| entry.name != CARD_FILE);
+    entries
+        .map(|entry| Ok((entry.name.clone(), required(files, &entry.name)?.to_vec())))
+        .collect()
 }
 
 /// Adds card and manifest to the other files.

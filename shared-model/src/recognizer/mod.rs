@@ -74,12 +74,31 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    fn from_words(words: Vec<Word>) -> Self {
+    /// The words joined by spaces.
+    pub fn from_words(words: Vec<Word>) -> Self {
         let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
         Self {
             text: texts.join(" "),
             words,
         }
+    }
+}
+
+/// What was heard in a stretch of audio between words or silence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Posteriors {
+    /// `[num_frames, vocab]`, row-major, natural log.
+    pub log_probs: Vec<f32>,
+    /// Time of frame 0.
+    pub offset_secs: f32,
+}
+
+impl Posteriors {
+    /// Words by any decoder; `frame_secs`: seconds between encoder frames.
+    pub fn words(&self, decoder: &Decoder, tokens: &Tokens, frame_secs: f32) -> Vec<Word> {
+        let log_probs = LogProbs::new(&self.log_probs, tokens.len());
+        let hypothesis = hypothesis(decoder, log_probs);
+        words(&hypothesis, tokens, frame_secs, self.offset_secs)
     }
 }
 
@@ -155,6 +174,15 @@ impl Recognizer {
         &self.model
     }
 
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    /// Another decoder from now on.
+    pub fn set_decoder(&mut self, decoder: Decoder) {
+        self.decoder = decoder;
+    }
+
     /// Seconds between encoder frames.
     pub fn frame_secs(&self) -> f32 {
         self.config().encoder_frame_secs()
@@ -177,20 +205,48 @@ impl Recognizer {
         samples: &[f32],
         progress: &mut dyn FnMut(f32, f32) -> bool,
     ) -> Result<Transcript, RecognizeError> {
+        let mut transcript = Vec::new();
+        self.hear(samples, progress, &mut |posteriors| {
+            transcript.extend(posteriors.words(&self.decoder, &self.tokens, self.frame_secs()));
+        })
+        .await?;
+        Ok(Transcript::from_words(transcript))
+    }
+
+    /// What [`Self::transcribe`] gives to the decoder. Every decoder's words of it, one stretch
+    /// after another, are what it would transcribe.
+    pub async fn posteriors(&self, samples: &[f32]) -> Result<Vec<Posteriors>, RecognizeError> {
+        let mut heard = Vec::new();
+        self.hear(samples, &mut |_, _| true, &mut |posteriors| {
+            heard.push(posteriors)
+        })
+        .await?;
+        Ok(heard)
+    }
+
+    async fn hear(
+        &self,
+        samples: &[f32],
+        progress: &mut dyn FnMut(f32, f32) -> bool,
+        heard: &mut dyn FnMut(Posteriors),
+    ) -> Result<(), RecognizeError> {
         let samples = finite(samples);
         let levels = block_levels(&samples);
         let regions = active_regions(&levels);
         let (Some(first), Some(last)) = (regions.first(), regions.last()) else {
-            return Ok(Transcript::default());
+            return Ok(());
         };
         let sample_of = |block: usize| (block * BLOCK_SAMPLES).min(samples.len());
         let gain = level_gain(&samples[sample_of(first.start)..sample_of(last.end)]);
         let secs = |num_samples: usize| num_samples as f32 / SAMPLE_RATE_HZ as f32;
 
-        let mut transcript = Vec::new();
         for region in &regions {
             let factor = self.config().subsampling_factor;
             let region_secs = secs(sample_of(region.start));
+            let posteriors = |piece: Piece| Posteriors {
+                log_probs: piece.log_probs,
+                offset_secs: region_secs + piece.first_frame as f32 * self.frame_secs(),
+            };
             let mut stitcher = Stitcher::new(&self.tokens, self.frame_secs());
             let mut is_stopped = false;
             for window in plan_windows(&levels[region.clone()], factor) {
@@ -198,19 +254,23 @@ impl Recognizer {
                 let end = sample_of(region.start + window.blocks.end);
                 let log_probs = self.scaled_log_probs(&samples[start..end], gain).await?;
                 let piece = stitcher.push(window.blocks.start / factor, window.join, log_probs);
-                transcript.extend(self.piece_words(piece, region_secs));
+                if let Some(piece) = piece {
+                    heard(posteriors(piece));
+                }
                 yield_now().await;
                 is_stopped = !progress(secs(end), secs(samples.len()));
                 if is_stopped {
                     break;
                 }
             }
-            transcript.extend(self.piece_words(stitcher.finish(), region_secs));
+            if let Some(piece) = stitcher.finish() {
+                heard(posteriors(piece));
+            }
             if is_stopped {
                 break;
             }
         }
-        Ok(Transcript::from_words(transcript))
+        Ok(())
     }
 
     /// Log-probabilities `[num_frames, vocab]` of one window of samples, row-major, natural log.
@@ -224,28 +284,20 @@ impl Recognizer {
     pub fn words(&self, log_probs: &[f32], offset_secs: f32) -> Vec<Word> {
         let log_probs = LogProbs::new(log_probs, self.tokens.len());
         words(
-            &self.hypothesis(log_probs),
+            &hypothesis(&self.decoder, log_probs),
             &self.tokens,
             self.frame_secs(),
             offset_secs,
         )
     }
+}
 
-    fn piece_words(&self, piece: Option<Piece>, region_secs: f32) -> Vec<Word> {
-        piece.map_or_else(Vec::new, |piece| {
-            let offset_secs = region_secs + piece.first_frame as f32 * self.frame_secs();
-            self.words(&piece.log_probs, offset_secs)
-        })
-    }
-
-    fn hypothesis(&self, log_probs: LogProbs<'_>) -> Hypothesis {
-        match &self.decoder {
-            Decoder::Greedy => greedy(log_probs),
-            Decoder::Beam(beam) => beam
-                .decode(log_probs)
-                .into_iter()
-                .next()
-                .unwrap_or_default(),
+fn hypothesis(decoder: &Decoder, log_probs: LogProbs<'_>) -> Hypothesis {
+    match decoder {
+        Decoder::Greedy => greedy(log_probs),
+        Decoder::Beam(beam) => {
+            let found = beam.decode(log_probs);
+            found.into_iter().next().unwrap_or_default()
         }
     }
 }

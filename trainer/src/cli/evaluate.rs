@@ -31,9 +31,13 @@ pub struct DecoderArgs {
     /// How posteriors become words [default: greedy; beam if a language model or word list is given]
     #[arg(long, value_enum)]
     decoder: Option<DecoderKind>,
-    /// Word n-gram language model, ARPA or fledge's binary form (may be gzipped)
+    /// Word n-gram language model: .bin or .arpa, either may be gzipped [default: the model
+    /// folder's own, if it has one]
     #[arg(long, value_name = "FILE")]
     lm: Option<PathBuf>,
+    /// Beam search without a language model, even if the model folder has one
+    #[arg(long, conflicts_with = "lm")]
+    no_lm: bool,
     /// Word list: only these words can be written, one a line
     #[arg(long, value_name = "FILE")]
     words: Option<PathBuf>,
@@ -46,6 +50,15 @@ pub struct DecoderArgs {
     /// Added to the score of each word
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     word_bonus: Option<f32>,
+    /// Added to the score of each word that the language model does not know
+    #[arg(long, value_name = "X", allow_hyphen_values = true)]
+    unknown_word_bonus: Option<f32>,
+    /// Tokens whose natural-log probability is below this are not tried, such as -8
+    #[arg(long, value_name = "X", allow_hyphen_values = true)]
+    token_min_log_prob: Option<f32>,
+    /// Hypotheses so many nats behind the best are given up
+    #[arg(long, value_name = "X")]
+    score_margin: Option<f32>,
 }
 
 impl DecoderArgs {
@@ -53,11 +66,18 @@ impl DecoderArgs {
         &self,
         loaded: &shared_model::bundle::LoadedModel,
     ) -> anyhow::Result<DecoderChoice> {
+        let numbers = [
+            self.lm_weight,
+            self.word_bonus,
+            self.unknown_word_bonus,
+            self.token_min_log_prob,
+            self.score_margin,
+        ];
         let wants_beam = self.lm.is_some()
+            || self.no_lm
             || self.words.is_some()
             || self.beam.is_some()
-            || self.lm_weight.is_some()
-            || self.word_bonus.is_some();
+            || numbers.iter().any(Option::is_some);
         match (self.decoder, wants_beam) {
             (Some(DecoderKind::Greedy), true) => Err(Failure::usage(
                 "--decoder greedy uses no language model, word list or beam; use --decoder beam",
@@ -69,7 +89,11 @@ impl DecoderArgs {
                     beam: self.beam,
                     lm_weight: self.lm_weight,
                     word_bonus: self.word_bonus,
+                    unknown_word_bonus: self.unknown_word_bonus,
+                    token_min_log_prob: self.token_min_log_prob,
+                    score_margin: self.score_margin,
                     lm: self.lm.clone(),
+                    no_lm: self.no_lm,
                     words: self.words.clone(),
                 };
                 let choice = DecoderChoice::beam(loaded, &settings)?;
@@ -85,7 +109,7 @@ impl DecoderArgs {
 ///
 /// Prints one JSON object (--json) or a short summary: error rates with a 95 % interval over
 /// utterances, counts, size and speed. The real-time factor is processing time of one thread per
-/// second of audio.
+/// second of audio. Beside a beam search's figures stand those of the greedy decoder.
 ///
 /// Example:
 ///   fledge evaluate --model runs/quick/models/small --manifest test.jsonl --json
@@ -175,7 +199,16 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
 }
 
 fn summary(report: &EvaluationReport) -> Vec<String> {
-    vec![
+    let greedy = report.greedy.map(|greedy| {
+        format!(
+            "greedy: WER {:.2} % (95 % interval {:.2} to {:.2} %)  CER {:.2} %",
+            greedy.wer * 100.0,
+            greedy.wer_low * 100.0,
+            greedy.wer_high * 100.0,
+            greedy.cer * 100.0
+        )
+    });
+    let mut lines = vec![
         format!(
             "WER {:.2} % (95 % interval {:.2} to {:.2} %)  CER {:.2} %",
             report.wer * 100.0,
@@ -192,30 +225,38 @@ fn summary(report: &EvaluationReport) -> Vec<String> {
             report.substitutions
         ),
         format!(
-            "{:.1} s of audio, real-time factor {:.3} on {}, {}",
-            report.audio_seconds, report.real_time_factor, report.device, report.decoder
+            "{:.1} s of audio, real-time factor {:.3} on {}, {} ({:.2} times the network's time)",
+            report.audio_seconds,
+            report.real_time_factor,
+            report.device,
+            report.decoder,
+            report.decoding_ratio
         ),
         format!(
             "{} parameters, {}",
             crate::report::format_count(report.parameters as usize),
             format_bytes(report.bytes)
         ),
-    ]
+    ];
+    if let Some(greedy) = greedy {
+        lines.insert(1, greedy);
+    }
+    lines
 }
 
 /// A progress line every few seconds.
-struct Progress {
+pub(super) struct Progress {
     last: Option<Mutex<Instant>>,
 }
 
 impl Progress {
-    fn new(quiet: bool) -> Self {
+    pub(super) fn new(quiet: bool) -> Self {
         Self {
             last: (!quiet).then(|| Mutex::new(Instant::now())),
         }
     }
 
-    fn show(&self, done: usize, total: usize) {
+    pub(super) fn show(&self, done: usize, total: usize) {
         let Some(last) = &self.last else { return };
         let Ok(mut last) = last.lock() else { return };
         if last.elapsed().as_secs() >= 5 {

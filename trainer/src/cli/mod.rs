@@ -17,6 +17,7 @@ mod serve;
 mod tokenizer;
 mod train;
 mod transcribe;
+mod tune_decoder;
 
 pub use exit::{ExitStatus, Failure};
 
@@ -59,6 +60,7 @@ enum Command {
     Finetune(train::FinetuneArgs),
     Run(train::RunArgs),
     Evaluate(evaluate::EvaluateArgs),
+    TuneDecoder(tune_decoder::TuneDecoderArgs),
     Transcribe(transcribe::TranscribeArgs),
     Export(export::ExportArgs),
     Inspect(inspect::InspectArgs),
@@ -108,6 +110,7 @@ fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Finetune(args) => train::finetune(args),
         Command::Run(args) => train::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::TuneDecoder(args) => tune_decoder::run(args),
         Command::Transcribe(args) => transcribe::run(args),
         Command::Export(args) => export::run(args),
         Command::Inspect(args) => inspect::run(args),

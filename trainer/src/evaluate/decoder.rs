@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use shared_model::bundle::LoadedModel;
+use shared_model::bundle::{LM_FILE, LoadedModel};
 use shared_model::decode::lm::NgramLm;
 use shared_model::decode::{BeamConfig, BeamDecoder, DecodeError};
 use shared_model::recognizer::Decoder;
@@ -36,8 +36,13 @@ pub struct DecoderSettings {
     pub beam: Option<usize>,
     pub lm_weight: Option<f32>,
     pub word_bonus: Option<f32>,
-    /// ARPA or binary.
+    pub unknown_word_bonus: Option<f32>,
+    pub token_min_log_prob: Option<f32>,
+    pub score_margin: Option<f32>,
+    /// ARPA or binary; without one the model folder's own.
     pub lm: Option<PathBuf>,
+    /// Not even the model folder's own.
+    pub no_lm: bool,
     /// One word a line; what follows a tab is ignored.
     pub words: Option<PathBuf>,
 }
@@ -60,22 +65,30 @@ impl DecoderChoice {
         settings: &DecoderSettings,
     ) -> Result<Self, DecoderFileError> {
         let mut config = loaded.beam.clone().unwrap_or_default();
-        if let Some(beam) = settings.beam {
-            config.beam = beam;
-        }
-        if let Some(weight) = settings.lm_weight {
-            config.lm_weight = weight;
-        }
-        if let Some(bonus) = settings.word_bonus {
-            config.word_bonus = bonus;
-        }
-        let lm = settings.lm.as_deref().map(read_lm).transpose()?;
+        let set = |value: &mut f32, given: Option<f32>| *value = given.unwrap_or(*value);
+        config.beam = settings.beam.unwrap_or(config.beam);
+        set(&mut config.lm_weight, settings.lm_weight);
+        set(&mut config.word_bonus, settings.word_bonus);
+        set(&mut config.unknown_word_bonus, settings.unknown_word_bonus);
+        set(&mut config.token_min_log_prob, settings.token_min_log_prob);
+        set(&mut config.score_margin, settings.score_margin);
         let words = settings.words.as_deref().map(read_words).transpose()?;
-        let lm_name = settings
-            .lm
-            .as_ref()
-            .and_then(|path| path.file_name())
-            .map(|name| name.to_string_lossy().into_owned());
+        let lm = match (&settings.lm, &loaded.lm) {
+            (Some(path), _) => {
+                let name = path.file_name().unwrap_or_default();
+                Some((read_lm(path)?, name.to_string_lossy().into_owned()))
+            }
+            (None, Some(stored)) if !settings.no_lm => {
+                let lm = NgramLm::from_bytes(stored);
+                let lm = lm.map_err(|source| DecoderFileError::Content {
+                    path: LM_FILE.into(),
+                    source,
+                })?;
+                Some((lm, LM_FILE.to_owned()))
+            }
+            _ => None,
+        };
+        let (lm, lm_name) = lm.unzip();
         Ok(Self::Beam {
             config,
             words,
@@ -147,7 +160,8 @@ fn inflate(path: &Path, compressed: &[u8]) -> Result<Vec<u8>, DecoderFileError> 
     Ok(content)
 }
 
-fn read_lm(path: &Path) -> Result<NgramLm, DecoderFileError> {
+/// A language model in any of its forms, compressed or not.
+pub fn read_lm(path: &Path) -> Result<NgramLm, DecoderFileError> {
     NgramLm::from_bytes(&read_file(path)?).map_err(|source| DecoderFileError::Content {
         path: path.to_owned(),
         source,

@@ -3,24 +3,27 @@
 
 mod decoder;
 mod score;
+mod tune;
+mod workers;
 
-pub use decoder::{DecoderChoice, DecoderFileError, DecoderSettings};
-pub use score::{EvaluationReport, Outcome, scores};
+pub use decoder::{DecoderChoice, DecoderFileError, DecoderSettings, read_lm};
+pub use score::{EvaluationReport, GreedyReport, Outcome, scores};
+pub use tune::{HeardUtterance, SearchSpace, Trial, Tuner, hear_all};
 
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use shared_model::bundle::LoadedModel;
 use shared_model::metrics::{character_errors, word_errors};
-use shared_model::recognizer::{RecognizeError, Recognizer};
-use shared_model::tokens::normalize_text;
+use shared_model::recognizer::{Decoder, Posteriors, RecognizeError, Recognizer, Transcript};
+use shared_model::tokens::{Tokens, normalize_text};
 
 use crate::block_on::block_on;
 use crate::data::audio_file::decode_16k;
 use crate::data::{AudioFileError, Utterance};
 use crate::device::{DeviceKind, OpenDevice};
+use workers::spread;
 
 /// Greatest share of unreadable audio that an error rate may be stated over.
 pub const MAX_BROKEN_SHARE: f64 = 0.01;
@@ -66,7 +69,11 @@ pub struct Evaluated {
 impl Evaluated {
     /// An error if more audio is broken than an error rate may hide.
     pub fn check_broken(&self) -> Result<(), EvaluateError> {
-        let utterances = self.outcomes.len() + self.broken.len();
+        self.check_broken_of(self.outcomes.len() + self.broken.len())
+    }
+
+    /// As [`Self::check_broken`], of so many utterances.
+    pub fn check_broken_of(&self, utterances: usize) -> Result<(), EvaluateError> {
         match self.broken.first() {
             Some(first) if self.broken.len() as f64 > MAX_BROKEN_SHARE * utterances as f64 => {
                 Err(EvaluateError::TooManyBroken {
@@ -78,11 +85,6 @@ impl Evaluated {
             _ => Ok(()),
         }
     }
-}
-
-enum Heard {
-    Words(Outcome),
-    Broken(BrokenAudio),
 }
 
 /// Transcribes every utterance and counts its errors. On the CPU utterances are spread over
@@ -104,56 +106,22 @@ pub fn evaluate(
         DeviceKind::Cpu => threads.clamp(1, utterances.len()),
         DeviceKind::Gpu => 1,
     };
-    let next = AtomicUsize::new(0);
-    let done = AtomicUsize::new(0);
-    let heard: Mutex<Vec<(usize, Heard)>> = Mutex::new(Vec::with_capacity(utterances.len()));
-    let failed = AtomicBool::new(false);
-    let work = || -> Result<(), EvaluateError> {
-        let recognizer = Recognizer::new(loaded, decoder.build(&loaded.tokens)?, &device.device)?;
-        loop {
-            if stop.load(Ordering::Relaxed) {
-                return Err(EvaluateError::Stopped);
-            }
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(utterance) = utterances.get(index) else {
-                return Ok(());
-            };
-            if failed.load(Ordering::Relaxed) {
-                return Ok(());
-            }
-            let result = hear(&recognizer, index, utterance)?;
-            heard
-                .lock()
-                .map_err(|_| EvaluateError::Worker)?
-                .push((index, result));
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, utterances.len());
-        }
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    let result = work();
-                    if result.is_err() {
-                        failed.store(true, Ordering::Relaxed);
-                    }
-                    result
-                })
-            })
-            .collect();
-        let results: Vec<_> = workers
-            .into_iter()
-            .map(|worker| worker.join().unwrap_or(Err(EvaluateError::Worker)))
-            .collect();
-        results.into_iter().collect::<Result<Vec<()>, _>>()
-    })?;
-    let mut heard = heard.into_inner().map_err(|_| EvaluateError::Worker)?;
-    heard.sort_by_key(|(index, _)| *index);
+    let heard = spread(
+        utterances.len(),
+        threads,
+        stop,
+        progress,
+        &|| {
+            let built = decoder.build(&loaded.tokens)?;
+            Ok(Recognizer::new(loaded, built, &device.device)?)
+        },
+        &|recognizer, index| hear(recognizer, index, &utterances[index]),
+    )?;
     let mut evaluated = Evaluated::default();
-    for (_, result) in heard {
+    for result in heard {
         match result {
-            Heard::Words(outcome) => evaluated.outcomes.push(outcome),
-            Heard::Broken(broken) => evaluated.broken.push(broken),
+            Ok(outcome) => evaluated.outcomes.push(outcome),
+            Err(broken) => evaluated.broken.push(broken),
         }
     }
     Ok(evaluated)
@@ -163,25 +131,52 @@ fn hear(
     recognizer: &Recognizer,
     index: usize,
     utterance: &Utterance,
-) -> Result<Heard, EvaluateError> {
-    let duration_secs = (utterance.duration_secs > 0.0).then_some(utterance.duration_secs);
-    let samples = match decode_16k(&utterance.audio_path, utterance.offset_secs, duration_secs) {
+) -> Result<Result<Outcome, BrokenAudio>, EvaluateError> {
+    let samples = match read_samples(utterance) {
         Ok(samples) => samples,
-        Err(error) => return Ok(Heard::Broken(broken(utterance, &error))),
+        Err(broken) => return Ok(Err(broken)),
     };
     let started = Instant::now();
-    let transcript = block_on(recognizer.transcribe(&samples))?;
-    let processing_secs = started.elapsed().as_secs_f64();
+    let heard = block_on(recognizer.posteriors(&samples))?;
+    let encoded = Instant::now();
+    let (tokens, frame_secs) = (recognizer.tokens(), recognizer.frame_secs());
+    let hypothesis = written(&heard, recognizer.decoder(), tokens, frame_secs);
+    let decoding_secs = encoded.elapsed().as_secs_f64();
     let reference = normalize_text(&utterance.text);
-    let hypothesis = normalize_text(&transcript.text);
-    Ok(Heard::Words(Outcome {
+    let greedy = match recognizer.decoder() {
+        Decoder::Greedy => None,
+        Decoder::Beam(_) => {
+            let greedy = written(&heard, &Decoder::Greedy, tokens, frame_secs);
+            Some([
+                word_errors(&reference, &greedy),
+                character_errors(&reference, &greedy),
+            ])
+        }
+    };
+    Ok(Ok(Outcome {
         index,
         word_errors: word_errors(&reference, &hypothesis),
         character_errors: character_errors(&reference, &hypothesis),
+        greedy_errors: greedy,
         hypothesis,
         audio_secs: samples.len() as f64 / f64::from(shared_model::audio::SAMPLE_RATE_HZ),
-        processing_secs,
+        processing_secs: (encoded - started).as_secs_f64() + decoding_secs,
+        decoding_secs,
     }))
+}
+
+/// What a decoder writes, normalised.
+fn written(heard: &[Posteriors], decoder: &Decoder, tokens: &Tokens, frame_secs: f32) -> String {
+    let words = heard
+        .iter()
+        .flat_map(|posteriors| posteriors.words(decoder, tokens, frame_secs));
+    normalize_text(&Transcript::from_words(words.collect()).text)
+}
+
+fn read_samples(utterance: &Utterance) -> Result<Vec<f32>, BrokenAudio> {
+    let duration_secs = (utterance.duration_secs > 0.0).then_some(utterance.duration_secs);
+    decode_16k(&utterance.audio_path, utterance.offset_secs, duration_secs)
+        .map_err(|error| broken(utterance, &error))
 }
 
 fn broken(utterance: &Utterance, error: &AudioFileError) -> BrokenAudio {

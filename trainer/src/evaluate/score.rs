@@ -17,9 +17,45 @@ pub struct Outcome {
     pub hypothesis: String,
     pub word_errors: ErrorCounts,
     pub character_errors: ErrorCounts,
+    /// Word and character errors of the greedy decoder, where another one was asked for.
+    pub greedy_errors: Option<[ErrorCounts; 2]>,
     pub audio_secs: f64,
     /// Features, network and decoding, on one thread; reading the file is not in it.
     pub processing_secs: f64,
+    /// The decoding in it.
+    pub decoding_secs: f64,
+}
+
+/// What the greedy decoder would have given for the same log-probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct GreedyReport {
+    pub wer: f64,
+    pub wer_low: f64,
+    pub wer_high: f64,
+    pub cer: f64,
+}
+
+impl GreedyReport {
+    fn of(outcomes: &[Outcome]) -> Option<Self> {
+        let counts = |kind: usize| -> Vec<ErrorCounts> {
+            let errors = outcomes.iter().filter_map(|outcome| outcome.greedy_errors);
+            errors.map(|errors| errors[kind]).collect()
+        };
+        let (words, characters) = (counts(0), counts(1));
+        let interval = bootstrap_interval(&words, BOOTSTRAP_RESAMPLES, BOOTSTRAP_SEED);
+        (!words.is_empty()).then(|| Self {
+            wer: sum(&words).rate(),
+            wer_low: interval.low,
+            wer_high: interval.high,
+            cer: sum(&characters).rate(),
+        })
+    }
+}
+
+fn sum(counts: &[ErrorCounts]) -> ErrorCounts {
+    let mut total = ErrorCounts::default();
+    counts.iter().for_each(|count| total.add(count));
+    total
 }
 
 /// The figures of a set of utterances; rates are fractions.
@@ -41,11 +77,16 @@ pub struct EvaluationReport {
     pub audio_seconds: f64,
     /// Processing seconds of one thread per second of audio.
     pub real_time_factor: f64,
+    /// Decoding time over the time of features and network.
+    pub decoding_ratio: f64,
     pub parameters: u64,
     /// Of the model folder: weights, configuration and tokens.
     pub bytes: u64,
     pub decoder: String,
     pub lm: Option<String>,
+    /// Beside a beam search's figures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub greedy: Option<GreedyReport>,
     pub precision: Precision,
     pub device: String,
 }
@@ -73,6 +114,7 @@ impl EvaluationReport {
     ) -> Self {
         let (words, characters, audio_seconds, processing) = scores(&evaluated.outcomes);
         let counts: Vec<_> = evaluated.outcomes.iter().map(|o| o.word_errors).collect();
+        let decoding: f64 = evaluated.outcomes.iter().map(|o| o.decoding_secs).sum();
         let interval = bootstrap_interval(&counts, BOOTSTRAP_RESAMPLES, BOOTSTRAP_SEED);
         Self {
             wer: words.rate(),
@@ -86,15 +128,13 @@ impl EvaluationReport {
             utterances: evaluated.outcomes.len(),
             broken: evaluated.broken.len(),
             audio_seconds,
-            real_time_factor: if audio_seconds > 0.0 {
-                processing / audio_seconds
-            } else {
-                0.0
-            },
+            real_time_factor: ratio(processing, audio_seconds),
+            decoding_ratio: ratio(decoding, processing - decoding),
             parameters: manifest.parameters,
             bytes: crate::model_folder::model_bytes(manifest),
             decoder: decoder.name().to_owned(),
             lm: decoder.lm_name().map(str::to_owned),
+            greedy: GreedyReport::of(&evaluated.outcomes),
             precision: manifest.precision,
             device: device.to_owned(),
         }
@@ -117,9 +157,34 @@ impl EvaluationReport {
     }
 }
 
+fn ratio(a: f64, b: f64) -> f64 {
+    if b > 0.0 { a / b } else { 0.0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn greedy_figures_stand_beside_a_beam_searchs_only() {
+        let errors = |reference_len, substitutions| ErrorCounts {
+            reference_len,
+            substitutions,
+            ..ErrorCounts::default()
+        };
+        let beam = |words, characters| Outcome {
+            greedy_errors: Some([words, characters]),
+            ..Outcome::default()
+        };
+        let outcomes = [
+            beam(errors(3, 1), errors(12, 2)),
+            beam(errors(1, 1), errors(4, 2)),
+        ];
+        let report = GreedyReport::of(&outcomes).expect("two utterances");
+        assert_eq!((report.wer, report.cer), (0.5, 0.25));
+        assert!(report.wer_low <= 0.5 && 0.5 <= report.wer_high);
+        assert_eq!(GreedyReport::of(&[Outcome::default()]), None);
+    }
 
     #[test]
     fn counts_are_summed_before_they_are_divided() {

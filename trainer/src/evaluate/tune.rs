@@ -1,0 +1,356 @@
+//! Search for the beam search's settings: the network hears every utterance once, then many
+//! settings decode what it heard.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use serde::Serialize;
+use shared_model::bundle::LoadedModel;
+use shared_model::decode::lm::NgramLm;
+use shared_model::decode::{BeamConfig, BeamDecoder};
+use shared_model::metrics::{ErrorCounts, word_errors};
+use shared_model::recognizer::{Decoder, Posteriors, Recognizer};
+use shared_model::tokens::{Tokens, normalize_text};
+
+use super::{BrokenAudio, EvaluateError, read_samples, workers::spread, written};
+use crate::block_on::block_on;
+use crate::data::Utterance;
+use crate::device::{DeviceKind, OpenDevice};
+
+/// What the network made of an utterance, and what was said.
+pub struct HeardUtterance {
+    posteriors: Vec<Posteriors>,
+    /// Normalised.
+    reference: String,
+    /// Features and network, on one thread.
+    pub encoding_secs: f64,
+}
+
+/// Runs features and network over every utterance.
+///
+/// # Errors
+/// As [`super::evaluate`]; broken audio is left out and given back.
+pub fn hear_all(
+    loaded: &LoadedModel,
+    utterances: &[Utterance],
+    device: &OpenDevice,
+    threads: usize,
+    stop: &AtomicBool,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<(Vec<HeardUtterance>, Vec<BrokenAudio>), EvaluateError> {
+    if utterances.is_empty() {
+        return Err(EvaluateError::Empty);
+    }
+    let threads = match device.kind {
+        DeviceKind::Cpu => threads,
+        DeviceKind::Gpu => 1,
+    };
+    let results = spread(
+        utterances.len(),
+        threads,
+        stop,
+        progress,
+        &|| Ok(Recognizer::new(loaded, Decoder::Greedy, &device.device)?),
+        &|recognizer, index| {
+            let samples = match read_samples(&utterances[index]) {
+                Ok(samples) => samples,
+                Err(broken) => return Ok(Err(broken)),
+            };
+            let started = Instant::now();
+            let posteriors = block_on(recognizer.posteriors(&samples))?;
+            Ok(Ok(HeardUtterance {
+                posteriors,
+                reference: normalize_text(&utterances[index].text),
+                encoding_secs: started.elapsed().as_secs_f64(),
+            }))
+        },
+    )?;
+    let (mut heard, mut broken) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(utterance) => heard.push(utterance),
+            Err(audio) => broken.push(audio),
+        }
+    }
+    Ok((heard, broken))
+}
+
+/// Settings and what they give on the development set.
+#[derive(Debug, Clone, Serialize)]
+pub struct Trial {
+    pub config: BeamConfig,
+    pub wer: f64,
+    #[serde(skip)]
+    pub counts: Vec<ErrorCounts>,
+    /// Summed over threads.
+    pub decoding_secs: f64,
+}
+
+impl Trial {
+    pub fn errors(&self) -> usize {
+        self.counts.iter().map(ErrorCounts::errors).sum()
+    }
+}
+
+/// What is tried.
+#[derive(Debug, Clone)]
+pub struct SearchSpace {
+    /// From small to large.
+    pub beams: Vec<usize>,
+    pub lm_weights: Vec<f32>,
+    pub word_bonuses: Vec<f32>,
+}
+
+impl Default for SearchSpace {
+    fn default() -> Self {
+        Self {
+            beams: vec![4, 8, 16, 32, 64],
+            lm_weights: vec![0.2, 0.4, 0.6, 0.8, 1.0, 1.3],
+            word_bonuses: vec![0.0, 1.0, 2.0, 3.0],
+        }
+    }
+}
+
+/// A value that the search moves, and by how much at first.
+type Move = (fn(&mut BeamConfig) -> &mut f32, f32);
+
+const MOVES: [Move; 3] = [
+    (|config| &mut config.lm_weight, 0.1),
+    (|config| &mut config.word_bonus, 0.5),
+    (|config| &mut config.unknown_word_bonus, 2.0),
+];
+/// The steps are halved so often.
+const NUM_HALVINGS: usize = 2;
+/// From fast to thorough.
+const SCORE_MARGINS: [f32; 4] = [8.0, 11.0, 14.0, 20.0];
+const TOKEN_MIN_LOG_PROBS: [f32; 3] = [-6.0, -8.0, -11.0];
+
+/// Decodes what was heard with one setting after another.
+pub struct Tuner<'a> {
+    pub heard: &'a [HeardUtterance],
+    pub tokens: &'a Tokens,
+    pub frame_secs: f32,
+    pub lm: Option<Arc<NgramLm>>,
+    pub threads: usize,
+    pub stop: &'a AtomicBool,
+    /// Called after each trial.
+    pub report: &'a mut dyn FnMut(&Trial),
+    pub trials: Vec<Trial>,
+}
+
+impl Tuner<'_> {
+    /// Word errors of the greedy decoder, by utterance.
+    ///
+    /// # Errors
+    /// A stop.
+    pub fn greedy(&self) -> Result<Vec<ErrorCounts>, EvaluateError> {
+        self.count(&Decoder::Greedy)
+    }
+
+    /// The best settings found from `start` on; of equally good ones the fastest. First the weights
+    /// of the language model on a grid and in ever smaller steps, then beam and pruning.
+    ///
+    /// # Errors
+    /// Settings out of range, or a stop.
+    pub fn search(
+        &mut self,
+        start: &BeamConfig,
+        space: &SearchSpace,
+    ) -> Result<Trial, EvaluateError> {
+        let mut best = self.measure(start)?;
+        if self.lm.is_some() {
+            for &lm_weight in &space.lm_weights {
+                for &word_bonus in &space.word_bonuses {
+                    let config = BeamConfig {
+                        lm_weight,
+                        word_bonus,
+                        ..best.config.clone()
+                    };
+                    self.keep_better(&mut best, &config)?;
+                }
+            }
+            self.descend(&mut best)?;
+        }
+        let beams = space.beams.iter().map(|&beam| BeamConfig {
+            beam,
+            ..best.config.clone()
+        });
+        let mut best = self.fastest(beams.collect())?.unwrap_or(best);
+        let margins = SCORE_MARGINS.map(|score_margin| BeamConfig {
+            score_margin,
+            ..best.config.clone()
+        });
+        best = self.fastest(margins.to_vec())?.unwrap_or(best);
+        let limits = TOKEN_MIN_LOG_PROBS.map(|token_min_log_prob| BeamConfig {
+            token_min_log_prob,
+            ..best.config.clone()
+        });
+        Ok(self.fastest(limits.to_vec())?.unwrap_or(best))
+    }
+
+    /// Steps to better neighbours, in smaller steps where there is none.
+    fn descend(&mut self, best: &mut Trial) -> Result<(), EvaluateError> {
+        let mut scale = 1.0;
+        for _ in 0..=NUM_HALVINGS {
+            let mut has_moved = true;
+            while has_moved {
+                has_moved = false;
+                for (value, step) in MOVES {
+                    for direction in [scale, -scale] {
+                        let mut config = best.config.clone();
+                        *value(&mut config) += direction * step;
+                        config.lm_weight = config.lm_weight.max(0.0);
+                        has_moved |= self.keep_better(best, &config)?;
+                    }
+                }
+            }
+            scale /= 2.0;
+        }
+        Ok(())
+    }
+
+    /// The first of the best, so settings come from fast to slow.
+    fn fastest(&mut self, configs: Vec<BeamConfig>) -> Result<Option<Trial>, EvaluateError> {
+        let mut best: Option<Trial> = None;
+        for config in configs {
+            let trial = self.measure(&config)?;
+            if best
+                .as_ref()
+                .is_none_or(|best| trial.errors() < best.errors())
+            {
+                best = Some(trial);
+            }
+        }
+        Ok(best)
+    }
+
+    fn keep_better(
+        &mut self,
+        best: &mut Trial,
+        config: &BeamConfig,
+    ) -> Result<bool, EvaluateError> {
+        let trial = self.measure(config)?;
+        let is_better = trial.errors() < best.errors();
+        if is_better {
+            *best = trial;
+        }
+        Ok(is_better)
+    }
+
+    /// Decodes everything, unless these settings were tried before.
+    fn measure(&mut self, config: &BeamConfig) -> Result<Trial, EvaluateError> {
+        if let Some(known) = self.trials.iter().find(|trial| trial.config == *config) {
+            return Ok(known.clone());
+        }
+        let decoder = BeamDecoder::new(self.tokens, config.clone(), None, self.lm.clone())?;
+        let decoder = Decoder::Beam(decoder);
+        let (counts, secs): (Vec<_>, Vec<_>) = self.decode(&decoder)?.into_iter().unzip();
+        let mut total = ErrorCounts::default();
+        counts.iter().for_each(|count| total.add(count));
+        let trial = Trial {
+            config: config.clone(),
+            wer: total.rate(),
+            counts,
+            decoding_secs: secs.iter().sum(),
+        };
+        (self.report)(&trial);
+        self.trials.push(trial.clone());
+        Ok(trial)
+    }
+
+    fn count(&self, decoder: &Decoder) -> Result<Vec<ErrorCounts>, EvaluateError> {
+        let decoded = self.decode(decoder)?;
+        Ok(decoded.into_iter().map(|(counts, _)| counts).collect())
+    }
+
+    /// Word errors and seconds of each utterance.
+    fn decode(&self, decoder: &Decoder) -> Result<Vec<(ErrorCounts, f64)>, EvaluateError> {
+        let no_progress = |_, _| {};
+        let (heard, tokens, frame_secs) = (self.heard, self.tokens, self.frame_secs);
+        spread(
+            heard.len(),
+            self.threads,
+            self.stop,
+            &no_progress,
+            &|| Ok(()),
+            &|(), index| {
+                let utterance = &heard[index];
+                let started = Instant::now();
+                let text = written(&utterance.posteriors, decoder, tokens, frame_secs);
+                let secs = started.elapsed().as_secs_f64();
+                Ok((word_errors(&utterance.reference, &text), secs))
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// An utterance whose two frames say `a` or `b` a little, with what was said.
+    fn heard(a: f32, b: f32, reference: &str) -> HeardUtterance {
+        let frame = [(1.0 - a - b).ln(), a.ln(), b.ln(), 1e-9f32.ln()];
+        let blank = [0.999f32.ln(), -9.0, -9.0, -9.0];
+        HeardUtterance {
+            posteriors: vec![Posteriors {
+                log_probs: [frame, blank].concat(),
+                offset_secs: 0.0,
+            }],
+            reference: reference.to_owned(),
+            encoding_secs: 0.1,
+        }
+    }
+
+    #[test]
+    fn the_search_finds_the_weights_that_the_development_set_wants() {
+        let arpa =
+            "\\data\\\nngram 1=5\n\\1-grams:\n-99 <s>\n-0.3 </s>\n-0.2 a\n-2 b\n-5 <unk>\n\\end\\";
+        let lm = Arc::new(NgramLm::from_arpa(arpa.as_bytes()).unwrap());
+        let tokens = Tokens::from_pieces(["a", "b", "▁"].map(String::from).to_vec()).unwrap();
+        // The sound says b a little more often; only the language model knows that it was a.
+        let utterances = [
+            heard(0.35, 0.6, "a"),
+            heard(0.4, 0.55, "a"),
+            heard(0.02, 0.9, "b"),
+        ];
+        let stop = AtomicBool::new(false);
+        let mut reported = 0;
+        let mut tuner = Tuner {
+            heard: &utterances,
+            tokens: &tokens,
+            frame_secs: 0.04,
+            lm: Some(lm),
+            threads: 2,
+            stop: &stop,
+            report: &mut |_| reported += 1,
+            trials: Vec::new(),
+        };
+        let greedy: usize = tuner
+            .greedy()
+            .unwrap()
+            .iter()
+            .map(ErrorCounts::errors)
+            .sum();
+        assert_eq!(greedy, 2);
+        let start = BeamConfig {
+            lm_weight: 0.0,
+            ..BeamConfig::default()
+        };
+        let best = tuner.search(&start, &SearchSpace::default()).unwrap();
+        assert_eq!((best.errors(), best.wer), (0, 0.0));
+        assert!(best.config.lm_weight > 0.0);
+        assert_eq!(best.config.beam, 4, "the fastest of equally good ones");
+        let trials = tuner.trials.len();
+        let mut configs: Vec<String> = tuner
+            .trials
+            .iter()
+            .map(|t| format!("{:?}", t.config))
+            .collect();
+        configs.sort();
+        configs.dedup();
+        assert_eq!((configs.len(), reported), (trials, trials), "nothing twice");
+    }
+}
