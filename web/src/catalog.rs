@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+/// The language model in a model folder; the name is `shared_model::bundle`'s.
+const LM_FILE: &str = "lm.bin";
+
 /// `models/index.json`.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct ModelIndex {
@@ -15,6 +18,9 @@ pub struct ModelEntry {
     /// Heading under which the page lists it, such as "Trained just now".
     #[serde(default)]
     pub group: String,
+    /// A language model that goes with it, relative to `index.json`.
+    #[serde(default)]
+    pub lm: Option<String>,
 }
 
 /// The part of a model folder's `manifest.json` that is shown before anything is downloaded.
@@ -35,6 +41,8 @@ pub struct ModelSummary {
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct FileSummary {
+    #[serde(default)]
+    pub name: String,
     pub bytes: f64,
 }
 
@@ -47,9 +55,15 @@ pub struct EvaluationSummary {
 }
 
 impl ModelSummary {
-    /// Size of the download.
+    /// Size of the download, a language model left out: it is fetched only when it is asked for.
     pub fn bytes(&self) -> f64 {
-        self.files.iter().map(|file| file.bytes).sum()
+        let files = self.files.iter().filter(|file| file.name != LM_FILE);
+        files.map(|file| file.bytes).sum()
+    }
+    /// The file name of the folder's own language model.
+    pub fn lm(&self) -> Option<&str> {
+        let file = self.files.iter().find(|file| file.name == LM_FILE)?;
+        Some(&file.name)
     }
     /// The error rate to show: of the greedy decoder, which the page uses, else the first one.
     pub fn published(&self) -> Option<&EvaluationSummary> {
@@ -92,7 +106,13 @@ mod tests {
             "evaluations":[{"set":"dev","decoder":"beam","lm":null,"wer":0.1},
                            {"set":"test","decoder":"greedy","lm":null,"wer":0.2}],"license":"MIT"}"#;
         let summary: ModelSummary = serde_json::from_str(text).unwrap();
-        assert_eq!(summary.bytes(), 424.0);
+        assert_eq!((summary.bytes(), summary.lm()), (424.0, None));
+        let with_lm = text.replace(
+            "\"files\":[",
+            "\"files\":[{\"name\":\"lm.bin\",\"bytes\":1e6},",
+        );
+        let summary: ModelSummary = serde_json::from_str(&with_lm).unwrap();
+        assert_eq!((summary.bytes(), summary.lm()), (424.0, Some("lm.bin")));
         assert_eq!(summary.published().unwrap().set, "test");
     }
 
@@ -119,9 +139,14 @@ mod tests {
     }
 
     #[test]
+    fn the_language_model_is_called_as_in_the_model_folder() {
+        assert_eq!(LM_FILE, shared_model::bundle::LM_FILE);
+    }
+
+    #[test]
     fn an_entry_needs_no_group() {
         let index: ModelIndex =
             serde_json::from_str(r#"{"models":[{"path":"quick-small"}]}"#).unwrap();
-        assert_eq!(index.models[0].group, "");
+        assert_eq!((&*index.models[0].group, &index.models[0].lm), ("", &None));
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Changes with every change of meaning. A page and an engine from different builds (a stale browser
 /// cache) must not talk.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// Id of messages that belong to no request.
 pub const NO_REQUEST: u32 = 0;
@@ -17,7 +17,13 @@ pub const NO_REQUEST: u32 = 0;
 pub enum Request {
     /// Downloads a model folder and makes it the engine's student. Answers: any number of
     /// [`Response::Loading`], then [`Response::Loaded`].
-    Load { model_url: String },
+    ///
+    /// With the address of a language model the student's beam search writes with it, else the most
+    /// probable token of each frame is written.
+    Load {
+        model_url: String,
+        lm_url: Option<String>,
+    },
     /// Payload: mono f32 samples. With a reference, errors are counted against it. Answers: any
     /// number of [`Response::Transcribing`], then [`Response::Transcribed`].
     Transcribe {
@@ -51,6 +57,8 @@ pub enum EngineKind {
 pub enum LoadPhase {
     /// Bytes so far and in all, over all files.
     Downloading { received: f64, total: f64 },
+    /// Bytes so far of a language model, which is fetched after the model folder.
+    DownloadingLm { received: f64 },
     /// Sizes, hashes, shapes and values are being checked.
     Checking,
     /// Weights go to the device; on a GPU its programs are compiled.

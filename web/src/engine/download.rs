@@ -1,7 +1,7 @@
 //! Fetching a model folder: one progress over the bytes of all its files.
 
 use js_sys::{Reflect, Uint8Array};
-use shared_model::bundle::{Files, Manifest};
+use shared_model::bundle::{Files, LM_FILE, Manifest};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -16,17 +16,43 @@ use crate::{
 };
 
 const MANIFEST: &str = "manifest.json";
+/// Ten reports a second are enough for a bar.
+const REPORT_INTERVAL_MS: f64 = 100.0;
 const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 /// Everything of a folder is held in memory twice for a moment.
 const MAX_FOLDER_BYTES: u64 = 1 << 30;
 
-/// Fetches every file that the folder's manifest lists, and the manifest itself.
+/// Most bytes of a language model; those made for the browser have a tenth.
+const MAX_LM_BYTES: u64 = 16 << 20;
+
+/// Fetches every file that the folder's manifest lists, and the manifest itself. A language model
+/// in it is fetched when it is asked for.
 pub async fn fetch_folder(channel: &Channel, id: u32, folder_url: &str) -> Result<Files, Failure> {
     let controller = AbortController::new().map_err(|error| failure(MANIFEST, &error))?;
     channel.set_download(Some((id, controller.clone())));
     let files = fetch_all(channel, id, folder_url, &controller).await;
     channel.set_download(None);
     files
+}
+
+/// Fetches a language model.
+pub async fn fetch_lm(channel: &Channel, id: u32, url: &str) -> Result<Vec<u8>, Failure> {
+    let name = url.rsplit('/').next().unwrap_or(url);
+    let controller = AbortController::new().map_err(|error| failure(name, &error))?;
+    channel.set_download(Some((id, controller.clone())));
+    let mut last_report_ms = f64::NEG_INFINITY;
+    let mut report = |received: u64| {
+        let now = channel.now();
+        if now - last_report_ms > REPORT_INTERVAL_MS {
+            last_report_ms = now;
+            let received = received as f64;
+            let phase = LoadPhase::DownloadingLm { received };
+            channel.post(id, &Response::Loading(phase), None);
+        }
+    };
+    let bytes = fetch_file(channel, url, name, MAX_LM_BYTES, &controller, &mut report).await;
+    channel.set_download(None);
+    bytes
 }
 
 async fn fetch_all(
@@ -49,10 +75,8 @@ async fn fetch_all(
         .map_err(|error| Failure::new(FailureKind::Model, format!("{MANIFEST}: {error}")))?;
     files.insert(MANIFEST.to_owned(), manifest_bytes);
 
-    let total: u64 = manifest
-        .files
-        .iter()
-        .fold(0, |sum, file| file.bytes.saturating_add(sum));
+    let wanted = || manifest.files.iter().filter(|file| file.name != LM_FILE);
+    let total: u64 = wanted().fold(0, |sum, file| file.bytes.saturating_add(sum));
     if total > MAX_FOLDER_BYTES {
         return Err(Failure::new(
             FailureKind::Model,
@@ -61,13 +85,12 @@ async fn fetch_all(
     }
     let mut received_before = 0u64;
     let mut last_report_ms = f64::NEG_INFINITY;
-    for file in &manifest.files {
+    for file in wanted() {
         let url = join(folder_url, &file.name)?;
         let mut report = |received: u64| {
             let received = received_before + received;
             let now = channel.now();
-            // Ten reports a second are enough for a bar.
-            if now - last_report_ms > 100.0 || received == total {
+            if now - last_report_ms > REPORT_INTERVAL_MS || received == total {
                 last_report_ms = now;
                 let phase = LoadPhase::Downloading {
                     received: received as f64,
@@ -137,7 +160,7 @@ async fn fetch_file(
             controller.abort();
             return Err(Failure::new(
                 FailureKind::Model,
-                format!("{name} is more than the {limit} bytes that the manifest allows"),
+                format!("{name} is more than the {limit} bytes that are allowed"),
             ));
         }
         let start = bytes.len();

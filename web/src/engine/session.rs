@@ -1,17 +1,22 @@
 //! What the engine holds between requests, and how each is served.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use burn::prelude::Device;
 use shared_model::{
     audio::{SAMPLE_RATE_HZ, StreamResampler, resample},
     bundle::read_model,
+    decode::{BeamDecoder, lm::NgramLm},
     metrics::word_errors,
     recognizer::{Decoder, LiveConfig, LiveEvent, LiveRecognizer, Recognizer},
     tokens::normalize_text,
 };
 
-use super::{Failure, download::fetch_folder, turns::in_turns};
+use super::{
+    Failure,
+    download::{fetch_folder, fetch_lm},
+    turns::in_turns,
+};
 use crate::{
     protocol::{
         FailureKind, LiveSegment, LoadPhase, LoadTimes, Request, Response, Transcript, Word,
@@ -41,6 +46,8 @@ pub struct Session {
     channel: Channel,
     student: Option<Student>,
     live: Option<Live>,
+    /// The language model fetched last, and its address.
+    lm: Option<(String, Arc<NgramLm>)>,
 }
 
 impl Session {
@@ -51,13 +58,16 @@ impl Session {
             channel,
             student: None,
             live: None,
+            lm: None,
         }
     }
 
     pub async fn serve(&mut self, incoming: Incoming) {
         let id = incoming.id;
         let served = match incoming.request.clone() {
-            Request::Load { model_url } => self.load(id, &model_url).await,
+            Request::Load { model_url, lm_url } => {
+                self.load(id, &model_url, lm_url.as_deref()).await
+            }
             Request::Transcribe {
                 sample_rate_hz,
                 reference,
@@ -92,9 +102,18 @@ impl Session {
             .ok_or_else(|| Failure::new(FailureKind::State, "no model is loaded"))
     }
 
-    async fn load(&mut self, id: u32, model_url: &str) -> Result<(), Failure> {
+    async fn load(
+        &mut self,
+        id: u32,
+        model_url: &str,
+        lm_url: Option<&str>,
+    ) -> Result<(), Failure> {
         let started = self.channel.now();
         let files = fetch_folder(&self.channel, id, model_url).await?;
+        let lm = match lm_url {
+            Some(url) => Some(self.language_model(id, url).await?),
+            None => None,
+        };
         let downloaded = self.channel.now();
         self.post_phase(id, LoadPhase::Checking);
         let loaded = read_model(&files).map_err(|error| Failure::new(FailureKind::Model, error))?;
@@ -104,7 +123,15 @@ impl Session {
         self.student = None;
         self.post_phase(id, LoadPhase::Preparing);
         let vocab_size = loaded.tokens.len();
-        let recognizer = Recognizer::new(&loaded, Decoder::Greedy, &self.device)?
+        let decoder = match lm {
+            Some(lm) => {
+                let config = loaded.beam.clone().unwrap_or_default();
+                let decoder = BeamDecoder::new(&loaded.tokens, config, None, Some(lm));
+                Decoder::Beam(decoder.map_err(|error| Failure::new(FailureKind::Model, error))?)
+            }
+            None => Decoder::Greedy,
+        };
+        let recognizer = Recognizer::new(&loaded, decoder, &self.device)?
             .with_pad_to_frames_multiple(self.pad_to_frames_multiple);
         // Compiles what the first words would wait for: a GPU's programs, the module's hot loops.
         recognizer.log_probs(&vec![0.0; WARM_UP_SAMPLES]).await?;
@@ -118,6 +145,21 @@ impl Session {
         };
         self.channel.post(id, &Response::Loaded(times), None);
         Ok(())
+    }
+
+    /// The last one asked for is kept: students of a family share it.
+    async fn language_model(&mut self, id: u32, url: &str) -> Result<Arc<NgramLm>, Failure> {
+        if let Some((known, lm)) = &self.lm
+            && known == url
+        {
+            return Ok(lm.clone());
+        }
+        let bytes = fetch_lm(&self.channel, id, url).await?;
+        self.post_phase(id, LoadPhase::Checking);
+        let lm = NgramLm::from_bytes(&bytes);
+        let lm = Arc::new(lm.map_err(|error| Failure::new(FailureKind::Model, error))?);
+        self.lm = Some((url.to_owned(), lm.clone()));
+        Ok(lm)
     }
 
     fn post_phase(&self, id: u32, phase: LoadPhase) {

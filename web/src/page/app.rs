@@ -49,6 +49,9 @@ pub struct Ui {
     pub engine_status: HtmlElement,
     pub engine_text: HtmlElement,
     engine_menu: HtmlSelectElement,
+    /// Whether to write with a language model; shown where the student has one.
+    pub lm: HtmlInputElement,
+    lm_option: HtmlElement,
     pub progress: HtmlElement,
     pub progress_bar: HtmlProgressElement,
     pub progress_text: HtmlElement,
@@ -95,6 +98,8 @@ impl App {
                 engine_status: by_id("engine-status")?,
                 engine_text: by_id("engine-text")?,
                 engine_menu: by_id("engine")?,
+                lm: by_id("lm")?,
+                lm_option: by_id("lm-option")?,
                 progress: by_id("progress")?,
                 progress_bar: by_id("progress-bar")?,
                 progress_text: by_id("progress-text")?,
@@ -142,6 +147,8 @@ impl App {
             let app = app.clone();
             spawn_local(async move { app.boot(None).await });
         });
+        let app = self.clone();
+        listen(&self.ui.lm, "change", move |_| app.forget_loaded());
         let app = self.clone();
         listen(&self.ui.file, "change", move |_| {
             let file = app.ui.file.files().and_then(|files| files.get(0));
@@ -235,6 +242,13 @@ impl App {
             .engine_menu
             .set_disabled(!(is_idle || activity == Activity::Starting));
         self.ui.file.set_disabled(!(is_idle && has_students));
+        let students = self.students.borrow();
+        let selected = students.get(self.selected.get());
+        let has_lm = selected.is_some_and(|student| student.lm_url.is_some());
+        self.ui.lm_option.set_hidden(!has_lm);
+        self.ui
+            .lm
+            .set_disabled(!(is_idle || activity == Activity::Starting));
         for selector in ["#samples button", "#students input"] {
             let Ok(found) = document().and_then(|document| document.query_selector_all(selector))
             else {
@@ -268,7 +282,10 @@ impl App {
             Err(error) => self.show_error(&format!("The list of students is missing. {error}")),
         }
         let app = self.clone();
-        let choose = move |index| app.selected.set(index);
+        let choose = move |index| {
+            app.selected.set(index);
+            app.refresh();
+        };
         if let Err(error) = students::show(&self.students.borrow(), 0, choose) {
             web_sys::console::error_1(&error);
         }

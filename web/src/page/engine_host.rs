@@ -150,6 +150,7 @@ impl App {
         self.set_loaded(None);
         let request = Request::Load {
             model_url: student.url.clone(),
+            lm_url: student.lm_url.clone().filter(|_| self.ui.lm.checked()),
         };
         let Response::Loaded(times) = self.send(&client, &request, None).await? else {
             return Err(state_failure("the engine answered out of order"));
@@ -238,6 +239,13 @@ impl App {
                     "Downloading the student: {} of {}",
                     figures::bytes(*received),
                     figures::bytes(*total)
+                ),
+            ),
+            Response::Loading(LoadPhase::DownloadingLm { received }) => (
+                None,
+                format!(
+                    "Downloading the language model: {}",
+                    figures::bytes(*received)
                 ),
             ),
             Response::Loading(LoadPhase::Checking) => (None, "Checking the files".to_owned()),

@@ -18,6 +18,8 @@ pub struct Student {
     /// Absolute URL of the model folder.
     pub url: String,
     pub group: String,
+    /// Absolute URL of a language model that goes with it.
+    pub lm_url: Option<String>,
     pub summary: ModelSummary,
 }
 
@@ -54,11 +56,18 @@ pub async fn fetch_students() -> Result<(Vec<Rc<Student>>, Vec<String>), String>
     for entry in index.models {
         let url = fetch::resolve(&format!("models/{}", entry.path)).map_err(words)?;
         match fetch::json::<ModelSummary>(&format!("{url}/manifest.json")).await {
-            Ok(summary) => students.push(Rc::new(Student {
-                url,
-                group: entry.group,
-                summary,
-            })),
+            Ok(summary) => {
+                let own = summary.lm().map(|name| format!("{url}/{name}"));
+                let shared = entry
+                    .lm
+                    .map(|path| fetch::resolve(&format!("models/{path}")));
+                students.push(Rc::new(Student {
+                    url,
+                    group: entry.group,
+                    lm_url: own.or(shared.transpose().map_err(words)?),
+                    summary,
+                }));
+            }
             Err(error) => unreadable.push(error),
         }
     }

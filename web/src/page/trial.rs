@@ -83,8 +83,15 @@ impl App {
         let (gpu, _) = WorkerClient::start_engine(EngineKind::WebGpu).await?;
         let timed = async {
             let model_url = student.url.clone();
-            gpu.request(&Request::Load { model_url }, None, |_| {})
-                .await?;
+            gpu.request(
+                &Request::Load {
+                    model_url,
+                    lm_url: None,
+                },
+                None,
+                |_| {},
+            )
+            .await?;
             time(&gpu).await
         };
         let gpu_ms = match timed.await {
