@@ -6,7 +6,7 @@ use crate::{
     model::{Mode, ModelConfig},
     nn::{
         attention::SelfAttention, builder::Builder, conv_module::ConvModule,
-        feed_forward::FeedForward, mask::FrameMask, norm::Norm, positions::RotaryTables,
+        feed_forward::FeedForward, norm::Norm, pass::Pass,
     },
     weights::WeightError,
 };
@@ -32,18 +32,12 @@ impl Block {
     }
 
     /// `[batch, time, d_model]` to the same shape.
-    pub(crate) fn forward(
-        &self,
-        x: Tensor<3>,
-        mask: &FrameMask,
-        rotary: Option<&RotaryTables>,
-        mode: &mut Mode,
-    ) -> Tensor<3> {
-        let x = x.clone() + self.ffn1.forward(x, mode) * 0.5;
-        let x = x.clone() + self.attention.forward(x, mask, rotary, mode);
-        let x = x.clone() + self.conv.forward(x, mask, mode);
-        let x = x.clone() + self.ffn2.forward(x, mode) * 0.5;
-        self.norm.forward_layer(x)
+    pub(crate) fn forward(&self, x: Tensor<3>, pass: Pass<'_>, mode: &mut Mode) -> Tensor<3> {
+        let x = self.ffn1.forward(x, pass, mode);
+        let x = self.attention.forward(x, pass, mode);
+        let x = self.conv.forward(x, pass, mode);
+        let x = self.ffn2.forward(x, pass, mode);
+        self.norm.forward_layer(x, pass.fused)
     }
 
     /// The norm that may keep running statistics.

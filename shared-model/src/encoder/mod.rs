@@ -9,14 +9,15 @@ use crate::{
     model::{Mode, ModelConfig, Positions},
     nn::{
         builder::Builder,
-        dropout::dropout,
+        dropout::{DropMask, dropout},
         mask::FrameMask,
+        pass::Pass,
         positions::{RotaryTables, sinusoids},
     },
     weights::WeightError,
 };
 pub(crate) use block::Block;
-pub(crate) use subsampling::{Frontend, encoder_length};
+pub(crate) use subsampling::{Frontend, conv_lengths, encoder_length};
 
 /// Positions and blocks.
 #[derive(Module, Debug)]
@@ -46,6 +47,7 @@ impl Encoder {
         &self,
         x: Tensor<3>,
         mask: &FrameMask,
+        fused: bool,
         mode: &mut Mode,
     ) -> Vec<Tensor<3>> {
         let [_, time, d_model] = x.dims();
@@ -58,10 +60,15 @@ impl Encoder {
                 (x, Some(tables))
             }
         };
-        let mut x = dropout(x, self.dropout, mode);
+        let pass = Pass {
+            mask,
+            rotary: rotary.as_ref(),
+            fused,
+        };
+        let mut x = dropout(x, DropMask::draw(self.dropout, mode));
         let mut hidden = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            x = block.forward(x, mask, rotary.as_ref(), mode);
+            x = block.forward(x, pass, mode);
             hidden.push(x.clone());
         }
         hidden

@@ -9,7 +9,10 @@ use burn::prelude::*;
 
 use crate::{
     model::{Mode, ModelConfig, SubsamplingPadding},
-    nn::{activation::gelu, builder::Builder, linear::Linear, mask::FrameMask, norm::Norm},
+    nn::{
+        activation::gelu, builder::Builder, fused::conv_gelu, linear::Linear, mask::FrameMask,
+        norm::Norm,
+    },
     weights::WeightError,
 };
 
@@ -30,19 +33,34 @@ fn conv_length(frames: usize, is_padded: bool) -> usize {
     }
 }
 
+/// Frames after each convolution for `feature_frames` feature frames.
+pub(crate) fn conv_lengths(config: &ModelConfig, feature_frames: usize) -> Vec<usize> {
+    let mut frames = feature_frames;
+    paddings(config)
+        .map(|is_padded| {
+            frames = conv_length(frames, is_padded);
+            frames
+        })
+        .collect()
+}
+
 /// Encoder frames for `feature_frames` feature frames.
 pub(crate) fn encoder_length(config: &ModelConfig, feature_frames: usize) -> usize {
     paddings(config).fold(feature_frames, conv_length)
 }
 
 /// Three frames to one, every second frame: `[batch, time, c_in]` to `[batch, time', c_out]`.
-/// `conv`'s weight is `[3 * c_in, c_out]`, taps outermost. `time` must give at least one frame.
-fn strided_conv(conv: &Linear, x: Tensor<3>, is_padded: bool) -> Tensor<3> {
+/// `conv`'s weight is `[3 * c_in, c_out]`, taps outermost. `time` must give at least one frame. GELU
+/// follows.
+fn strided_conv(conv: &Linear, x: Tensor<3>, is_padded: bool, fused: bool) -> Tensor<3> {
     let [batch, time, c_in] = x.dims();
     let out_time = conv_length(time, is_padded);
     // Output t reads frames 2t, 2t + 1, 2t + 2 of the padded input: pair t and the first frame of
     // pair t + 1. Pairing frames is a change of shape only.
     let left = usize::from(is_padded);
+    if fused && let Some(y) = conv_gelu(&x, conv.weights(), left, out_time) {
+        return y;
+    }
     let needed = 2 * (out_time + 1);
     let x = match needed.checked_sub(left + time) {
         Some(right) => pad_time(x, left, right),
@@ -56,7 +74,7 @@ fn strided_conv(conv: &Linear, x: Tensor<3>, is_padded: bool) -> Tensor<3> {
         ],
         2,
     );
-    conv.forward(windows)
+    gelu(conv.forward(windows))
 }
 
 /// Zero frames before and after, `[batch, time, c]` to `[batch, left + time + right, c]`.
@@ -112,6 +130,7 @@ impl Frontend {
         &self,
         features: Tensor<3>,
         mask: &FrameMask,
+        fused: bool,
         mode: &mut Mode,
     ) -> (Tensor<3>, FrameMask) {
         let mut x = features;
@@ -123,10 +142,10 @@ impl Frontend {
             if index > 0 {
                 x = mask.zero_padding(x);
             }
-            x = gelu(strided_conv(conv, x, is_padded));
+            x = strided_conv(conv, x, is_padded, fused);
             mask = mask.resized(|frames| conv_length(frames, is_padded), &x.device());
             if index == 0 {
-                x = self.norm.forward(x, &mask, mode);
+                x = self.norm.forward(x, &mask, fused, mode);
             }
         }
         (x, mask)

@@ -1,12 +1,14 @@
 //! The whole network: feature normalisation, encoder and CTC head.
 
 mod config;
+mod cost;
 mod mode;
 mod normalize;
 #[cfg(test)]
 mod tests;
 
 pub use config::{ModelConfig, NormKind, Normalization, Positions, SubsamplingPadding};
+pub use cost::Product;
 pub use mode::{BatchStats, Mode, TrainContext};
 pub use normalize::NORMALIZATION_EPSILON;
 
@@ -45,6 +47,8 @@ pub struct CtcModel {
     config: ModelConfig,
     #[module(skip)]
     corpus: CorpusStats,
+    #[module(skip)]
+    fused: bool,
 }
 
 /// Mean and standard deviation of the training corpus's features, `[n_mels]` each.
@@ -85,6 +89,7 @@ impl CtcModel {
             )?,
             config: config.clone(),
             corpus,
+            fused: true,
         })
     }
 
@@ -163,6 +168,18 @@ impl CtcModel {
         self.head.forward(hidden)
     }
 
+    /// Whether fused operations may take the place of compositions of burn's own on devices that
+    /// have them; they do unless told otherwise. Both give the same up to rounding.
+    pub fn with_fused_operations(mut self, fused: bool) -> Self {
+        self.fused = fused;
+        self
+    }
+
+    /// As set by [`Self::with_fused_operations`].
+    pub fn has_fused_operations(&self) -> bool {
+        self.fused
+    }
+
     /// Merges gathered statistics into the running ones (weight of the new batch 0.1, PyTorch's
     /// convention; unbiased variance). Reads the statistics back from the device.
     pub fn update_batch_norms(mut self, stats: &[BatchStats]) -> Self {
@@ -215,8 +232,8 @@ impl CtcModel {
     }
 
     fn encode(&self, features: Tensor<3>, mask: &FrameMask, mode: &mut Mode) -> CtcOutput {
-        let (x, mask) = self.frontend.forward(features, mask, mode);
-        let hidden = self.encoder.forward(x.clone(), &mask, mode);
+        let (x, mask) = self.frontend.forward(features, mask, self.fused, mode);
+        let hidden = self.encoder.forward(x.clone(), &mask, self.fused, mode);
         let logits = self.head(hidden.last().cloned().unwrap_or(x));
         CtcOutput {
             logits,

@@ -6,7 +6,13 @@ use burn::{
 };
 
 use super::{
-    builder::Builder, dropout::dropout, linear::Linear, mask::FrameMask, norm::Norm,
+    builder::Builder,
+    dropout::{DropMask, dropout},
+    fused::{self, AttentionOptions},
+    linear::Linear,
+    mask::FrameMask,
+    norm::{EPSILON, Norm},
+    pass::Pass,
     positions::RotaryTables,
 };
 use crate::{
@@ -51,19 +57,31 @@ impl SelfAttention {
         })
     }
 
-    /// `[batch, time, d_model]` to the same shape, without the residual. `rotary`: tables if the
-    /// model has rotary positions.
-    pub(crate) fn forward(
-        &self,
-        x: Tensor<3>,
-        mask: &FrameMask,
-        rotary: Option<&RotaryTables>,
-        mode: &mut Mode,
-    ) -> Tensor<3> {
+    /// `[batch, time, d_model]` to the same shape: the input plus the branch.
+    pub(crate) fn forward(&self, x: Tensor<3>, pass: Pass<'_>, mode: &mut Mode) -> Tensor<3> {
+        let Pass {
+            mask,
+            rotary,
+            fused,
+        } = pass;
+        let masks = [(); 2].map(|()| DropMask::draw(self.dropout, mode));
+        if fused {
+            let options = AttentionOptions {
+                n_heads: self.n_heads,
+                lengths: mask.lengths(),
+                angles: rotary.map(RotaryTables::angles),
+                masks,
+                epsilon: EPSILON,
+            };
+            let (norm, qkv, out) = (self.norm.weights(), self.qkv.weights(), self.out.weights());
+            if let Some(y) = fused::attention(&x, norm, qkv, out, options) {
+                return y;
+            }
+        }
         let [batch, time, d_model] = x.dims();
         let (heads, d_head) = (self.n_heads, d_model / self.n_heads);
 
-        let qkv = self.qkv.forward(self.norm.forward_layer(x));
+        let qkv = self.qkv.forward(self.norm.forward_layer(x.clone(), fused));
         let qk = qkv
             .clone()
             .narrow(2, 0, 2 * d_model)
@@ -79,10 +97,10 @@ impl SelfAttention {
             .reshape([batch, time, heads, d_head])
             .swap_dims(1, 2);
 
-        let attended = attend(q, k, v, mask, self.dropout, mode)
+        let attended = attend(q, k, v, mask, masks[0])
             .swap_dims(1, 2)
             .reshape([batch, time, d_model]);
-        dropout(self.out.forward(attended), self.dropout, mode)
+        x + dropout(self.out.forward(attended), masks[1])
     }
 }
 
@@ -92,14 +110,13 @@ fn attend(
     k: Tensor<4>,
     v: Tensor<4>,
     mask: &FrameMask,
-    dropout_p: f64,
-    mode: &mut Mode,
+    drop_mask: Option<DropMask>,
 ) -> Tensor<4> {
     let d_head = q.dims()[3];
-    if matches!(mode, Mode::Eval) && !mask.has_padding() && !q.is_autodiff() {
+    if drop_mask.is_none() && !mask.has_padding() && !q.is_autodiff() {
         return module::attention(q, k, v, None, None, AttentionModuleOptions::default());
     }
     let scores = (q * (d_head as f64).powf(-0.5)).matmul(k.swap_dims(2, 3));
     let weights = softmax(mask.hide_padded_keys(scores), 3); // [batch, heads, query, key]
-    dropout(weights, dropout_p, mode).matmul(v)
+    dropout(weights, drop_mask).matmul(v)
 }

@@ -1,32 +1,72 @@
 //! Stands in for `fused` where the CPU backend is not compiled in: nothing is fused.
 
+#![allow(dead_code, reason = "what a kernel would be given is not read here")]
+
+use std::sync::Arc;
+
 use burn::prelude::*;
 
-pub(super) fn is_supported<const D: usize>(_x: &Tensor<D>) -> bool {
+use super::{dropout::DropMask, positions::Angles};
+
+type Pair = (Tensor<2>, Tensor<1>);
+type NormPair = (Tensor<1>, Tensor<1>);
+
+pub(crate) fn is_supported<const D: usize>(_: &Tensor<D>) -> bool {
     false
 }
 
-pub(super) fn silu<const D: usize>(_x: &Tensor<D>) -> Option<Tensor<D>> {
+pub(crate) struct ConvolutionWeights {
+    pub norm_in: NormPair,
+    pub gate: Pair,
+    pub depthwise: Pair,
+    pub norm: NormPair,
+    pub out: Pair,
+}
+
+pub(crate) struct AttentionOptions<'a> {
+    pub n_heads: usize,
+    pub lengths: &'a [usize],
+    pub angles: Option<Arc<Angles>>,
+    pub masks: [Option<DropMask>; 2],
+    pub epsilon: f64,
+}
+
+pub(crate) fn layer_norm(_: &Tensor<3>, _: NormPair, _: f64) -> Option<Tensor<3>> {
     None
 }
 
-pub(super) fn glu<const D: usize>(_x: &Tensor<D>) -> Option<Tensor<D>> {
+pub(crate) fn conv_gelu(_: &Tensor<3>, _: Pair, _: usize, _: usize) -> Option<Tensor<3>> {
     None
 }
 
-pub(super) fn depthwise(
-    _x: &Tensor<3>,
-    _weight: &Tensor<2>,
-    _bias: &Tensor<1>,
+pub(crate) fn feed_forward(
+    _: &Tensor<3>,
+    _: NormPair,
+    _: Pair,
+    _: Pair,
+    _: [Option<DropMask>; 2],
+    _: f64,
+    _: f64,
 ) -> Option<Tensor<3>> {
     None
 }
 
-pub(super) fn layer_norm<const D: usize>(
-    _x: &Tensor<D>,
-    _gamma: &Tensor<1>,
-    _beta: &Tensor<1>,
-    _epsilon: f64,
-) -> Option<Tensor<D>> {
+pub(crate) fn attention(
+    _: &Tensor<3>,
+    _: NormPair,
+    _: Pair,
+    _: Pair,
+    _: AttentionOptions<'_>,
+) -> Option<Tensor<3>> {
+    None
+}
+
+pub(crate) fn convolution(
+    _: &Tensor<3>,
+    _: ConvolutionWeights,
+    _: &[usize],
+    _: Option<DropMask>,
+    _: f64,
+) -> Option<Tensor<3>> {
     None
 }

@@ -9,11 +9,11 @@ use burn::{
 use super::{
     activation::{glu, silu},
     builder::Builder,
-    dropout::dropout,
-    fused,
+    dropout::{DropMask, dropout},
+    fused::{ConvolutionWeights, convolution},
     linear::Linear,
-    mask::FrameMask,
-    norm::Norm,
+    norm::{EPSILON, Norm},
+    pass::Pass,
 };
 use crate::{
     model::{Mode, ModelConfig},
@@ -45,12 +45,29 @@ impl ConvModule {
         })
     }
 
-    /// `[batch, time, d_model]` to the same shape, without the residual.
-    pub(crate) fn forward(&self, x: Tensor<3>, mask: &FrameMask, mode: &mut Mode) -> Tensor<3> {
-        let x = glu(self.gate.forward(self.norm_in.forward_layer(x)));
-        let x = self.depthwise.forward(mask.zero_padding(x));
-        let x = silu(self.norm.forward(x, mask, mode));
-        dropout(self.out.forward(x), self.dropout, mode)
+    /// `[batch, time, d_model]` to the same shape: the input plus the branch.
+    pub(crate) fn forward(&self, x: Tensor<3>, pass: Pass<'_>, mode: &mut Mode) -> Tensor<3> {
+        let Pass { mask, fused, .. } = pass;
+        let drop_mask = DropMask::draw(self.dropout, mode);
+        if fused && self.norm.is_layer() {
+            let weights = ConvolutionWeights {
+                norm_in: self.norm_in.weights(),
+                gate: self.gate.weights(),
+                depthwise: (self.depthwise.weight.val(), self.depthwise.bias.val()),
+                norm: self.norm.weights(),
+                out: self.out.weights(),
+            };
+            let lengths = mask.lengths();
+            if let Some(y) = convolution(&x, weights, lengths, drop_mask, EPSILON) {
+                return y;
+            }
+        }
+        let inner = glu(self
+            .gate
+            .forward(self.norm_in.forward_layer(x.clone(), fused)));
+        let inner = self.depthwise.forward(mask.zero_padding(inner));
+        let inner = silu(self.norm.forward(inner, mask, fused, mode));
+        x + dropout(self.out.forward(inner), drop_mask)
     }
 
     /// The norm that may keep running statistics.
@@ -80,18 +97,12 @@ impl DepthwiseConv {
         })
     }
 
-    /// `[batch, time, channels]` to the same shape.
+    /// `[batch, time, channels]` to the same shape, zeros around.
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        depthwise_conv(x, self.weight.val(), self.bias.val())
-    }
-}
-
-/// Depthwise convolution of `[batch, time, channels]` with `[kernel, channels]`, zeros around.
-fn depthwise_conv(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
-    fused::depthwise(&x, &weight, &bias).unwrap_or_else(|| {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
         let [kernel, channels] = weight.dims();
         let weight = weight.swap_dims(0, 1).reshape([channels, 1, kernel]);
         let options = ConvOptions::new([1], [kernel / 2], [1], channels);
         module::conv1d(x.swap_dims(1, 2), weight, Some(bias), options).swap_dims(1, 2)
-    })
+    }
 }

@@ -2,11 +2,22 @@
 
 use burn::prelude::*;
 
-use super::{activation::silu, builder::Builder, dropout::dropout, linear::Linear, norm::Norm};
+use super::{
+    activation::silu,
+    builder::Builder,
+    dropout::{DropMask, dropout},
+    fused,
+    linear::Linear,
+    norm::{EPSILON, Norm},
+    pass::Pass,
+};
 use crate::{
     model::{Mode, ModelConfig},
     weights::WeightError,
 };
+
+/// A block has two feed-forward branches, each with half a residual step.
+const SHARE: f64 = 0.5;
 
 #[derive(Module, Debug)]
 pub(crate) struct FeedForward {
@@ -26,10 +37,20 @@ impl FeedForward {
         })
     }
 
-    /// `[batch, time, d_model]` to the same shape, without the residual.
-    pub(crate) fn forward(&self, x: Tensor<3>, mode: &mut Mode) -> Tensor<3> {
-        let x = self.norm.forward_layer(x);
-        let x = dropout(silu(self.up.forward(x)), self.dropout, mode);
-        dropout(self.down.forward(x), self.dropout, mode)
+    /// `[batch, time, d_model]` to the same shape: the input plus half of the branch.
+    pub(crate) fn forward(&self, x: Tensor<3>, pass: Pass<'_>, mode: &mut Mode) -> Tensor<3> {
+        let masks = [(); 2].map(|()| DropMask::draw(self.dropout, mode));
+        let (norm, up, down) = (self.norm.weights(), self.up.weights(), self.down.weights());
+        if pass.fused
+            && let Some(y) = fused::feed_forward(&x, norm, up, down, masks, SHARE, EPSILON)
+        {
+            return y;
+        }
+        let inner = silu(
+            self.up
+                .forward(self.norm.forward_layer(x.clone(), pass.fused)),
+        );
+        let inner = dropout(inner, masks[0]);
+        x + dropout(self.down.forward(inner), masks[1]) * SHARE
     }
 }

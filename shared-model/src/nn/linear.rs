@@ -46,6 +46,11 @@ impl Linear {
         module::linear(x, weight, Some(bias))
     }
 
+    /// `[d_in, d_out]` and `[d_out]`.
+    pub(crate) fn weights(&self) -> (Tensor<2>, Tensor<1>) {
+        (self.weight.val(), self.bias.val())
+    }
+
     pub(crate) fn device(&self) -> Device {
         self.bias.val().device()
     }

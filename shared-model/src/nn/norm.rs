@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// PyTorch's default of both norms.
-const EPSILON: f64 = 1e-5;
+pub(crate) const EPSILON: f64 = 1e-5;
 
 /// Weight of a new batch in the running statistics (PyTorch's `momentum`).
 const BATCH_WEIGHT: f32 = 0.1;
@@ -65,9 +65,15 @@ impl Norm {
     }
 
     /// `[batch, time, channels]` to the same shape. Padded frames come out arbitrary but finite.
-    pub(crate) fn forward(&self, x: Tensor<3>, mask: &FrameMask, mode: &mut Mode) -> Tensor<3> {
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<3>,
+        mask: &FrameMask,
+        fused: bool,
+        mode: &mut Mode,
+    ) -> Tensor<3> {
         match (&self.running, mode) {
-            (None, _) => self.forward_layer(x),
+            (None, _) => self.forward_layer(x, fused),
             (Some(running), Mode::Eval) => self.forward_running(x, running),
             (Some(running), Mode::Train(context)) => {
                 let (x, stats) = self.forward_batch(x, mask, &running.name);
@@ -78,10 +84,22 @@ impl Norm {
     }
 
     /// Layer norm; only for a norm that was made by [`Self::layer`].
-    pub(crate) fn forward_layer(&self, x: Tensor<3>) -> Tensor<3> {
-        let (weight, bias) = (self.weight.val(), self.bias.val());
-        fused::layer_norm(&x, &weight, &bias, EPSILON)
-            .unwrap_or_else(|| module::layer_norm(x, weight, Some(bias), EPSILON))
+    pub(crate) fn forward_layer(&self, x: Tensor<3>, fused: bool) -> Tensor<3> {
+        let (weight, bias) = self.weights();
+        if fused && let Some(y) = fused::layer_norm(&x, self.weights(), EPSILON) {
+            return y;
+        }
+        module::layer_norm(x, weight, Some(bias), EPSILON)
+    }
+
+    /// Scale and shift, `[channels]` each.
+    pub(crate) fn weights(&self) -> (Tensor<1>, Tensor<1>) {
+        (self.weight.val(), self.bias.val())
+    }
+
+    /// Whether it is a layer norm.
+    pub(crate) fn is_layer(&self) -> bool {
+        self.running.is_none()
     }
 
     fn forward_running(&self, x: Tensor<3>, running: &RunningStats) -> Tensor<3> {
@@ -184,7 +202,7 @@ mod tests {
         let x = Tensor::<3>::from_data([[[1.0], [2.0]], [[6.0], [50.0]]], &device);
         let mask = FrameMask::new(vec![2, 1], 2, &device);
         let mut context = TrainContext::new(1);
-        let y = norm.forward(x, &mask, &mut Mode::Train(&mut context));
+        let y = norm.forward(x, &mask, true, &mut Mode::Train(&mut context));
         let y: Vec<f32> = y.into_data().iter::<f32>().collect();
         let std = (14.0f32 / 3.0).sqrt();
         for (found, expected) in y.iter().zip([-2.0 / std, -1.0 / std, 3.0 / std]) {
@@ -205,7 +223,7 @@ mod tests {
         let mask = FrameMask::new(vec![0], 3, &device);
         let mut context = TrainContext::new(1);
         let x = Tensor::ones([1, 3, 4], &device);
-        let y = norm.forward(x, &mask, &mut Mode::Train(&mut context));
+        let y = norm.forward(x, &mask, true, &mut Mode::Train(&mut context));
         assert!(y.into_data().iter::<f32>().all(|v| v.is_finite()));
         assert!(context.batch_stats.is_empty());
     }

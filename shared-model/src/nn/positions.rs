@@ -1,5 +1,7 @@
 //! Where a frame is: absolute sinusoids or rotary positions.
 
+use std::sync::Arc;
+
 use burn::prelude::*;
 
 /// Angle of channel pair `pair` of `pairs` at `frame` (Vaswani et al. 2017, section 3.5; base
@@ -22,9 +24,31 @@ pub(crate) fn sinusoids(time: usize, d_model: usize, device: &Device) -> Tensor<
     Tensor::from_data(TensorData::new(table, [1, time, d_model]), device)
 }
 
+/// Cosines and sines of rotary positions, `[time, d_head / 2]` each.
+#[derive(Debug)]
+pub(crate) struct Angles {
+    pub cos: Vec<f32>,
+    pub sin: Vec<f32>,
+}
+
+impl Angles {
+    fn new(time: usize, half: usize) -> Self {
+        let rates: Vec<f64> = (0..half).map(|pair| angle(1, pair, half)).collect();
+        let turns = (0..time).flat_map(|frame| {
+            rates.iter().map(move |rate| {
+                let (sin, cos) = (frame as f64 * rate).sin_cos();
+                (cos as f32, sin as f32)
+            })
+        });
+        let (cos, sin) = turns.unzip();
+        Self { cos, sin }
+    }
+}
+
 /// Tables of rotary positions, made once a forward pass. The pairs that turn together are the
 /// channels `i` and `i + d_head / 2`.
 pub(crate) struct RotaryTables {
+    angles: Arc<Angles>,
     /// `[1, time, 1, d_head]`
     cos: Tensor<4>,
     /// `[1, time, 1, d_head]`, the first half negated.
@@ -34,29 +58,26 @@ pub(crate) struct RotaryTables {
 impl RotaryTables {
     pub(crate) fn new(time: usize, d_head: usize, device: &Device) -> Self {
         let half = d_head / 2;
-        let rates: Vec<f64> = (0..half).map(|pair| angle(1, pair, half)).collect();
-        let mut cos = vec![0.0f32; time * d_head];
-        let mut signed_sin = vec![0.0f32; time * d_head];
-        for frame in 0..time {
-            for (pair, rate) in rates.iter().enumerate() {
-                let (s, c) = (frame as f64 * rate).sin_cos();
-                let at = frame * d_head + pair;
-                cos[at] = c as f32;
-                cos[at + half] = c as f32;
-                signed_sin[at] = -s as f32;
-                signed_sin[at + half] = s as f32;
-            }
-        }
-        let table = |values| {
-            Tensor::from_data(
-                TensorData::new::<f32, _>(values, [1, time, 1, d_head]),
-                device,
-            )
+        let angles = Arc::new(Angles::new(time, half));
+        let table = |values: &[f32], first_sign: f32| {
+            let rows = values.chunks_exact(half.max(1));
+            let rows = rows.flat_map(|row| {
+                row.iter()
+                    .map(move |v| first_sign * v)
+                    .chain(row.iter().copied())
+            });
+            let values: Vec<f32> = rows.collect();
+            Tensor::from_data(TensorData::new(values, [1, time, 1, d_head]), device)
         };
         Self {
-            cos: table(cos),
-            signed_sin: table(signed_sin),
+            cos: table(&angles.cos, 1.0),
+            signed_sin: table(&angles.sin, -1.0),
+            angles,
         }
+    }
+
+    pub(crate) fn angles(&self) -> Arc<Angles> {
+        self.angles.clone()
     }
 
     /// Turns each pair of channels by its frame's angle: `[batch, time, heads, d_head]` to the same.

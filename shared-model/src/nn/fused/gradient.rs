@@ -1,9 +1,10 @@
-//! The fused operations in autodiff.
+//! The kernels in autodiff.
+
+use std::sync::Arc;
 
 use burn::backend::{
-    Autodiff, Flex,
+    Autodiff, Flex, TensorMetadata,
     autodiff::{
-        NodeId,
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
         grads::Gradients,
         ops::{Backward, Ops, OpsKind},
@@ -11,193 +12,103 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 
-use super::{FusedOps, Primitive, contiguous, gradient_kernels, kernels, slice, tensor};
+use super::{FusedOps, Inputs, Kept, Kernel, Primitive, slice, tensor};
 
 #[derive(Debug)]
-struct Silu;
+struct KernelStep;
 
-impl Backward<Flex, 1> for Silu {
-    type State = NodeId;
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 1>,
-        grads: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
-        let [node] = ops.parents;
-        let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
-        let (x, shape) = contiguous(&checkpointer.retrieve_node_output::<Primitive>(ops.state));
-        if let Some(node) = node {
-            let dx = gradient_kernels::silu_backward(slice(&x), slice(&grad));
-            grads.register::<Flex>(node.id, tensor(dx, &shape));
-        }
-    }
+/// What a kernel's gradient is computed from.
+#[derive(Debug, Clone)]
+struct State {
+    inputs: Inputs,
+    kept: Arc<Kept>,
+    kernel: Arc<dyn Kernel>,
 }
 
-#[derive(Debug)]
-struct Glu;
+impl<const N: usize> Backward<Flex, N> for KernelStep {
+    type State = State;
 
-impl Backward<Flex, 1> for Glu {
-    type State = NodeId;
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 1>,
-        grads: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
-        let [node] = ops.parents;
-        let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
-        let (x, shape) = contiguous(&checkpointer.retrieve_node_output::<Primitive>(ops.state));
-        if let Some(node) = node {
-            let channels = shape[shape.len() - 1] / 2;
-            let dx = gradient_kernels::glu_backward(slice(&x), slice(&grad), channels);
-            grads.register::<Flex>(node.id, tensor(dx, &shape));
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Depthwise;
-
-impl Backward<Flex, 3> for Depthwise {
-    /// Input and weight.
-    type State = (NodeId, NodeId);
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 3>,
-        grads: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
-        let [node_x, node_weight, node_bias] = ops.parents;
-        let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
-        let (x, shape) = contiguous(&checkpointer.retrieve_node_output::<Primitive>(ops.state.0));
-        let (weight, weight_shape) =
-            contiguous(&checkpointer.retrieve_node_output::<Primitive>(ops.state.1));
-        let (kernel, channels) = (weight_shape[0], weight_shape[1]);
-        let size = kernels::Size {
-            time: shape[1],
-            channels,
-        };
-        if let Some(node) = node_x {
-            let reversed = gradient_kernels::reversed_taps(slice(&weight), channels);
-            let dx = kernels::depthwise(slice(&grad), &reversed, &vec![0.0; channels], size);
-            grads.register::<Flex>(node.id, tensor(dx, &shape));
-        }
-        if node_weight.is_some() || node_bias.is_some() {
-            let (d_weight, d_bias) =
-                gradient_kernels::depthwise_weight_backward(slice(&x), slice(&grad), kernel, size);
-            if let Some(node) = node_weight {
-                grads.register::<Flex>(node.id, tensor(d_weight, &weight_shape));
-            }
-            if let Some(node) = node_bias {
-                grads.register::<Flex>(node.id, tensor(d_bias, &[channels]));
-            }
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Norm;
-
-impl Backward<Flex, 3> for Norm {
-    /// Input, scale and epsilon.
-    type State = (NodeId, NodeId, f64);
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 3>,
-        grads: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
-        let [node_x, node_gamma, node_beta] = ops.parents;
-        let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
-        let (x_id, gamma_id, epsilon) = ops.state;
-        let (x, shape) = contiguous(&checkpointer.retrieve_node_output::<Primitive>(x_id));
-        let (gamma, gamma_shape) =
-            contiguous(&checkpointer.retrieve_node_output::<Primitive>(gamma_id));
-        let found =
-            gradient_kernels::norm_backward(slice(&x), slice(&gamma), slice(&grad), epsilon as f32);
-        for (node, values, shape) in [
-            (node_x, found.x, &shape),
-            (node_gamma, found.gamma, &gamma_shape),
-            (node_beta, found.beta, &gamma_shape),
-        ] {
+    fn backward(self, ops: Ops<State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<Flex>(&ops.node).to_contiguous();
+        let State {
+            inputs,
+            kept,
+            kernel,
+        } = ops.state;
+        let (x, weights) = inputs.slices();
+        let want_input = matches!(ops.parents.first(), Some(Some(_)));
+        let (dx, d_weights) = kernel.backward(x, &weights, &kept, slice(&gradient), want_input);
+        let found = std::iter::once(dx).chain(d_weights);
+        let operands = std::iter::once(&inputs.x).chain(&inputs.weights);
+        for ((node, values), operand) in ops.parents.iter().zip(found).zip(operands) {
             if let Some(node) = node {
-                grads.register::<Flex>(node.id, tensor(values, shape));
+                let shape = operand.shape();
+                grads.register::<Flex>(node.id, tensor(values, shape.as_slice()));
             }
         }
+    }
+}
+
+/// An activation or weight in autodiff.
+type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
+
+fn run<C: CheckpointStrategy, const N: usize>(
+    operands: [Tracked<C>; N],
+    kernel: Arc<dyn Kernel>,
+) -> Tracked<C> {
+    let primitives: Vec<Primitive> = operands.iter().map(|o| o.primitive().clone()).collect();
+    let (x, weights) = match primitives.split_first() {
+        Some((x, weights)) => (x.clone(), weights),
+        None => unreachable!("a kernel has an input"),
+    };
+    let inputs = Inputs::new(x, weights);
+    let nodes = operands.map(|operand| operand.node());
+    match KernelStep.prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => {
+            let (y, kept) = inputs.forward(&*kernel, true);
+            let state = State {
+                inputs,
+                kept: Arc::new(kept),
+                kernel,
+            };
+            prep.finish(state, y)
+        }
+        OpsKind::UnTracked(prep) => prep.finish(inputs.forward(&*kernel, false).0),
     }
 }
 
 impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
-    fn silu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        match Silu.prepare::<C>([x.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(mut prep) => {
-                let state = prep.checkpoint(&x);
-                prep.finish(state, Flex::silu(x.primitive().clone()))
-            }
-            OpsKind::UnTracked(prep) => prep.finish(Flex::silu(x.primitive().clone())),
-        }
+    fn with_2(x: Tracked<C>, a: Tracked<C>, b: Tracked<C>, kernel: Arc<dyn Kernel>) -> Tracked<C> {
+        run::<C, 3>([x, a, b], kernel)
     }
 
-    fn glu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        match Glu.prepare::<C>([x.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(mut prep) => {
-                let state = prep.checkpoint(&x);
-                prep.finish(state, Flex::glu(x.primitive().clone()))
-            }
-            OpsKind::UnTracked(prep) => prep.finish(Flex::glu(x.primitive().clone())),
-        }
+    fn with_6(
+        x: Tracked<C>,
+        a: Tracked<C>,
+        b: Tracked<C>,
+        c: Tracked<C>,
+        d: Tracked<C>,
+        e: Tracked<C>,
+        f: Tracked<C>,
+        kernel: Arc<dyn Kernel>,
+    ) -> Tracked<C> {
+        run::<C, 7>([x, a, b, c, d, e, f], kernel)
     }
 
-    fn depthwise(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        let y = Flex::depthwise(
-            x.primitive().clone(),
-            weight.primitive().clone(),
-            bias.primitive().clone(),
-        );
-        match Depthwise
-            .prepare::<C>([x.node(), weight.node(), bias.node()])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(mut prep) => {
-                let state = (prep.checkpoint(&x), prep.checkpoint(&weight));
-                prep.finish(state, y)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
-    }
-
-    fn norm(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> FloatTensor<Self> {
-        let y = Flex::norm(
-            x.primitive().clone(),
-            gamma.primitive().clone(),
-            beta.primitive().clone(),
-            epsilon,
-        );
-        match Norm
-            .prepare::<C>([x.node(), gamma.node(), beta.node()])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(mut prep) => {
-                let state = (prep.checkpoint(&x), prep.checkpoint(&gamma), epsilon);
-                prep.finish(state, y)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+    fn with_10(
+        x: Tracked<C>,
+        a: Tracked<C>,
+        b: Tracked<C>,
+        c: Tracked<C>,
+        d: Tracked<C>,
+        e: Tracked<C>,
+        f: Tracked<C>,
+        g: Tracked<C>,
+        h: Tracked<C>,
+        i: Tracked<C>,
+        j: Tracked<C>,
+        kernel: Arc<dyn Kernel>,
+    ) -> Tracked<C> {
+        run::<C, 11>([x, a, b, c, d, e, f, g, h, i, j], kernel)
     }
 }

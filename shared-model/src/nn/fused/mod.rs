@@ -1,86 +1,181 @@
-//! Operations that the CPU backend would compute as several passes over memory, in one pass each.
+//! Parts of the network as loops over slices on the CPU backend, each with its own gradient.
 //!
-//! burn composes SiLU and GLU from a scalar `expf`, differentiates layer norm through eight
-//! operations, and a depthwise convolution's weight channel by channel. Here each is a loop over
-//! slices with its own gradient. Every function answers `None` on any other device than the CPU
-//! backend; the caller then composes burn's own operations, which are the definition.
+//! burn composes a branch of a Conformer block of dozens of operations; each allocates its result
+//! and passes over memory. Here a branch with its residual connection is one operation: rows go
+//! from the norm through the matrix multiplications to the sum while they are in the cache, and
+//! only what the gradient needs is kept. Every function answers `None` on any other device than
+//! the CPU backend; the caller then composes burn's own operations, which are the definition.
 
+#![cfg_attr(
+    not(feature = "autodiff"),
+    allow(dead_code, unused_imports, reason = "only gradients need them")
+)]
+
+mod attention;
+mod convolution;
+mod depthwise;
+mod feed_forward;
 #[cfg(feature = "autodiff")]
 mod gradient;
-#[cfg(feature = "autodiff")]
-mod gradient_kernels;
-mod kernels;
+mod matmul;
+mod norm;
+mod rows;
+mod simd;
+mod subsampling;
+#[cfg(all(test, feature = "autodiff"))]
+mod tests;
+
+use std::sync::Arc;
 
 use burn::{
     backend::{
-        Backend, Dispatch, DispatchDevice, Flex, TensorMetadata, backend_extension, ops::ModuleOps,
+        Backend, Dispatch, DispatchDevice, Flex, TensorMetadata, backend_extension,
         tensor::FloatTensor,
     },
     prelude::*,
     tensor::DType,
 };
 
-/// The operations themselves, `[.., channels]` in and out.
-#[backend_extension(Flex, Autodiff: cfg(feature = "autodiff"))]
-trait FusedOps: Backend {
-    fn silu(x: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn glu(x: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn depthwise(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
-    fn norm(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> FloatTensor<Self>;
+pub(crate) use attention::{AttentionOptions, attention};
+pub(crate) use convolution::{ConvolutionWeights, convolution};
+pub(crate) use feed_forward::feed_forward;
+pub(crate) use norm::layer_norm;
+pub(crate) use subsampling::conv_gelu;
+
+/// A function of activations `[batch, time, channels]` and weights, row-major slices all.
+trait Kernel: std::fmt::Debug + Send + Sync {
+    /// The shape of the result for an input of shape `input`.
+    fn output_shape(&self, input: [usize; 3]) -> [usize; 3] {
+        input
+    }
+
+    /// The result, and what [`Self::backward`] will need of the way to it. Nothing needs to be
+    /// kept unless `keep`.
+    fn forward(&self, x: &[f32], weights: &[&[f32]], keep: bool) -> (Vec<f32>, Kept);
+
+    /// Gradients of the input, which may be left empty unless `want_input`, and of each weight.
+    /// Who only recognises does not carry this code.
+    #[cfg(feature = "autodiff")]
+    fn backward(
+        &self,
+        x: &[f32],
+        weights: &[&[f32]],
+        kept: &Kept,
+        gradient: &[f32],
+        want_input: bool,
+    ) -> (Vec<f32>, Vec<Vec<f32>>);
 }
 
-impl FusedOps for Flex {
-    fn silu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (values, shape) = contiguous(&x);
-        tensor(kernels::silu(slice(&values)), &shape)
-    }
+/// Intermediate results.
+type Kept = Vec<Vec<f32>>;
 
-    fn glu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (values, mut shape) = contiguous(&x);
-        let channels = shape[shape.len() - 1] / 2;
-        let rank = shape.len();
-        shape[rank - 1] = channels;
-        tensor(kernels::glu(slice(&values), channels), &shape)
-    }
-
-    fn depthwise(
+/// A kernel with its input and two, six or ten weights: what the network's parts have.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the macro dispatches on single tensors, not on lists of them"
+)]
+#[backend_extension(Flex, Autodiff: cfg(feature = "autodiff"))]
+trait FusedOps: Backend {
+    fn with_2(
         x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        let (values, shape) = contiguous(&x);
-        let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
-        let size = kernels::Size {
-            time: shape[1],
-            channels: shape[2],
-        };
-        let y = kernels::depthwise(slice(&values), slice(&weight), slice(&bias), size);
-        tensor(y, &shape)
-    }
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        kernel: Arc<dyn Kernel>,
+    ) -> FloatTensor<Self>;
 
-    fn norm(
+    fn with_6(
         x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> FloatTensor<Self> {
-        Self::layer_norm(x, gamma, Some(beta), epsilon)
-    }
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        d: FloatTensor<Self>,
+        e: FloatTensor<Self>,
+        f: FloatTensor<Self>,
+        kernel: Arc<dyn Kernel>,
+    ) -> FloatTensor<Self>;
+
+    fn with_10(
+        x: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        d: FloatTensor<Self>,
+        e: FloatTensor<Self>,
+        f: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+        h: FloatTensor<Self>,
+        i: FloatTensor<Self>,
+        j: FloatTensor<Self>,
+        kernel: Arc<dyn Kernel>,
+    ) -> FloatTensor<Self>;
 }
 
 type Primitive = FloatTensor<Flex>;
 
-fn contiguous(x: &Primitive) -> (Primitive, Vec<usize>) {
-    (x.to_contiguous(), x.shape().as_slice().to_vec())
+impl FusedOps for Flex {
+    fn with_2(x: Primitive, a: Primitive, b: Primitive, kernel: Arc<dyn Kernel>) -> Primitive {
+        Inputs::new(x, &[a, b]).forward(&*kernel, false).0
+    }
+
+    fn with_6(
+        x: Primitive,
+        a: Primitive,
+        b: Primitive,
+        c: Primitive,
+        d: Primitive,
+        e: Primitive,
+        f: Primitive,
+        kernel: Arc<dyn Kernel>,
+    ) -> Primitive {
+        let inputs = Inputs::new(x, &[a, b, c, d, e, f]);
+        inputs.forward(&*kernel, false).0
+    }
+
+    fn with_10(
+        x: Primitive,
+        a: Primitive,
+        b: Primitive,
+        c: Primitive,
+        d: Primitive,
+        e: Primitive,
+        f: Primitive,
+        g: Primitive,
+        h: Primitive,
+        i: Primitive,
+        j: Primitive,
+        kernel: Arc<dyn Kernel>,
+    ) -> Primitive {
+        let inputs = Inputs::new(x, &[a, b, c, d, e, f, g, h, i, j]);
+        inputs.forward(&*kernel, false).0
+    }
+}
+
+/// A kernel's operands, contiguous.
+#[derive(Debug, Clone)]
+struct Inputs {
+    x: Primitive,
+    weights: Vec<Primitive>,
+}
+
+impl Inputs {
+    fn new(x: Primitive, weights: &[Primitive]) -> Self {
+        Self {
+            x: x.to_contiguous(),
+            weights: weights.iter().map(Primitive::to_contiguous).collect(),
+        }
+    }
+
+    fn slices(&self) -> (&[f32], Vec<&[f32]>) {
+        (slice(&self.x), self.weights.iter().map(slice).collect())
+    }
+
+    fn forward(&self, kernel: &dyn Kernel, keep: bool) -> (Primitive, Kept) {
+        let (x, weights) = self.slices();
+        let (y, kept) = kernel.forward(x, &weights, keep);
+        let shape = self.x.shape();
+        let shape = kernel.output_shape([shape[0], shape[1], shape[2]]);
+        (tensor(y, &shape), kept)
+    }
 }
 
 fn slice(x: &Primitive) -> &[f32] {
@@ -93,146 +188,71 @@ fn tensor(values: Vec<f32>, shape: &[usize]) -> Primitive {
     Primitive::from_data(TensorData::new(values, shape.to_vec()))
 }
 
-/// Whether the fused form can take `x`.
-pub(super) fn is_supported<const D: usize>(x: &Tensor<D>) -> bool {
+/// Whether a kernel can take `x`.
+pub(crate) fn is_supported<const D: usize>(x: &Tensor<D>) -> bool {
     let device = x.device().without_autodiff();
     x.dtype() == DType::F32 && matches!(device.as_dispatch(), DispatchDevice::Flex(_))
 }
 
-/// `x * sigmoid(x)`.
-pub(super) fn silu<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D>> {
-    is_supported(x)
-        .then(|| Tensor::from_dispatch(<Dispatch as FusedOps>::silu(x.clone().into_dispatch())))
+/// A weight and a bias.
+type Pair = (Tensor<2>, Tensor<1>);
+
+/// Scale and shift of a norm.
+type NormPair = (Tensor<1>, Tensor<1>);
+
+fn apply_2<const D: usize>(
+    kernel: impl Kernel + 'static,
+    x: &Tensor<3>,
+    (a, b): (Tensor<D>, Tensor<1>),
+) -> Tensor<3> {
+    Tensor::from_dispatch(<Dispatch as FusedOps>::with_2(
+        x.clone().into_dispatch(),
+        a.into_dispatch(),
+        b.into_dispatch(),
+        Arc::new(kernel),
+    ))
 }
 
-/// First half of the channels times the sigmoid of the second, `[.., 2 * c]` to `[.., c]`.
-pub(super) fn glu<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D>> {
-    is_supported(x)
-        .then(|| Tensor::from_dispatch(<Dispatch as FusedOps>::glu(x.clone().into_dispatch())))
+fn apply_6(
+    kernel: impl Kernel + 'static,
+    x: &Tensor<3>,
+    (a, b): NormPair,
+    (c, d): Pair,
+    (e, f): Pair,
+) -> Tensor<3> {
+    Tensor::from_dispatch(<Dispatch as FusedOps>::with_6(
+        x.clone().into_dispatch(),
+        a.into_dispatch(),
+        b.into_dispatch(),
+        c.into_dispatch(),
+        d.into_dispatch(),
+        e.into_dispatch(),
+        f.into_dispatch(),
+        Arc::new(kernel),
+    ))
 }
 
-/// Depthwise convolution of `[batch, time, channels]` with `[kernel, channels]`, zeros around.
-pub(super) fn depthwise(x: &Tensor<3>, weight: &Tensor<2>, bias: &Tensor<1>) -> Option<Tensor<3>> {
-    is_supported(x).then(|| {
-        Tensor::from_dispatch(<Dispatch as FusedOps>::depthwise(
-            x.clone().into_dispatch(),
-            weight.clone().into_dispatch(),
-            bias.clone().into_dispatch(),
-        ))
-    })
-}
-
-/// Layer norm over the last axis with scale and shift.
-pub(super) fn layer_norm<const D: usize>(
-    x: &Tensor<D>,
-    gamma: &Tensor<1>,
-    beta: &Tensor<1>,
-    epsilon: f64,
-) -> Option<Tensor<D>> {
-    is_supported(x).then(|| {
-        Tensor::from_dispatch(<Dispatch as FusedOps>::norm(
-            x.clone().into_dispatch(),
-            gamma.clone().into_dispatch(),
-            beta.clone().into_dispatch(),
-            epsilon,
-        ))
-    })
-}
-
-#[cfg(all(test, feature = "autodiff"))]
-mod tests {
-    use burn::tensor::{activation, module, ops::ConvOptions};
-
-    use super::*;
-    use crate::weights::{Init, RandomInit, WeightSource};
-
-    /// Rounding of sums of a hundred terms of about 1.
-    const TOLERANCE: f32 = 2e-5;
-
-    fn noise<const D: usize>(name: &str, shape: [usize; D]) -> Tensor<D> {
-        let values = RandomInit { seed: 1 }
-            .take(
-                name,
-                &shape,
-                Init::Xavier {
-                    fan_in: 1,
-                    fan_out: 1,
-                },
-            )
-            .unwrap_or_default();
-        let device = Device::flex().autodiff();
-        Tensor::from_data(TensorData::new(values, shape), &device).require_grad()
-    }
-
-    fn assert_close<const D: usize>(a: Tensor<D>, b: Tensor<D>) {
-        assert_eq!(a.dims(), b.dims());
-        let worst = (a - b).abs().max().into_scalar::<f32>();
-        assert!(worst < TOLERANCE, "{worst}");
-    }
-
-    /// Compares results and the gradients of a random projection of them.
-    fn compare(
-        inputs: (&Tensor<3>, &Tensor<2>, &Tensor<1>),
-        fused: Option<Tensor<3>>,
-        composed: Tensor<3>,
-    ) {
-        let fused = fused.unwrap_or_else(|| unreachable!("flex is supported"));
-        assert_close(fused.clone().inner(), composed.clone().inner());
-        let projection = noise("projection", fused.dims()).inner();
-        let slope = |y: Tensor<3>| (y * projection.clone()).sum().backward();
-        let (fused, composed) = (slope(fused), slope(composed));
-        let (x, weight, bias) = inputs;
-        let pairs = |a: Option<Tensor<1>>, b: Option<Tensor<1>>| match (a, b) {
-            (Some(a), Some(b)) => assert_close(a, b),
-            (a, b) => assert_eq!(a.is_some(), b.is_some()),
-        };
-        let flat = |gradients, which| match which {
-            0 => x.grad(gradients).map(|g| g.reshape([-1])),
-            1 => weight.grad(gradients).map(|g| g.reshape([-1])),
-            _ => bias.grad(gradients),
-        };
-        for which in 0..3 {
-            pairs(flat(&fused, which), flat(&composed, which));
-        }
-    }
-
-    #[test]
-    fn fused_operations_equal_composed_ones_with_their_gradients() {
-        // Fewer channels than are summed at once, some more, and a multiple; utterances shorter
-        // than half the kernel.
-        for (channels, time, kernel) in [(6, 5, 3), (38, 3, 9), (64, 20, 15), (34, 1, 1)] {
-            let x = noise("x", [2, time, channels]);
-            let weight = noise("weight", [kernel, channels]);
-            let bias = noise("bias", [channels]);
-            let inputs = (&x, &weight, &bias);
-            compare(inputs, silu(&x), activation::silu(x.clone()));
-            compare(inputs, glu(&x), activation::glu(x.clone(), 2));
-            compare(
-                inputs,
-                layer_norm(&x, &bias, &bias, 1e-5),
-                module::layer_norm(x.clone(), bias.clone(), Some(bias.clone()), 1e-5),
-            );
-            let grouped = module::conv1d(
-                x.clone().swap_dims(1, 2),
-                weight
-                    .clone()
-                    .swap_dims(0, 1)
-                    .reshape([channels, 1, kernel]),
-                Some(bias.clone()),
-                ConvOptions::new([1], [kernel / 2], [1], channels),
-            );
-            compare(
-                inputs,
-                depthwise(&x, &weight, &bias),
-                grouped.swap_dims(1, 2),
-            );
-        }
-    }
-
-    #[test]
-    fn strided_views_are_read_in_order() {
-        let x = noise("x", [4, 3, 2]).swap_dims(0, 2);
-        let fused = silu(&x).unwrap_or_else(|| unreachable!("flex is supported"));
-        assert_close(fused.inner(), activation::silu(x).inner());
-    }
+fn apply_10(
+    kernel: impl Kernel + 'static,
+    x: &Tensor<3>,
+    (a, b): NormPair,
+    (c, d): Pair,
+    (e, f): Pair,
+    (g, h): NormPair,
+    (i, j): Pair,
+) -> Tensor<3> {
+    Tensor::from_dispatch(<Dispatch as FusedOps>::with_10(
+        x.clone().into_dispatch(),
+        a.into_dispatch(),
+        b.into_dispatch(),
+        c.into_dispatch(),
+        d.into_dispatch(),
+        e.into_dispatch(),
+        f.into_dispatch(),
+        g.into_dispatch(),
+        h.into_dispatch(),
+        i.into_dispatch(),
+        j.into_dispatch(),
+        Arc::new(kernel),
+    ))
 }

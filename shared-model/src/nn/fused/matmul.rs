@@ -1,0 +1,260 @@
+//! Matrix multiplication of views, and affine maps of rows with their gradients.
+
+/// A matrix in a slice.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> View<'a> {
+    /// Rows of `columns` values one after the other.
+    pub(super) fn new(values: &'a [f32], columns: usize) -> Self {
+        Self::strided(values, values.len() / columns, columns, columns)
+    }
+
+    /// `rows` rows of `columns` values, `row_stride` values from the start of one to the next.
+    /// Rows may overlap.
+    pub(super) fn strided(
+        values: &'a [f32],
+        rows: usize,
+        columns: usize,
+        row_stride: usize,
+    ) -> Self {
+        Self {
+            values,
+            rows,
+            columns,
+            row_stride,
+            column_stride: 1,
+        }
+    }
+
+    pub(super) fn transposed(self) -> Self {
+        Self {
+            values: self.values,
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+        }
+    }
+
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    fn as_rows(&self) -> crate::nn::simd128::Rows<'a> {
+        crate::nn::simd128::Rows {
+            values: self.values,
+            rows: self.rows,
+            columns: self.columns,
+            stride: self.row_stride,
+        }
+    }
+
+    /// Index behind the last element.
+    fn end(&self) -> usize {
+        end(self.rows, self.columns, self.row_stride, self.column_stride)
+    }
+}
+
+fn end(rows: usize, columns: usize, row_stride: usize, column_stride: usize) -> usize {
+    if rows == 0 || columns == 0 {
+        return 0;
+    }
+    (rows - 1) * row_stride + (columns - 1) * column_stride + 1
+}
+
+/// What a product does with the matrix that it is written to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Into {
+    Replace,
+    Add,
+}
+
+/// `out = scale * a b` or `out += scale * a b`; `out` has rows of `row_stride` values.
+pub(super) fn multiply(
+    (out, row_stride): (&mut [f32], usize),
+    a: View<'_>,
+    b: View<'_>,
+    scale: f32,
+    into: Into,
+) {
+    let (rows, columns, depth) = (a.rows, b.columns, a.columns);
+    assert_eq!(depth, b.rows, "columns of the left, rows of the right");
+    assert!(
+        row_stride >= columns
+            && end(rows, columns, row_stride, 1) <= out.len()
+            && a.end() <= a.values.len()
+            && b.end() <= b.values.len(),
+        "a matrix reaches beyond its slice"
+    );
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    if scale == 1.0 && a.column_stride == 1 && b.column_stride == 1 {
+        return multiply_in_tiles((out, row_stride), a, b, into);
+    }
+    // SAFETY: the assertion above keeps every access inside the three slices, and `out` is
+    // borrowed mutably, so that it overlaps neither of the others.
+    #[allow(unsafe_code)]
+    unsafe {
+        gemm::gemm(
+            rows,
+            columns,
+            depth,
+            out.as_mut_ptr(),
+            1,
+            row_stride as isize,
+            into == Into::Add,
+            a.values.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.values.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            scale,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+/// As [`multiply`], for matrices whose rows are not strided: faster there than gemm's kernels.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+fn multiply_in_tiles((out, row_stride): (&mut [f32], usize), a: View<'_>, b: View<'_>, into: Into) {
+    use crate::nn::simd128::multiply_add;
+    if into == Into::Replace {
+        for row in out.chunks_mut(row_stride).take(a.rows) {
+            row[..b.columns].fill(0.0);
+        }
+    }
+    multiply_add((out, row_stride), a.as_rows(), b.as_rows());
+}
+
+/// `x W + b` of rows.
+#[derive(Clone, Copy)]
+pub(super) struct Affine<'a> {
+    /// `[d_in, d_out]`
+    weight: &'a [f32],
+    /// `[d_out]`
+    bias: &'a [f32],
+}
+
+impl<'a> Affine<'a> {
+    pub(super) fn new(weight: &'a [f32], bias: &'a [f32]) -> Self {
+        Self { weight, bias }
+    }
+
+    pub(super) fn d_out(&self) -> usize {
+        self.bias.len()
+    }
+
+    pub(super) fn d_in(&self) -> usize {
+        self.weight.len() / self.bias.len()
+    }
+
+    fn matrix(&self) -> View<'a> {
+        View::new(self.weight, self.d_out())
+    }
+
+    /// Appends `[rows, d_out]`.
+    pub(super) fn append(&self, x: View<'_>, out: &mut Vec<f32>) {
+        let start = out.len();
+        out.reserve(x.rows * self.d_out());
+        for _ in 0..x.rows {
+            out.extend_from_slice(self.bias);
+        }
+        let out = (&mut out[start..], self.d_out());
+        multiply(out, x, self.matrix(), 1.0, Into::Add);
+    }
+
+    /// Gradient of the input: replaces `out` by `[rows, d_in]`.
+    pub(super) fn input_gradient(&self, gradient: &[f32], out: &mut Vec<f32>) {
+        let gradient = View::new(gradient, self.d_out());
+        out.resize(gradient.rows * self.d_in(), 0.0);
+        let out = (out.as_mut_slice(), self.d_in());
+        multiply(
+            out,
+            gradient,
+            self.matrix().transposed(),
+            1.0,
+            Into::Replace,
+        );
+    }
+}
+
+/// Gradients of an affine map's weight and bias, summed over rows.
+pub(super) struct AffineGradient {
+    pub weight: Vec<f32>,
+    pub bias: Vec<f32>,
+}
+
+impl AffineGradient {
+    pub(super) fn zeros(map: Affine<'_>) -> Self {
+        Self {
+            weight: vec![0.0; map.weight.len()],
+            bias: vec![0.0; map.bias.len()],
+        }
+    }
+
+    /// Adds what rows `x` and the gradient of their images give.
+    pub(super) fn add(&mut self, x: View<'_>, gradient: &[f32]) {
+        let d_out = self.bias.len();
+        for row in gradient.chunks_exact(d_out) {
+            for (sum, value) in self.bias.iter_mut().zip(row) {
+                *sum += value;
+            }
+        }
+        let out = (self.weight.as_mut_slice(), d_out);
+        let gradient = View::new(gradient, d_out);
+        multiply(out, x.transposed(), gradient, 1.0, Into::Add);
+    }
+}
+
+/// Ranges of rows whose `width` values each stay in the second-level cache together.
+pub(super) fn row_chunks(
+    rows: usize,
+    width: usize,
+) -> impl Iterator<Item = std::ops::Range<usize>> {
+    const CACHED: usize = 160 * 1024;
+    let chunk = (CACHED / width.max(1)).max(32);
+    // Equal chunks: a short last one would waste as much time in packing as a whole one.
+    let chunk = rows.div_ceil(rows.div_ceil(chunk).max(1)).max(1);
+    (0..rows)
+        .step_by(chunk)
+        .map(move |start| start..rows.min(start + chunk))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_views_can_be_computed_by_hand() {
+        // [[1, 2], [3, 4]] in rows of three values.
+        let a = [1.0, 2.0, 9.0, 3.0, 4.0, 9.0];
+        let a = View::strided(&a, 2, 2, 3);
+        let b = [5.0, 6.0, 7.0, 8.0];
+        let b = View::new(&b, 2);
+        let mut out = [0.0; 4];
+        multiply((&mut out, 2), a, b, 1.0, Into::Replace);
+        assert_eq!(out, [19.0, 22.0, 43.0, 50.0]);
+        multiply((&mut out, 2), a.transposed(), b, 2.0, Into::Add);
+        assert_eq!(out, [71.0, 82.0, 119.0, 138.0]);
+    }
+
+    #[test]
+    fn chunks_cover_every_row_once_and_are_alike() {
+        for (rows, width) in [(0, 10), (1, 10), (5000, 1000), (333, 1 << 20)] {
+            let chunks: Vec<_> = row_chunks(rows, width).collect();
+            let covered: Vec<usize> = chunks.iter().cloned().flatten().collect();
+            assert_eq!(covered, (0..rows).collect::<Vec<_>>());
+            let longest = chunks.iter().map(|chunk| chunk.len()).max();
+            let shortest = chunks.iter().map(|chunk| chunk.len()).min();
+            assert!(longest.unwrap_or(0) <= shortest.unwrap_or(0) + chunks.len());
+        }
+    }
+}

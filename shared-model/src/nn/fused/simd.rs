@@ -1,0 +1,194 @@
+//! Element-wise functions that vectorise.
+
+/// Defines a function whose body is compiled again for wider vectors and chosen when it runs. A
+/// build for x86-64 may otherwise assume SSE2 only. No variant contracts products and sums, so
+/// all give the same bits.
+macro_rules! vectorized {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
+        $(#[$doc])*
+        $vis fn $name($($arg: $ty),*) $(-> $out)? {
+            #[inline(always)]
+            fn portable($($arg: $ty),*) $(-> $out)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq")]
+                fn widest($($arg: $ty),*) $(-> $out)? {
+                    portable($($arg),*)
+                }
+                #[target_feature(enable = "avx2")]
+                fn wide($($arg: $ty),*) $(-> $out)? {
+                    portable($($arg),*)
+                }
+                if std::arch::is_x86_feature_detected!("avx512vl")
+                    && std::arch::is_x86_feature_detected!("avx512bw")
+                    && std::arch::is_x86_feature_detected!("avx512dq")
+                {
+                    #[allow(unsafe_code, reason = "sound: the processor was just asked for AVX-512")]
+                    return unsafe { widest($($arg),*) };
+                }
+                if std::arch::is_x86_feature_detected!("avx2") {
+                    #[allow(unsafe_code, reason = "sound: the processor was just asked for AVX2")]
+                    return unsafe { wide($($arg),*) };
+                }
+            }
+            portable($($arg),*)
+        }
+    };
+}
+
+pub(super) use vectorized;
+
+/// `e^x` to about 1e-7 relative, by Cephes' polynomial on the remainder of `x / ln 2`.
+///
+/// Written without `clamp`, `max` or a conversion to integers: those keep the loop around it from
+/// being vectorised on WebAssembly. The exponent comes from the bits of the rounding constant.
+#[inline(always)]
+pub(super) fn exp(x: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
+    const LN_2_HIGH: f32 = 0.693_359_4;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    let x = if x < -87.0 { -87.0 } else { x };
+    let x = if x > 88.0 { 88.0 } else { x };
+    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
+    let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
+    let p = 1.987_569_1e-4 * r + 1.398_2e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_5e-1;
+    let p = p * r + 0.5;
+    let p = p * r * r + r + 1.0;
+    let exponent = rounded.to_bits().wrapping_sub(ROUND.to_bits());
+    p * f32::from_bits(exponent.wrapping_add(127) << 23)
+}
+
+#[inline(always)]
+pub(super) fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// Distribution function of the standard normal distribution to 1e-7, and its density: the error
+/// function after Abramowitz and Stegun, formula 7.1.26.
+#[inline(always)]
+fn normal(x: f32) -> (f32, f32) {
+    const INVERSE_SQRT_TAU: f32 = 0.398_942_3;
+    let bell = exp(-0.5 * x * x);
+    let magnitude = if x < 0.0 { -x } else { x };
+    let t = 1.0 / (1.0 + 0.327_591_1 * std::f32::consts::FRAC_1_SQRT_2 * magnitude);
+    let p = 1.061_405_4 * t - 1.453_152_1;
+    let p = p * t + 1.421_413_8;
+    let p = p * t - 0.284_496_72;
+    let p = p * t + 0.254_829_6;
+    let upper = 0.5 * p * t * bell;
+    let below = if x < 0.0 { upper } else { 1.0 - upper };
+    (below, bell * INVERSE_SQRT_TAU)
+}
+
+/// `x * Phi(x)`.
+#[inline(always)]
+pub(super) fn gelu(x: f32) -> f32 {
+    x * normal(x).0
+}
+
+/// Derivative of [`gelu`].
+#[inline(always)]
+pub(super) fn gelu_slope(x: f32) -> f32 {
+    let (below, density) = normal(x);
+    below + x * density
+}
+
+/// `x * sigmoid(x)`.
+#[inline(always)]
+pub(super) fn silu(x: f32) -> f32 {
+    x * sigmoid(x)
+}
+
+/// Derivative of [`silu`].
+#[inline(always)]
+pub(super) fn silu_slope(x: f32) -> f32 {
+    let s = sigmoid(x);
+    s * (1.0 + x * (1.0 - s))
+}
+
+/// Numbers that are summed at once.
+const LANES: usize = 16;
+
+/// Sum of `term(0)` to `term(len - 1)` in lanes: an order that a vector unit can keep.
+#[inline(always)]
+pub(super) fn sum(len: usize, term: impl Fn(usize) -> f32) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let whole = len - len % LANES;
+    let mut start = 0;
+    while start < whole {
+        for (lane, sum) in lanes.iter_mut().enumerate() {
+            *sum += term(start + lane);
+        }
+        start += LANES;
+    }
+    for index in whole..len {
+        lanes[index - whole] += term(index);
+    }
+    lanes.iter().sum()
+}
+
+/// The largest of `values`, negative infinity of none.
+#[inline(always)]
+pub(super) fn max(values: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let larger = |a: f32, b: f32| if a > b { a } else { b };
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            lanes[lane] = larger(chunk[lane], lanes[lane]);
+        }
+    }
+    let lanes = lanes.iter().chain(rest);
+    lanes.fold(f32::NEG_INFINITY, |most, value| larger(*value, most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exponential_is_exact_to_rounding() {
+        let mut worst = 0.0f64;
+        for step in -870_000..=880_000 {
+            let x = step as f32 * 1e-4;
+            let exact = f64::from(x).exp();
+            worst = worst.max((f64::from(exp(x)) - exact).abs() / exact);
+        }
+        assert!(worst < 3e-7, "{worst}");
+        assert!(exp(f32::NAN).is_nan());
+        assert!(sigmoid(f32::NEG_INFINITY) < 1e-37);
+        assert_eq!(sigmoid(f32::INFINITY), 1.0);
+    }
+
+    #[test]
+    fn the_normal_distribution_agrees_with_its_integral() {
+        // Simpson's rule from 0 outwards, in f64.
+        let density = |x: f64| (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
+        let (mut integral, h) = (0.5f64, 1e-3);
+        for step in 0..6000 {
+            let x = step as f64 * h;
+            let (below, at) = normal(x as f32);
+            assert!((f64::from(below) - integral).abs() < 3e-7, "{x}");
+            assert!((f64::from(at) - density(x)).abs() < 1e-7, "{x}");
+            assert!((normal(-x as f32).0 - (1.0 - below)).abs() < 1e-7, "{x}");
+            integral += h / 6.0 * (density(x) + 4.0 * density(x + h / 2.0) + density(x + h));
+        }
+    }
+
+    #[test]
+    fn sums_and_maxima_see_every_value() {
+        for len in [0, 1, 15, 16, 17, 40] {
+            let values: Vec<f32> = (0..len).map(|i| i as f32 - 20.0).collect();
+            let exact: f32 = values.iter().sum();
+            assert_eq!(sum(len, |i| values[i]), exact);
+            let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            assert_eq!(max(&values), most);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What the layers of one forward pass share.
+
+use super::{mask::FrameMask, positions::RotaryTables};
+
+/// Handed from block to block.
+#[derive(Clone, Copy)]
+pub(crate) struct Pass<'a> {
+    pub mask: &'a FrameMask,
+    /// Present if the model has rotary positions.
+    pub rotary: Option<&'a RotaryTables>,
+    /// Whether fused operations may take the place of compositions of burn's.
+    pub fused: bool,
+}
