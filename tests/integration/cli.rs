@@ -5,7 +5,7 @@ use std::process::Stdio;
 use shared_model::bundle::Precision;
 use tests::{fledge, fledge_command, repository, speech, text, wav_bytes, write_tiny_model};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "prepare",
     "check",
     "tokenizer",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 15] = [
     "export",
     "inspect",
     "devices",
+    "bench",
     "serve",
 ];
 
@@ -294,4 +295,83 @@ fn a_reader_that_leaves_early_is_no_panic() {
         !stderr.contains("panicked") && !stderr.contains("bug"),
         "{status} {stderr}"
     );
+}
+
+/// Arguments for a measurement that takes a second: the quick recipe with small networks.
+fn bench_train(extra: &[&str]) -> Vec<String> {
+    let recipe = repository().join("recipes/quick.toml");
+    let mut arguments: Vec<String> = ["bench", "train", "--recipe", text(&recipe)]
+        .map(str::to_owned)
+        .into();
+    for network in ["teacher", "student.0", "student.1", "student.2"] {
+        for setting in ["d_model=16", "d_ffn=16", "n_layers=1"] {
+            arguments.extend(["--set".to_owned(), format!("{network}.model.{setting}")]);
+        }
+    }
+    let size = ["--utterances", "2", "--seconds", "1", "--repeats", "1"];
+    arguments.extend(
+        size.iter()
+            .chain(extra)
+            .map(|&argument| argument.to_owned()),
+    );
+    arguments
+}
+
+#[test]
+fn the_bench_measures_every_step_of_a_recipe() {
+    let finished = fledge(bench_train(&["--json"]));
+    finished.assert_done();
+    let report: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+    let names: Vec<&str> = report["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["name"].as_str().unwrap())
+        .collect();
+    let students = ["medium", "small", "tiny"];
+    let steps = students.map(|name| [format!("{name} EncRL"), format!("{name} CTC")]);
+    let expected: Vec<String> = std::iter::once("teacher CTC".to_owned())
+        .chain(steps.into_iter().flatten())
+        .collect();
+    assert_eq!(names, expected);
+    for step in report["steps"].as_array().unwrap() {
+        assert!(step["cpu_ms"].as_f64().unwrap() > 0.0, "{step}");
+        assert!(step["gflop"].as_f64().unwrap() > 0.0, "{step}");
+        let shares = step["shares"].as_object().unwrap();
+        let parts = shares.iter().filter(|(name, _)| *name != "kernel");
+        let sum: f64 = parts.map(|(_, share)| share.as_f64().unwrap()).sum();
+        assert!((sum - 1.0).abs() < 1e-9, "{step}");
+    }
+    assert!(report["concurrency"]["cpu_ratio"].as_f64().unwrap() > 0.0);
+    assert!(
+        report["machine"]["matmul_gflop_per_sec_one_core"]
+            .as_f64()
+            .unwrap()
+            > 0.0
+    );
+
+    let table = fledge(bench_train(&["--set", "checkpoint.fused=false"]));
+    table.assert_done();
+    for part in [
+        "fused operations: off",
+        "teacher CTC",
+        "3 students EncRL",
+        "peak memory",
+    ] {
+        assert!(table.stdout.contains(part), "{part}: {}", table.stdout);
+    }
+}
+
+#[test]
+fn the_bench_refuses_a_batch_of_no_length() {
+    let recipe = repository().join("recipes/quick.toml");
+    let arguments = [
+        "bench",
+        "train",
+        "--recipe",
+        text(&recipe),
+        "--seconds",
+        "0",
+    ];
+    fledge(arguments).assert_refused(2, "--seconds is 0");
 }

@@ -70,6 +70,9 @@ pub struct CheckpointConfig {
     pub validate_every_epochs: usize,
     /// Parts that a batch is split into on the CPU, one thread each (0: as many as there are cores).
     pub shards: usize,
+    /// Whether the CPU computes parts of the network as one operation each instead of as
+    /// compositions; the same up to rounding.
+    pub fused: bool,
 }
 
 impl Default for CheckpointConfig {
@@ -79,6 +82,7 @@ impl Default for CheckpointConfig {
             keep_last: 2,
             validate_every_epochs: 1,
             shards: 0,
+            fused: true,
         }
     }
 }

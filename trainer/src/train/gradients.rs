@@ -43,7 +43,7 @@ pub(super) fn norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 {
     impl ModuleVisitor for Squares<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(gradient) = self.gradients.get::<D>(param.id) {
-                self.sums.push(gradient.powi_scalar(2).sum());
+                self.sums.push((gradient.clone() * gradient).sum());
             }
         }
     }

@@ -6,7 +6,9 @@
 //! the number of parts but not on timing.
 
 mod average;
+pub mod bench;
 mod checkpoint;
+mod clock;
 mod corpus_stats;
 mod error;
 mod gradients;
@@ -182,7 +184,8 @@ pub fn distill(context: &mut RunContext<'_>) -> Result<Vec<TrainedNetwork>, Trai
         });
     }
     let model = CtcModel::from_weights(&teacher.config, &teacher.weights, &context.device)
-        .map_err(of_network(TEACHER))?;
+        .map_err(of_network(TEACHER))?
+        .with_fused_operations(recipe.checkpoint.fused);
     let phase = Phase {
         name: DISTILL,
         goal: Goal::Distill {

@@ -3,6 +3,7 @@
 use burn::{
     module::{Module, Param},
     prelude::*,
+    tensor::module,
 };
 use shared_model::{
     model::{BatchStats, CtcModel, ModelConfig},
@@ -46,6 +47,12 @@ impl Trainee {
         })
     }
 
+    /// See [`CtcModel::with_fused_operations`].
+    pub fn with_fused_operations(mut self, fused: bool) -> Self {
+        self.model = self.model.with_fused_operations(fused);
+        self
+    }
+
     fn parameter(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Param<Tensor<2>> {
         Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), device))
     }
@@ -79,8 +86,10 @@ impl Trainee {
             }
         };
         let config = self.model.config().clone();
+        let fused = self.model.has_fused_operations();
+        let model = CtcModel::from_weights(&config, &weights, device)?;
         Ok(Self {
-            model: CtcModel::from_weights(&config, &weights, device)?,
+            model: model.with_fused_operations(fused),
             projection,
         })
     }
@@ -89,7 +98,8 @@ impl Trainee {
     /// `[batch, time, teacher's d_model]`.
     pub fn project(&self, hidden: Tensor<3>) -> Tensor<3> {
         match &self.projection {
-            Some(projection) => hidden.matmul(projection.val().unsqueeze()),
+            // As a linear map: its gradient is one product over all frames.
+            Some(projection) => module::linear(hidden, projection.val(), None),
             None => hidden,
         }
     }

@@ -1,9 +1,11 @@
 //! What a network is trained for: the forward and backward pass of one part of a batch.
 
+use std::time::Duration;
+
 use burn::{module::Module, optim::GradientsParams, prelude::*, tensor::activation::log_softmax};
 use shared_model::model::{BatchStats, CtcModel, CtcOutput, Mode, TrainContext};
 
-use super::{network::Trainee, part::Part};
+use super::{clock::thread_time, network::Trainee, part::Part};
 use crate::{
     config::{DistillWeights, OptimConfig, Preset},
     loss::{
@@ -128,6 +130,8 @@ pub(super) struct PartResult {
     pub gradients: GradientsParams,
     pub terms: Vec<(&'static str, Term)>,
     pub batch_stats: Vec<BatchStats>,
+    /// Spent on CTC losses.
+    pub ctc_time: Duration,
 }
 
 /// Step 1's question to a student.
@@ -197,6 +201,7 @@ pub(super) fn train_part(trainee: Trainee, job: &PartJob<'_>) -> PartResult {
             },
         );
     }
+    let mut ctc_time = Duration::ZERO;
     let ctc_weight = teacher.map_or(1.0, |(distillation, _)| distillation.weights.ctc);
     if ctc_weight > 0.0 {
         let ctc = CtcPart {
@@ -215,13 +220,13 @@ pub(super) fn train_part(trainee: Trainee, job: &PartJob<'_>) -> PartResult {
         } else {
             optim.intermediate_ctc_weight
         };
-        let (loss, value) = ctc.loss(output.logits.clone());
+        let (loss, value) = ctc.loss(output.logits.clone(), &mut ctc_time);
         terms.push(("ctc", Term::Host(value)));
         losses.push(loss * (ctc_weight * (1.0 - shared)));
         let mut intermediate = 0.0;
         for &layer in &layers {
             let logits = trainee.model.head(output.hidden[layer - 1].clone());
-            let (loss, value) = ctc.loss(logits);
+            let (loss, value) = ctc.loss(logits, &mut ctc_time);
             intermediate += value / layers.len() as f64;
             losses.push(loss * (ctc_weight * shared / layers.len() as f64));
         }
@@ -238,6 +243,7 @@ pub(super) fn train_part(trainee: Trainee, job: &PartJob<'_>) -> PartResult {
         gradients,
         terms,
         batch_stats: context.batch_stats,
+        ctc_time,
     }
 }
 
@@ -267,7 +273,8 @@ struct CtcPart<'a> {
 }
 
 impl CtcPart<'_> {
-    fn loss(&self, logits: Tensor<3>) -> (Tensor<1>, f64) {
+    fn loss(&self, logits: Tensor<3>, time: &mut Duration) -> (Tensor<1>, f64) {
+        let started = thread_time();
         let loss = ctc_loss_weighted(
             log_softmax(logits, 2),
             self.lengths,
@@ -275,6 +282,7 @@ impl CtcPart<'_> {
             &self.weights,
             self.threads,
         );
+        *time += thread_time() - started;
         (loss.loss, loss.value)
     }
 }

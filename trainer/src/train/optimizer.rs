@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::{
+    backend::DispatchDevice,
     module::{Module, ModuleMapper, Param},
     optim::{
         AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, GradientsParams, Optimizer as _,
@@ -16,6 +17,8 @@ use crate::config::OptimConfig;
 /// Decoupled weight decay (Loshchilov and Hutter, 2019). The state of each weight is kept flat,
 /// under the weight's name, so it fits any network of the same configuration.
 pub(super) struct NetworkOptimizer {
+    config: OptimConfig,
+    /// The same as burn composes it, for devices that are not the host.
     rule: AdamW,
     states: BTreeMap<String, AdamWState<1>>,
 }
@@ -23,6 +26,7 @@ pub(super) struct NetworkOptimizer {
 impl NetworkOptimizer {
     pub fn new(config: &OptimConfig) -> Self {
         Self {
+            config: config.clone(),
             rule: AdamWConfig::new()
                 .with_beta_1(config.beta1)
                 .with_beta_2(config.beta2)
@@ -93,12 +97,68 @@ impl NetworkOptimizer {
     }
 }
 
+/// Whether a tensor's numbers can be had without a device.
+fn is_on_host(tensor: &Tensor<1>) -> bool {
+    matches!(tensor.device().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// Numbers of a tensor of `f32`, taken out of it where nobody else holds them.
+fn numbers(tensor: Tensor<1>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap_or_default()
+}
+
 struct Stepper<'a> {
     path: Vec<String>,
     optimizer: &'a mut NetworkOptimizer,
     gradients: GradientsParams,
     learning_rate: f64,
     scale: f64,
+}
+
+impl Stepper<'_> {
+    /// The rule in one pass over memory.
+    fn step_on_host(
+        &self,
+        weights: Tensor<1>,
+        gradient: Tensor<1>,
+        state: Option<AdamWState<1>>,
+    ) -> (Tensor<1>, Option<AdamWState<1>>) {
+        let OptimConfig {
+            beta1,
+            beta2,
+            epsilon,
+            weight_decay,
+            ..
+        } = self.optimizer.config;
+        let device = weights.device();
+        let len = weights.dims()[0];
+        let (mut moment_1, mut moment_2, time) = match state.map(|state| state.momentum) {
+            Some(old) => (numbers(old.moment_1), numbers(old.moment_2), old.time + 1),
+            None => (vec![0.0; len], vec![0.0; len], 1),
+        };
+        let unbiased = |beta: f32| (1.0 / (1.0 - f64::from(beta).powi(time as i32))) as f32;
+        let (unbiased1, unbiased2) = (unbiased(beta1), unbiased(beta2));
+        let rate = self.learning_rate as f32;
+        let kept = (1.0 - self.learning_rate * f64::from(weight_decay)) as f32;
+        let scale = self.scale as f32;
+        let (mut weights, gradient) = (numbers(weights), numbers(gradient));
+        let moments = moment_1.iter_mut().zip(&mut moment_2);
+        for ((weight, gradient), (m, v)) in weights.iter_mut().zip(&gradient).zip(moments) {
+            let gradient = gradient * scale;
+            *m = beta1 * *m + (1.0 - beta1) * gradient;
+            *v = beta2 * *v + (1.0 - beta2) * gradient * gradient;
+            let step = *m * unbiased1 / ((*v * unbiased2).sqrt() + epsilon);
+            *weight = *weight * kept - rate * step;
+        }
+        let tensor = |numbers| Tensor::from_data(TensorData::new(numbers, [len]), &device);
+        let momentum = AdaptiveMomentumState {
+            time,
+            moment_1: tensor(moment_1),
+            moment_2: tensor(moment_2),
+            max_moment_2: None,
+        };
+        (tensor(weights), Some(AdamWState { momentum }))
+    }
 }
 
 impl ModuleMapper for Stepper<'_> {
@@ -119,21 +179,22 @@ impl ModuleMapper for Stepper<'_> {
         let len = shape.iter().product::<usize>();
         let name = self.path.join(".");
         let mut gradient = gradient.reshape([len]);
-        if self.scale != 1.0 {
-            gradient = gradient * self.scale;
-        }
         // A saved state of another shape cannot belong to this weight.
         let state = self
             .optimizer
             .states
             .remove(&name)
             .filter(|state| state.momentum.moment_1.dims() == [len]);
-        let (tensor, state) = self.optimizer.rule.step(
-            self.learning_rate,
-            tensor.inner().reshape([len]),
-            gradient,
-            state,
-        );
+        let tensor = tensor.inner().reshape([len]);
+        let (tensor, state) = if is_on_host(&tensor) {
+            self.step_on_host(tensor, gradient, state)
+        } else {
+            if self.scale != 1.0 {
+                gradient = gradient * self.scale;
+            }
+            let rule = &self.optimizer.rule;
+            rule.step(self.learning_rate, tensor, gradient, state)
+        };
         if let Some(state) = state {
             self.optimizer.states.insert(name, state);
         }
@@ -169,6 +230,30 @@ mod tests {
     fn gradients(layer: &Linear, input: [f32; 2]) -> GradientsParams {
         let x = Tensor::<2>::from_data([input], &layer.weight.val().device());
         GradientsParams::from_grads(layer.forward(x).sum().backward(), layer)
+    }
+
+    #[test]
+    fn one_pass_over_memory_follows_the_composed_rule() {
+        let mut optimizer = NetworkOptimizer::new(&config());
+        let stepper = Stepper {
+            path: vec![],
+            optimizer: &mut optimizer,
+            gradients: GradientsParams::new(),
+            learning_rate: 0.01,
+            scale: 0.5,
+        };
+        let device = Device::flex();
+        let tensor = |values: [f32; 3]| Tensor::<1>::from_data(values, &device);
+        let mut host = (tensor([0.5, -0.25, 1.0]), None);
+        let mut composed = host.clone();
+        for gradient in [[1.0, -2.0, 0.0], [0.5, 3.0, 1e-4]] {
+            let gradient = tensor(gradient);
+            host = stepper.step_on_host(host.0, gradient.clone(), host.1);
+            let rule = &stepper.optimizer.rule;
+            composed = rule.step(0.01, composed.0, gradient * 0.5, composed.1);
+        }
+        let worst = (host.0 - composed.0).abs().max().into_scalar::<f32>();
+        assert!(worst < 1e-6, "{worst}");
     }
 
     fn values(layer: &Linear) -> Vec<f32> {

@@ -1,6 +1,7 @@
 //! `fledge bench`: how fast things are on this machine.
 
 mod inference;
+mod train;
 mod untrained;
 
 use clap::Subcommand;
@@ -19,12 +20,14 @@ pub struct BenchArgs {
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
     Inference(inference::InferenceArgs),
+    Train(train::TrainArgs),
     Untrained(untrained::UntrainedArgs),
 }
 
 pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     match &args.command {
         BenchCommand::Inference(args) => inference::run(args),
+        BenchCommand::Train(args) => train::run(args),
         BenchCommand::Untrained(args) => untrained::run(args),
     }
 }

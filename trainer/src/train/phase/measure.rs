@@ -24,10 +24,10 @@ impl Session {
         context: &mut RunContext<'_>,
     ) -> Result<(), TrainError> {
         let every = context.recipe.checkpoint.validate_every_epochs.max(1);
-        let due: Vec<usize> = (0..self.learners.len())
+        let due: Vec<usize> = (0..self.team.learners.len())
             .filter(|&index| {
-                let epochs = self.learners[index].optim.epochs;
-                self.learners[index].takes_part(epoch)
+                let epochs = self.team.learners[index].optim.epochs;
+                self.team.learners[index].takes_part(epoch)
                     && ((epoch + 1).is_multiple_of(every) || epoch + 1 == epochs)
             })
             .collect();
@@ -36,7 +36,7 @@ impl Session {
         }
         let models: Vec<CtcModel> = due
             .iter()
-            .map(|&index| self.learners[index].evaluation_model())
+            .map(|&index| self.team.learners[index].evaluation_model())
             .collect();
         let validations = self.measure(&models, context)?;
         for (&index, validation) in due.iter().zip(validations) {
@@ -44,12 +44,12 @@ impl Session {
             if words == 0 {
                 continue;
             }
-            let learner = &self.learners[index];
-            let state = &mut self.state.networks[index];
+            let learner = &self.team.learners[index];
+            let state = &mut self.team.state.networks[index];
             let errors = validation.words.errors();
             let is_best = state.best.is_none_or(|best| errors < best.errors);
             if is_best {
-                let best = self.learners[index].trainee.model.weights();
+                let best = self.team.learners[index].trainee.model.weights();
                 self.checkpoints.save_best(&learner.name, &best)?;
                 state.best = Some(Best {
                     errors,
@@ -83,7 +83,7 @@ impl Session {
         is_best: bool,
     ) -> TrainEvent {
         TrainEvent::Validation {
-            phase: self.phase.into(),
+            phase: self.team.phase.into(),
             network,
             step,
             epoch,
@@ -102,8 +102,8 @@ impl Session {
         context: &mut RunContext<'_>,
     ) -> Result<Vec<Validation>, TrainError> {
         let dev = context.source.dev()?;
-        let inner = self.device.clone().inner();
-        let (shards, threads) = (self.state.shards, self.threads);
+        let inner = self.team.device.clone().inner();
+        let (shards, threads) = (self.team.state.shards, self.team.threads);
         Ok(validate(
             models,
             dev,
@@ -118,31 +118,33 @@ impl Session {
     /// epoch's weights take its place if they make fewer word errors on the development set.
     pub(super) fn finish(self, context: &mut RunContext<'_>) -> Result<Vec<Weights>, TrainError> {
         let mut finals: Vec<Weights> = self
+            .team
             .learners
             .iter()
             .map(Learner::averaged_weights)
             .collect();
-        let inner = self.device.clone().inner();
+        let inner = self.team.device.clone().inner();
         let models = self
+            .team
             .learners
             .iter()
             .zip(&finals)
             .map(|(learner, weights)| {
                 let config = learner.trainee.model.config();
-                CtcModel::from_weights(config, weights, &inner).map_err(|source| {
-                    TrainError::Network {
+                CtcModel::from_weights(config, weights, &inner)
+                    .map(|model| model.with_fused_operations(context.recipe.checkpoint.fused))
+                    .map_err(|source| TrainError::Network {
                         network: learner.name.clone(),
                         source,
-                    }
-                })
+                    })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let is_ctc = matches!(self.goal, Goal::Ctc);
+        let is_ctc = matches!(self.team.goal, Goal::Ctc);
         if is_ctc && self.epochs > 0 {
             let validations = self.measure(&models, context)?;
             for (index, validation) in validations.into_iter().enumerate() {
-                let name = &self.learners[index].name;
-                let state = &self.state.networks[index];
+                let name = &self.team.learners[index].name;
+                let state = &self.team.state.networks[index];
                 let errors = validation.words.errors();
                 let better = state.best.filter(|best| best.errors < errors);
                 if let Some(best) = better {
@@ -155,14 +157,14 @@ impl Session {
                     });
                 } else if validation.words.reference_len > 0 {
                     let label = format!("{name}/average");
-                    let epoch = self.learners[index].optim.epochs;
+                    let epoch = self.team.learners[index].optim.epochs;
                     let event = self.validation_event(label, state.step, epoch, validation, true);
                     (context.events)(event);
                 }
             }
         }
         (context.events)(TrainEvent::Finished {
-            phase: self.phase.into(),
+            phase: self.team.phase.into(),
             seconds: self.progress.seconds(),
         });
         Ok(finals)

@@ -1,11 +1,10 @@
 //! The training loop: any number of networks over the same batches.
 
-mod batch;
 mod measure;
+mod team;
 
 use std::{sync::atomic::Ordering, time::Instant};
 
-use burn::prelude::*;
 use shared_model::{
     model::{CtcModel, ModelConfig},
     weights::Weights,
@@ -19,6 +18,8 @@ use super::{
     objective::Distillation,
     progress::{Progress, resident_bytes},
 };
+pub(super) use team::{PartTimes, Team};
+
 use crate::{config::OptimConfig, data::Batch, event::TrainEvent};
 
 /// What the networks of a phase learn from.
@@ -69,18 +70,22 @@ impl Phase {
     }
 }
 
+/// Threads that may work at once, and parts that a batch is split into. `shards`: the recipe's.
+pub(super) fn threads_and_shards(is_gpu: bool, shards: usize) -> (usize, usize) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match (is_gpu, shards) {
+        // A graphics card has its own parallelism, and one queue of work.
+        (true, _) => (1, 1),
+        (false, 0) => (cores, cores),
+        (false, shards) => (cores.max(shards), shards),
+    }
+}
+
 /// A phase under way.
 struct Session {
-    phase: &'static str,
-    goal: Goal,
-    learners: Vec<Learner>,
-    state: PhaseState,
+    team: Team,
     checkpoints: Checkpoints,
     epochs: usize,
-    /// Threads that may work at once.
-    threads: usize,
-    /// With autodiff.
-    device: Device,
     last_saved_step: usize,
     progress: Progress,
 }
@@ -92,13 +97,9 @@ impl Session {
         context: &mut RunContext<'_>,
     ) -> Result<Self, TrainError> {
         let device = context.device.clone().autodiff();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        // A graphics card has its own parallelism, and one queue of work.
-        let (threads, shards) = match (context.is_gpu, context.recipe.checkpoint.shards) {
-            (true, _) => (1, 1),
-            (false, 0) => (cores, cores),
-            (false, shards) => (cores.max(shards), shards),
-        };
+        let (threads, shards) =
+            threads_and_shards(context.is_gpu, context.recipe.checkpoint.shards);
+        let fused = context.recipe.checkpoint.fused;
         let saved = checkpoints.load_newest()?;
         let names: Vec<String> = phase.candidates.iter().map(|c| c.name.clone()).collect();
         let (state, mut tensors) = match saved {
@@ -145,7 +146,8 @@ impl Session {
                 seed,
                 &device,
             )
-            .map_err(failed)?;
+            .map_err(failed)?
+            .with_fused_operations(fused);
             let per_step = candidate.optim.accumulate.max(1);
             let steps = batches[..candidate.optim.epochs]
                 .iter()
@@ -171,38 +173,41 @@ impl Session {
             resumed_at_step: state.max_step(),
         });
         Ok(Self {
-            phase: phase.name,
-            goal: phase.goal,
-            learners,
             last_saved_step: state.max_step(),
             progress: Progress::new(left.saturating_sub(state.batch_in_epoch)),
-            state,
+            team: Team {
+                phase: phase.name,
+                goal: phase.goal,
+                learners,
+                state,
+                threads,
+                device,
+            },
             checkpoints,
             epochs,
-            threads,
-            device,
         })
     }
 
     fn train(&mut self, context: &mut RunContext<'_>) -> Result<(), TrainError> {
-        for epoch in self.state.epoch..self.epochs {
+        for epoch in self.team.state.epoch..self.epochs {
             self.train_epoch(epoch, context)?;
-            for learner in &mut self.learners {
+            for learner in &mut self.team.learners {
                 let index = self
+                    .team
                     .state
                     .networks
                     .iter()
                     .position(|n| n.name == learner.name);
                 if let (true, Some(index)) = (learner.takes_part(epoch), index) {
-                    learner.end_epoch(epoch + 1, &mut self.state.networks[index]);
+                    learner.end_epoch(epoch + 1, &mut self.team.state.networks[index]);
                 }
             }
-            self.state.epoch = epoch + 1;
-            self.state.batch_in_epoch = 0;
+            self.team.state.epoch = epoch + 1;
+            self.team.state.batch_in_epoch = 0;
             self.validate_epoch(epoch, context)?;
             self.save(context)?;
             if context.is_gpu {
-                self.device.memory_cleanup();
+                self.team.device.memory_cleanup();
             }
             self.stop_if_asked(context)?;
         }
@@ -214,8 +219,10 @@ impl Session {
         epoch: usize,
         context: &mut RunContext<'_>,
     ) -> Result<(), TrainError> {
-        let expected = context.source.batches_in_epoch(self.goal.audio(), epoch);
-        let skip = self.state.batch_in_epoch;
+        let expected = context
+            .source
+            .batches_in_epoch(self.team.goal.audio(), epoch);
+        let skip = self.team.state.batch_in_epoch;
         if skip >= expected {
             return Ok(());
         }
@@ -227,7 +234,7 @@ impl Session {
             recipe,
             ..
         } = context;
-        let mut batches = source.epoch(self.goal.audio(), epoch, skip)?;
+        let mut batches = source.epoch(self.team.goal.audio(), epoch, skip)?;
         loop {
             let asked = Instant::now();
             let Some(batch) = batches.next() else { break };
@@ -235,12 +242,12 @@ impl Session {
             let batch = batch?;
             if batch.lengths.is_empty() {
                 // All of it was found broken.
-                self.state.batch_in_epoch += 1;
+                self.team.state.batch_in_epoch += 1;
                 continue;
             }
-            let is_last = self.state.batch_in_epoch + 1 >= expected;
-            let (outcomes, infeasible) = self.train_batch(&batch, epoch, is_last, recipe.seed);
-            self.state.batch_in_epoch += 1;
+            let is_last = self.team.state.batch_in_epoch + 1 >= expected;
+            let (outcomes, infeasible) = self.team.train_batch(&batch, epoch, is_last, recipe.seed);
+            self.team.state.batch_in_epoch += 1;
             self.progress.batch(batch.audio_secs);
             self.check_finite(&batch)?;
             if outcomes
@@ -249,10 +256,10 @@ impl Session {
             {
                 events(self.step_event(epoch, outcomes, infeasible));
             }
-            if !self.learners.iter().all(Learner::is_settled) {
+            if !self.team.learners.iter().all(Learner::is_settled) {
                 continue;
             }
-            let since = self.state.max_step() - self.last_saved_step;
+            let since = self.team.state.max_step() - self.last_saved_step;
             let due = recipe.checkpoint.every_steps > 0
                 && since >= recipe.checkpoint.every_steps
                 && !is_last;
@@ -266,7 +273,10 @@ impl Session {
             }
         }
         drop(batches);
-        self.learners.iter_mut().for_each(Learner::discard_pending);
+        self.team
+            .learners
+            .iter_mut()
+            .for_each(Learner::discard_pending);
         for (path, reason) in source.take_quarantined() {
             context.folder.quarantine(&path, &reason)?;
             (context.events)(TrainEvent::Quarantined { path, reason });
@@ -276,10 +286,10 @@ impl Session {
 
     fn check_finite(&self, batch: &Batch) -> Result<(), TrainError> {
         let diverged = |network: &&NetworkState| network.not_finite_in_a_row >= MAX_NOT_FINITE;
-        match self.state.networks.iter().find(diverged) {
+        match self.team.state.networks.iter().find(diverged) {
             None => Ok(()),
             Some(network) => Err(TrainError::Diverged {
-                phase: self.phase.into(),
+                phase: self.team.phase.into(),
                 network: network.name.clone(),
                 step: network.step,
                 in_a_row: network.not_finite_in_a_row,
@@ -295,14 +305,19 @@ impl Session {
         infeasible: usize,
     ) -> TrainEvent {
         // The network with most steps to do stands for the phase.
-        let longest = (0..self.learners.len()).max_by_key(|&i| self.learners[i].total_steps);
+        let longest =
+            (0..self.team.learners.len()).max_by_key(|&i| self.team.learners[i].total_steps);
         let longest = longest.unwrap_or(0);
-        let names = self.learners.iter().map(|learner| learner.name.clone());
+        let names = self
+            .team
+            .learners
+            .iter()
+            .map(|learner| learner.name.clone());
         TrainEvent::Step {
-            phase: self.phase.into(),
-            step: self.state.networks[longest].step,
+            phase: self.team.phase.into(),
+            step: self.team.state.networks[longest].step,
             epoch: epoch + 1,
-            total_steps: self.learners[longest].total_steps,
+            total_steps: self.team.learners[longest].total_steps,
             learning_rate: outcomes[longest].learning_rate.unwrap_or_default(),
             gradient_norm: names
                 .zip(&outcomes)
@@ -318,11 +333,12 @@ impl Session {
     }
 
     fn save_now(&mut self) -> Result<TrainEvent, TrainError> {
-        let tensors: Vec<NetworkTensors> = self.learners.iter().map(Learner::tensors).collect();
-        let path = self.checkpoints.save(&self.state, &tensors)?;
-        self.last_saved_step = self.state.max_step();
+        let tensors: Vec<NetworkTensors> =
+            self.team.learners.iter().map(Learner::tensors).collect();
+        let path = self.checkpoints.save(&self.team.state, &tensors)?;
+        self.last_saved_step = self.team.state.max_step();
         Ok(TrainEvent::Checkpoint {
-            phase: self.phase.into(),
+            phase: self.team.phase.into(),
             step: self.last_saved_step,
             path: path.display().to_string(),
         })
@@ -343,8 +359,8 @@ impl Session {
 
     fn interrupted(&self) -> TrainError {
         TrainError::Interrupted {
-            phase: self.phase.into(),
-            step: self.state.max_step(),
+            phase: self.team.phase.into(),
+            step: self.team.state.max_step(),
         }
     }
 }

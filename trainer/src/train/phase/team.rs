@@ -1,25 +1,68 @@
-//! One batch through all networks of a phase.
+//! The networks of a phase, and one batch through all of them.
 
-use super::{Goal, Session, derive_seed};
+use std::time::Duration;
+
+use burn::prelude::Device;
+
+use super::{Goal, derive_seed};
 use crate::{
     data::Batch,
     train::{
-        learner::BatchOutcome,
+        checkpoint::PhaseState,
+        clock::thread_time,
+        learner::{BatchOutcome, Learner},
         objective::{BatchTotals, Distillation, PartJob, PartResult, TeacherOutput, train_part},
         parallel::{Task, run_all},
         part::{merge, split},
     },
 };
 
-impl Session {
-    /// One batch through every network that takes part in this epoch.
-    pub(super) fn train_batch(
+/// What learns, from what, and with what.
+pub(in crate::train) struct Team {
+    pub phase: &'static str,
+    pub goal: Goal,
+    pub learners: Vec<Learner>,
+    pub state: PhaseState,
+    /// Threads that may work at once.
+    pub threads: usize,
+    /// With autodiff.
+    pub device: Device,
+}
+
+/// Time of the threads that computed a batch, in parts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::train) struct PartTimes {
+    /// The frozen teacher's pass.
+    pub teacher: Duration,
+    /// CTC losses: log-softmax, read-back and forward-backward.
+    pub ctc: Duration,
+    /// Sum of gradients, their norm and the optimiser.
+    pub update: Duration,
+}
+
+impl Team {
+    /// One batch through every network that takes part in this epoch: what became of it for each
+    /// network, and how many of its transcripts do not fit.
+    pub fn train_batch(
         &mut self,
         batch: &Batch,
         epoch: usize,
         is_last: bool,
         run_seed: u64,
     ) -> (Vec<BatchOutcome>, usize) {
+        let (outcomes, infeasible, _) = self.train_batch_timed(batch, epoch, is_last, run_seed);
+        (outcomes, infeasible)
+    }
+
+    /// As [`Self::train_batch`], with the times of its parts.
+    pub fn train_batch_timed(
+        &mut self,
+        batch: &Batch,
+        epoch: usize,
+        is_last: bool,
+        run_seed: u64,
+    ) -> (Vec<BatchOutcome>, usize, PartTimes) {
+        let mut times = PartTimes::default();
         let inner = self.device.clone().inner();
         let mut parts = split(batch, self.state.shards);
         let (mut teacher_outputs, distillation) = match &self.goal {
@@ -32,11 +75,14 @@ impl Session {
                     .iter()
                     .map(|part| {
                         let (teacher, inner) = (teacher.clone(), &inner);
-                        let task = move || TeacherOutput::compute(&teacher, part, inner);
+                        let task = move || timed(|| TeacherOutput::compute(&teacher, part, inner));
                         Box::new(task) as Task<'_, _>
                     })
                     .collect();
-                (run_all(self.threads, tasks), Some(distillation))
+                let (outputs, spent): (Vec<_>, Vec<Duration>) =
+                    run_all(self.threads, tasks).into_iter().unzip();
+                times.teacher = spent.into_iter().sum();
+                (outputs, Some(distillation))
             }
         };
         if distillation.is_some_and(Distillation::needs_whole_batch) && parts.len() > 1 {
@@ -91,6 +137,7 @@ impl Session {
         }
         let mut results: Vec<Vec<PartResult>> = self.learners.iter().map(|_| vec![]).collect();
         for (index, result) in run_all(self.threads, tasks) {
+            times.ctc += result.ctc_time;
             results[index].push(result);
         }
 
@@ -100,15 +147,24 @@ impl Session {
             .map(|((learner, state), results)| {
                 let task = move || {
                     if results.is_empty() {
-                        return BatchOutcome::default();
+                        return (BatchOutcome::default(), Duration::ZERO);
                     }
-                    learner.absorb(results, state, is_last)
+                    timed(|| learner.absorb(results, state, is_last))
                 };
                 Box::new(task) as Task<'_, _>
             })
             .collect();
-        let outcomes = run_all(self.threads, tasks);
+        let (outcomes, spent): (Vec<_>, Vec<Duration>) =
+            run_all(self.threads, tasks).into_iter().unzip();
+        times.update = spent.into_iter().sum();
         let infeasible = totals.iter().map(|t| t.infeasible).max().unwrap_or(0);
-        (outcomes, infeasible)
+        (outcomes, infeasible, times)
     }
+}
+
+/// The result of `work` and how long this thread computed it.
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let started = thread_time();
+    let result = work();
+    (result, thread_time() - started)
 }

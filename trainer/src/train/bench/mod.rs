@@ -1,0 +1,330 @@
+//! How fast training is: the steps of a recipe's networks on a synthetic batch, by the code that
+//! trains.
+//!
+//! **Operations.** Multiply-adds of a forward pass are counted from the configuration
+//! ([`ModelConfig::multiply_adds`]); one is two operations. A training step counts as three
+//! forward passes (each product's gradient is two products of the same size); step 1 adds the
+//! student's projection, likewise, and one forward pass of the frozen teacher. What is recomputed
+//! in the backward pass is not counted.
+//!
+//! **Times.** Steps of all networks take turns, and each figure is the least of its repeats.
+//! Processor time is that of all threads; on an idle machine it is the time on the wall times the
+//! cores, on a busy one it is the one to read.
+//!
+//! **Shares** are of a step's processor time:
+//! - *matrix multiplication*: the step's products, forward and backward, repeated alone on
+//!   matrices of their shapes;
+//! - *CTC*: a thread's time in log-softmax, read-back and forward-backward;
+//! - *update*: sum of the parts' gradients, their norm, and the optimiser;
+//! - *teacher*: its frozen pass (step 1);
+//! - *bookkeeping*: a step of as many layers of the least width on one shortest utterance, where
+//!   there is next to nothing to compute: graph, allocations, threads;
+//! - *kernel*: what the operating system did meanwhile, page faults above all; it overlaps the
+//!   others and is not part of their sum;
+//! - *the rest*: element-wise operations, norms, softmax and copies.
+//!
+//! Waiting for data is not among them: a synthetic batch is there at once. A run reports its share
+//! at every step (`data_wait_share` of `metrics.jsonl`).
+
+mod machine;
+mod subjects;
+
+use std::time::Duration;
+
+use serde::Serialize;
+use shared_model::model::{CtcModel, ModelConfig};
+
+use super::{
+    TrainError,
+    clock::Usage,
+    phase::{PartTimes, Team},
+};
+use crate::{config::Recipe, data::Batch};
+use machine::{Machine, replay};
+use subjects::{Subject, subjects, synthetic_batch};
+
+/// The batch, and how often it is repeated.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    pub utterances: usize,
+    /// Of each utterance.
+    pub seconds: f64,
+    pub repeats: usize,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    pub machine: Machine,
+    pub audio_secs: f64,
+    pub fused: bool,
+    pub steps: Vec<Step>,
+    pub concurrency: Option<Concurrency>,
+    pub peak_memory_bytes: u64,
+}
+
+/// A network's step.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// `teacher CTC`, `small EncRL`, ...
+    pub name: String,
+    pub parameters: usize,
+    pub wall_ms: f64,
+    pub cpu_ms: f64,
+    pub audio_secs_per_sec: f64,
+    /// Operations, 1e9.
+    pub gflop: f64,
+    pub gflop_per_sec: f64,
+    /// By processor time: what one core does.
+    pub gflop_per_cpu_sec: f64,
+    /// Of the rate that one core multiplies matrices at.
+    pub share_of_matmul_rate: f64,
+    pub shares: Shares,
+}
+
+/// Parts of a step's processor time.
+#[derive(Debug, Clone, Serialize)]
+pub struct Shares {
+    pub matmul: f64,
+    pub ctc: f64,
+    pub update: f64,
+    pub teacher: f64,
+    pub bookkeeping: f64,
+    pub rest: f64,
+    pub kernel: f64,
+}
+
+/// Step 1 of all students at once against one student after another.
+#[derive(Debug, Clone, Serialize)]
+pub struct Concurrency {
+    pub together: Step,
+    pub one_by_one_wall_ms: f64,
+    pub one_by_one_cpu_ms: f64,
+    /// One by one over together.
+    pub wall_ratio: f64,
+    pub cpu_ratio: f64,
+    /// Processor time of one frozen pass of the teacher; together there is one of them.
+    pub teacher_pass_cpu_ms: f64,
+    /// What the passes that are not repeated save, as a share of the difference.
+    pub saved_by_sharing_teacher: f64,
+}
+
+/// The least of several repeats.
+#[derive(Debug, Clone, Copy)]
+struct Measured {
+    wall: Duration,
+    usage: Usage,
+    times: PartTimes,
+}
+
+/// The teacher's CTC step on a synthetic batch, to be repeated.
+pub struct TeacherStep {
+    team: Team,
+    batch: Batch,
+    round: usize,
+}
+
+impl TeacherStep {
+    pub fn new(recipe: &Recipe, vocab_size: usize, options: Options) -> Result<Self, TrainError> {
+        Ok(Self {
+            team: subjects::teacher(recipe, vocab_size)?.team,
+            batch: synthetic_batch(recipe, vocab_size, options),
+            round: 0,
+        })
+    }
+
+    pub fn run(&mut self) {
+        self.team.train_batch(&self.batch, self.round, true, 1);
+        self.round += 1;
+    }
+}
+
+/// Measures every step of a recipe on the CPU.
+///
+/// - `vocab_size`: of all networks.
+pub fn measure(recipe: &Recipe, vocab_size: usize, options: Options) -> Result<Report, TrainError> {
+    let machine = Machine::measure();
+    let batch = synthetic_batch(recipe, vocab_size, options);
+    let mut subjects = subjects(recipe, vocab_size)?;
+    let mut least: Vec<Option<Measured>> = subjects.iter().map(|_| None).collect();
+    // The first round fills the allocator's and the processor's caches.
+    for round in 0..=options.repeats {
+        for (subject, least) in subjects.iter_mut().zip(&mut least) {
+            let measured = run(&mut subject.team, &batch, round);
+            let cpu = |measured: &Measured| measured.usage.total;
+            if round > 0 {
+                let wall = least.map_or(measured.wall, |l| l.wall.min(measured.wall));
+                let best = least
+                    .filter(|l| cpu(l) <= cpu(&measured))
+                    .unwrap_or(measured);
+                *least = Some(Measured { wall, ..best });
+            }
+        }
+    }
+    let mut steps = vec![];
+    let mut together = None;
+    let mut one_by_one = (0.0, 0.0);
+    for (subject, measured) in subjects.iter().zip(least) {
+        let Some(measured) = measured else { continue };
+        let step = step(subject, measured, &batch, options, &machine)?;
+        if subject.is_together {
+            together = Some((step, measured));
+        } else {
+            if subject.is_distillation {
+                one_by_one.0 += step.wall_ms;
+                one_by_one.1 += step.cpu_ms;
+            }
+            steps.push(step);
+        }
+    }
+    let concurrency = together.map(|(step, measured)| {
+        let teacher = milliseconds(measured.times.teacher);
+        let students = subjects
+            .iter()
+            .filter(|s| s.is_distillation && !s.is_together);
+        let repeated = teacher * (students.count() as f64 - 1.0);
+        Concurrency {
+            one_by_one_wall_ms: one_by_one.0,
+            one_by_one_cpu_ms: one_by_one.1,
+            wall_ratio: one_by_one.0 / step.wall_ms,
+            cpu_ratio: one_by_one.1 / step.cpu_ms,
+            teacher_pass_cpu_ms: teacher,
+            saved_by_sharing_teacher: repeated / (one_by_one.1 - step.cpu_ms),
+            together: step,
+        }
+    });
+    Ok(Report {
+        machine,
+        audio_secs: batch.audio_secs,
+        fused: recipe.checkpoint.fused,
+        steps,
+        concurrency,
+        peak_memory_bytes: Usage::now().peak_memory_bytes,
+    })
+}
+
+fn run(team: &mut Team, batch: &Batch, round: usize) -> Measured {
+    let started = std::time::Instant::now();
+    let before = Usage::now();
+    let (_, _, times) = team.train_batch_timed(batch, round, true, 1);
+    let after = Usage::now();
+    Measured {
+        wall: started.elapsed(),
+        usage: Usage {
+            total: after.total.saturating_sub(before.total),
+            kernel: after.kernel.saturating_sub(before.kernel),
+            ..after
+        },
+        times,
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn step(
+    subject: &Subject,
+    measured: Measured,
+    batch: &Batch,
+    options: Options,
+    machine: &Machine,
+) -> Result<Step, TrainError> {
+    let cpu_secs = measured.usage.total.as_secs_f64();
+    let wall_secs = measured.wall.as_secs_f64();
+    let share = |time: Duration| time.as_secs_f64() / cpu_secs;
+    let matmul = share(replay_step(&subject.team, batch, options));
+    let mut least = subject.least()?;
+    let tiny = least_batch(&least, batch);
+    let bookkeeping = (0..3)
+        .map(|round| run(&mut least, &tiny, round).usage.total)
+        .min();
+    let bookkeeping = share(bookkeeping.unwrap_or_default());
+    let PartTimes {
+        teacher,
+        ctc,
+        update,
+    } = measured.times;
+    let (teacher, ctc, update) = (share(teacher), share(ctc), share(update));
+    let gflop = operations(&subject.team, batch, options) as f64 * 1e-9;
+    let gflop_per_cpu_sec = gflop / cpu_secs;
+    Ok(Step {
+        name: subject.name.clone(),
+        parameters: subject.team.learners.iter().map(|l| l.parameters()).sum(),
+        wall_ms: milliseconds(measured.wall),
+        cpu_ms: cpu_secs * 1e3,
+        audio_secs_per_sec: batch.audio_secs / wall_secs,
+        gflop,
+        gflop_per_sec: gflop / wall_secs,
+        gflop_per_cpu_sec,
+        share_of_matmul_rate: gflop_per_cpu_sec / machine.matmul_gflop_per_sec_one_core,
+        shares: Shares {
+            matmul,
+            ctc,
+            update,
+            teacher,
+            bookkeeping,
+            rest: 1.0 - matmul - ctc - update - teacher - bookkeeping,
+            kernel: share(measured.usage.kernel),
+        },
+    })
+}
+
+/// One utterance of the least length and one label.
+fn least_batch(team: &Team, batch: &Batch) -> Batch {
+    let frames = team
+        .learners
+        .iter()
+        .map(|learner| {
+            let config = learner.trainee.model.config();
+            (1..).find(|&f| config.encoder_length(f) > 0).unwrap_or(8)
+        })
+        .max()
+        .unwrap_or(8);
+    Batch {
+        features: vec![0.5; frames * batch.n_mels],
+        time: frames,
+        n_mels: batch.n_mels,
+        lengths: vec![frames],
+        targets: vec![vec![1]],
+        utterance_ids: vec!["least".into()],
+        audio_secs: frames as f64 * 0.01,
+    }
+}
+
+/// Networks of a step with their teacher's width, if their features are projected to it.
+fn trained(team: &Team) -> impl Iterator<Item = (&ModelConfig, Option<usize>)> {
+    team.learners.iter().map(|learner| {
+        let projection = learner.trainee.projection.as_ref();
+        let width = projection.map(|projection| projection.val().dims()[1]);
+        (learner.trainee.model.config(), width)
+    })
+}
+
+/// Operations of a step; see the module's description.
+fn operations(team: &Team, batch: &Batch, options: Options) -> u64 {
+    let utterances = options.utterances;
+    let mut multiply_adds = 0;
+    for (config, projection) in trained(team) {
+        let frames = (utterances * config.encoder_length(batch.time)) as u64;
+        let projected = projection.map_or(0, |width| frames * (config.d_model * width) as u64);
+        multiply_adds += 3 * (config.multiply_adds(utterances, batch.time) + projected);
+    }
+    if let Some(teacher) = teacher(team) {
+        multiply_adds += teacher.config().multiply_adds(utterances, batch.time);
+    }
+    2 * multiply_adds
+}
+
+fn teacher(team: &Team) -> Option<&CtcModel> {
+    match &team.goal {
+        super::phase::Goal::Ctc => None,
+        super::phase::Goal::Distill { teacher, .. } => Some(teacher),
+    }
+}
+
+/// Time of the products of a step alone; the teacher's are in its own share.
+fn replay_step(team: &Team, batch: &Batch, options: Options) -> Duration {
+    let products =
+        trained(team).flat_map(|(config, _)| config.products(options.utterances, batch.time));
+    products.map(replay).sum()
+}
