@@ -333,6 +333,21 @@ fn signed(mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 #[test]
+fn a_binary_model_cut_short_is_refused_even_with_a_right_checksum() {
+    let whole = NgramLm::from_arpa(TRIGRAMS.as_bytes()).unwrap().to_binary();
+    let body = &whole[..whole.len() - 8];
+    assert!(NgramLm::from_binary(&signed(body.to_vec())).is_ok());
+    for cut in 6..14 {
+        let bytes = signed(body[..body.len() - cut].to_vec());
+        let error = NgramLm::from_binary(&bytes).unwrap_err().to_string();
+        assert!(error.contains("cut short"), "{cut}: {error}");
+    }
+    let longer = signed([body, &[0; 3]].concat());
+    let error = NgramLm::from_binary(&longer).unwrap_err().to_string();
+    assert!(error.contains("too many"), "{error}");
+}
+
+#[test]
 fn a_binary_model_of_another_version_says_so() {
     let mut bytes = NgramLm::from_arpa(TRIGRAMS.as_bytes()).unwrap().to_binary();
     bytes[8] = 9;
