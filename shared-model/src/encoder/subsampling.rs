@@ -10,7 +10,11 @@ use burn::prelude::*;
 use crate::{
     model::{Mode, ModelConfig, SubsamplingPadding},
     nn::{
-        activation::gelu, builder::Builder, fused::conv_gelu, linear::Linear, mask::FrameMask,
+        activation::gelu,
+        builder::Builder,
+        fused::{are_tried, conv_gelu},
+        linear::Linear,
+        mask::FrameMask,
         norm::Norm,
     },
     weights::WeightError,
@@ -58,7 +62,9 @@ fn strided_conv(conv: &Linear, x: Tensor<3>, is_padded: bool, fused: bool) -> Te
     // Output t reads frames 2t, 2t + 1, 2t + 2 of the padded input: pair t and the first frame of
     // pair t + 1. Pairing frames is a change of shape only.
     let left = usize::from(is_padded);
-    if fused && let Some(y) = conv_gelu(&x, conv.weights(), left, out_time) {
+    if are_tried(fused)
+        && let Some(y) = conv_gelu(&x, conv.weights(), left, out_time)
+    {
         return y;
     }
     let needed = 2 * (out_time + 1);

@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 
-use crate::nn::mask::FrameMask;
+use crate::nn::{host, mask::FrameMask};
 
 /// Added to a band's variance. Far below the variance of speech (log-mel bands have 4 to 10), far
 /// above what rounding leaves of a constant band.
@@ -17,7 +17,7 @@ pub(super) fn by_utterance(x: Tensor<3>, mask: &FrameMask) -> Tensor<3> {
         .iter()
         .map(|&length| 1.0 / length.clamp(1, time.max(1)) as f32)
         .collect();
-    let shares = Tensor::from_data(TensorData::new(shares, [batch, 1, 1]), &x.device());
+    let shares = host::tensor(shares, [batch, 1, 1], &x.device());
     let mean = x.clone().sum_dim(1) * shares.clone(); // [batch, 1, n_mels]
     let centred = mask.zero_padding(x - mean);
     let variance = (centred.clone() * centred.clone()).sum_dim(1) * shares;

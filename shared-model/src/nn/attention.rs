@@ -65,7 +65,7 @@ impl SelfAttention {
             fused,
         } = pass;
         let masks = [(); 2].map(|()| DropMask::draw(self.dropout, mode));
-        if fused {
+        if fused::are_tried(fused) {
             let options = AttentionOptions {
                 n_heads: self.n_heads,
                 lengths: mask.lengths(),

@@ -5,6 +5,7 @@ use burn::{
     prelude::*,
 };
 
+use super::host;
 use crate::weights::{Init, WeightError, WeightSource, name_hash};
 
 /// Hands a layer its weights by name.
@@ -56,7 +57,7 @@ impl<'a> Builder<'a> {
     ) -> Result<Param<Tensor<D>>, WeightError> {
         let name = self.name(name);
         let values = self.source.take(&name, &shape, init)?;
-        let tensor = Tensor::from_data(TensorData::new(values, shape), self.device);
+        let tensor = host::tensor(values, shape, self.device);
         let mut param = Param::from_tensor(tensor);
         param.id = ParamId::from(name_hash(&name));
         Ok(param)

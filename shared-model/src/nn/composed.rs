@@ -15,6 +15,10 @@ pub(crate) fn is_supported<const D: usize>(_: &Tensor<D>) -> bool {
     false
 }
 
+pub(crate) fn are_tried(_: bool) -> bool {
+    false
+}
+
 pub(crate) struct ConvolutionWeights {
     pub norm_in: NormPair,
     pub gate: Pair,

@@ -10,7 +10,7 @@ use super::{
     activation::{glu, silu},
     builder::Builder,
     dropout::{DropMask, dropout},
-    fused::{ConvolutionWeights, convolution},
+    fused::{self, ConvolutionWeights, convolution},
     linear::Linear,
     norm::{EPSILON, Norm},
     pass::Pass,
@@ -49,7 +49,7 @@ impl ConvModule {
     pub(crate) fn forward(&self, x: Tensor<3>, pass: Pass<'_>, mode: &mut Mode) -> Tensor<3> {
         let Pass { mask, fused, .. } = pass;
         let drop_mask = DropMask::draw(self.dropout, mode);
-        if fused && self.norm.is_layer() {
+        if fused::are_tried(fused) && self.norm.is_layer() {
             let weights = ConvolutionWeights {
                 norm_in: self.norm_in.weights(),
                 gate: self.gate.weights(),

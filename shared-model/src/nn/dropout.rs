@@ -4,6 +4,7 @@
 use burn::prelude::*;
 use rand::Rng;
 
+use super::host;
 use crate::model::Mode;
 
 /// Which elements one dropout keeps.
@@ -90,8 +91,7 @@ pub(crate) fn dropout<const D: usize>(x: Tensor<D>, mask: Option<DropMask>) -> T
     };
     let shape = x.dims();
     let (channels, rows) = (shape[D - 1], shape[..D - 1].iter().product());
-    let factors = TensorData::new(mask.factors(rows, channels), shape);
-    let factors = Tensor::from_data(factors, &x.device());
+    let factors = host::tensor(mask.factors(rows, channels), shape, &x.device());
     x * factors
 }
 

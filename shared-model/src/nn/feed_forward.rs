@@ -41,7 +41,7 @@ impl FeedForward {
     pub(crate) fn forward(&self, x: Tensor<3>, pass: Pass<'_>, mode: &mut Mode) -> Tensor<3> {
         let masks = [(); 2].map(|()| DropMask::draw(self.dropout, mode));
         let (norm, up, down) = (self.norm.weights(), self.up.weights(), self.down.weights());
-        if pass.fused
+        if fused::are_tried(pass.fused)
             && let Some(y) = fused::feed_forward(&x, norm, up, down, masks, SHARE, EPSILON)
         {
             return y;

@@ -2,6 +2,8 @@
 
 use burn::prelude::*;
 
+use super::host;
+
 /// Added to attention scores of padded keys. Finite, so that an utterance without a single real
 /// frame gives a uniform row instead of NaN.
 const PADDED_KEY_SCORE: f32 = -1e9;
@@ -36,11 +38,8 @@ impl FrameMask {
                 .collect();
             let key_bias = real.iter().map(|r| (1.0 - r) * PADDED_KEY_SCORE).collect();
             PaddedTensors {
-                real: Tensor::from_data(TensorData::new(real, [batch, time, 1]), device),
-                key_bias: Tensor::from_data(
-                    TensorData::new::<f32, _>(key_bias, [batch, 1, 1, time]),
-                    device,
-                ),
+                real: host::tensor(real, [batch, time, 1], device),
+                key_bias: host::tensor(key_bias, [batch, 1, 1, time], device),
             }
         });
         Self {

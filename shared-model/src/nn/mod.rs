@@ -14,6 +14,7 @@ pub(crate) mod fused;
 #[cfg(not(feature = "cpu"))]
 #[path = "composed.rs"]
 pub(crate) mod fused;
+pub(crate) mod host;
 pub(crate) mod linear;
 pub(crate) mod mask;
 pub(crate) mod norm;

@@ -2,7 +2,7 @@
 
 use burn::{module::Param, prelude::*, tensor::module};
 
-use super::{builder::Builder, fused, mask::FrameMask};
+use super::{builder::Builder, fused, host, mask::FrameMask};
 use crate::{
     model::{BatchStats, Mode, NormKind},
     weights::{Init, WeightError, WeightTensor, Weights},
@@ -86,7 +86,9 @@ impl Norm {
     /// Layer norm; only for a norm that was made by [`Self::layer`].
     pub(crate) fn forward_layer(&self, x: Tensor<3>, fused: bool) -> Tensor<3> {
         let (weight, bias) = self.weights();
-        if fused && let Some(y) = fused::layer_norm(&x, self.weights(), EPSILON) {
+        if fused::are_tried(fused)
+            && let Some(y) = fused::layer_norm(&x, self.weights(), EPSILON)
+        {
             return y;
         }
         module::layer_norm(x, weight, Some(bias), EPSILON)
@@ -105,14 +107,13 @@ impl Norm {
     fn forward_running(&self, x: Tensor<3>, running: &RunningStats) -> Tensor<3> {
         let device = x.device();
         let channels = running.mean.len();
-        let mean =
-            Tensor::<1>::from_data(TensorData::new(running.mean.clone(), [channels]), &device);
+        let mean = host::tensor(running.mean.clone(), [channels], &device);
         let inverse_std: Vec<f32> = running
             .variance
             .iter()
             .map(|v| (1.0 / (f64::from(*v) + EPSILON).sqrt()) as f32)
             .collect();
-        let inverse_std = Tensor::<1>::from_data(TensorData::new(inverse_std, [channels]), &device);
+        let inverse_std = host::tensor(inverse_std, [channels], &device);
         let scale = self.weight.val() * inverse_std;
         let shift = self.bias.val() - mean * scale.clone();
         x * scale.unsqueeze() + shift.unsqueeze()

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 
+use super::host;
+
 /// Angle of channel pair `pair` of `pairs` at `frame` (Vaswani et al. 2017, section 3.5; base
 /// 10000, as in rotary positions, Su et al. 2021, equation 15).
 fn angle(frame: usize, pair: usize, pairs: usize) -> f64 {
@@ -21,7 +23,7 @@ pub(crate) fn sinusoids(time: usize, d_model: usize, device: &Device) -> Tensor<
             table.extend([sin as f32, cos as f32]);
         }
     }
-    Tensor::from_data(TensorData::new(table, [1, time, d_model]), device)
+    host::tensor(table, [1, time, d_model], device)
 }
 
 /// Cosines and sines of rotary positions, `[time, d_head / 2]` each.
@@ -67,7 +69,7 @@ impl RotaryTables {
                     .chain(row.iter().copied())
             });
             let values: Vec<f32> = rows.collect();
-            Tensor::from_data(TensorData::new(values, [1, time, 1, d_head]), device)
+            host::tensor(values, [1, time, 1, d_head], device)
         };
         Self {
             cos: table(&angles.cos, 1.0),

@@ -1,9 +1,7 @@
 //! Samples or features through the network to log-probabilities on the host.
 
-use burn::prelude::*;
-
 use super::{RecognizeError, Recognizer, finite};
-use crate::{audio::level_gain, features::Features, model::Mode};
+use crate::{audio::level_gain, features::Features, model::Mode, nn::host};
 
 impl Recognizer {
     /// Features of samples at a known gain.
@@ -57,8 +55,7 @@ impl Recognizer {
         for (row, utterance) in padded.chunks_mut(time * n_mels).zip(utterances) {
             row[..utterance.data.len()].copy_from_slice(&utterance.data);
         }
-        let data = TensorData::new(padded, [batch, time, n_mels]);
-        let features = Tensor::<3>::from_data(data, &self.device);
+        let features = host::tensor(padded, [batch, time, n_mels], &self.device);
         let output = if is_normalized {
             self.model
                 .forward_normalized(features, &lengths, &mut Mode::Eval)

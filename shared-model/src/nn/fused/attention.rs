@@ -25,6 +25,7 @@ pub(crate) struct AttentionOptions<'a> {
 }
 
 /// `x + drop(out(attend(qkv(norm(x)))))`, `[batch, time, d_model]`.
+#[inline(always)]
 pub(crate) fn attention(
     x: &Tensor<3>,
     norm: NormPair,

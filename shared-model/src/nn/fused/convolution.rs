@@ -26,6 +26,7 @@ pub(crate) struct ConvolutionWeights {
 
 /// `x + drop(out(silu(norm(depthwise(glu(gate(norm_in(x))))))))`, `[batch, time, d_model]`. The
 /// depthwise convolution sees zeros behind each utterance's `lengths` frames.
+#[inline(always)]
 pub(crate) fn convolution(
     x: &Tensor<3>,
     weights: ConvolutionWeights,

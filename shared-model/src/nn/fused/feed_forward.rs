@@ -11,6 +11,7 @@ use crate::nn::dropout::DropMask;
 
 /// `x + scale * drop(down(drop(silu(up(norm(x))))))`, `[batch, time, d_model]`. `masks`: of the
 /// inner and of the outer dropout.
+#[inline(always)]
 pub(crate) fn feed_forward(
     x: &Tensor<3>,
     norm: NormPair,

@@ -53,6 +53,18 @@ impl<'a> View<'a> {
         }
     }
 
+    /// A copy by rows, times `scale`.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    fn packed(&self, scale: f32) -> Vec<f32> {
+        let mut values = Vec::with_capacity(self.rows * self.columns);
+        for row in 0..self.rows {
+            let start = row * self.row_stride;
+            let places = (0..self.columns).map(|column| start + column * self.column_stride);
+            values.extend(places.map(|at| scale * self.values[at]));
+        }
+        values
+    }
+
     /// Index behind the last element.
     fn end(&self) -> usize {
         end(self.rows, self.columns, self.row_stride, self.column_stride)
@@ -91,11 +103,10 @@ pub(super) fn multiply(
         "a matrix reaches beyond its slice"
     );
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    if scale == 1.0 && a.column_stride == 1 && b.column_stride == 1 {
-        return multiply_in_tiles((out, row_stride), a, b, into);
-    }
+    multiply_in_tiles((out, row_stride), a, b, scale, into);
     // SAFETY: the assertion above keeps every access inside the three slices, and `out` is
     // borrowed mutably, so that it overlaps neither of the others.
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     #[allow(unsafe_code)]
     unsafe {
         gemm::gemm(
@@ -122,15 +133,29 @@ pub(super) fn multiply(
     }
 }
 
-/// As [`multiply`], for matrices whose rows are not strided: faster there than gemm's kernels.
+/// As [`multiply`], faster there than gemm's kernels.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-fn multiply_in_tiles((out, row_stride): (&mut [f32], usize), a: View<'_>, b: View<'_>, into: Into) {
+fn multiply_in_tiles(
+    (out, row_stride): (&mut [f32], usize),
+    a: View<'_>,
+    b: View<'_>,
+    scale: f32,
+    into: Into,
+) {
     use crate::nn::simd128::multiply_add;
     if into == Into::Replace {
         for row in out.chunks_mut(row_stride).take(a.rows) {
             row[..b.columns].fill(0.0);
         }
     }
+    let left = (a.column_stride != 1).then(|| a.packed(1.0));
+    let a = left
+        .as_ref()
+        .map_or(a, |values| View::new(values, a.columns));
+    let right = (b.column_stride != 1 || scale != 1.0).then(|| b.packed(scale));
+    let b = right
+        .as_ref()
+        .map_or(b, |values| View::new(values, b.columns));
     multiply_add((out, row_stride), a.as_rows(), b.as_rows());
 }
 

@@ -8,6 +8,7 @@ use super::{
 };
 
 /// Layer norm over the last axis with scale and shift.
+#[inline(always)]
 pub(crate) fn layer_norm(x: &Tensor<3>, norm: NormPair, epsilon: f64) -> Option<Tensor<3>> {
     let kernel = LayerNorm {
         epsilon: epsilon as f32,

@@ -11,6 +11,7 @@ use super::{
 /// GELU of the convolution of `[batch, time, c_in]` with `[3 * c_in, c_out]`, taps outermost:
 /// `[batch, out_time, c_out]`. The first window starts `left` frames (0 or 1) before the input;
 /// frames that do not exist are zero.
+#[inline(always)]
 pub(crate) fn conv_gelu(
     x: &Tensor<3>,
     conv: Pair,
