@@ -1,7 +1,7 @@
 // What the native binary says about the same clips.
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -12,13 +12,25 @@ function fledge(...args) {
   return execFileSync(FLEDGE, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 }
 
-function transcript(model, clip) {
-  return JSON.parse(fledge("transcribe", clip, "--model", model, "--device", "cpu", "--json"));
+function transcript(model, clip, ...decoder) {
+  return JSON.parse(fledge("transcribe", clip, "--model", model, "--device", "cpu", "--json", ...decoder));
 }
 
 /** Text of a clip, from the CPU. */
 export function transcribe(model, clip) {
   return transcript(model, clip).text;
+}
+
+/** The same by beam search with a language model. */
+export function transcribeWith(lm, model, clip) {
+  return transcript(model, clip, "--decoder", "beam", "--lm", lm).text;
+}
+
+/** Makes a language model of sentences. */
+export function languageModel(sentences, file) {
+  const text = `${file}.txt`;
+  writeFileSync(text, `${sentences.join("\n")}\n`);
+  fledge("lm", "--text", text, "--order", "2", "--out", file);
 }
 
 /** Confidence of the least sure word of a clip. */

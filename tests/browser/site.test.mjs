@@ -177,6 +177,32 @@ describe("without WebGPU", () => {
     });
   });
 
+  test("a language model gives the words of the native beam search", { timeout: 5 * MINUTE }, async () => {
+    const lm = join(scratch, "sentences.bin");
+    native.languageModel(CLIPS.map(({ text }) => text), lm);
+    const greedy = CLIPS.map(({ path }) => native.transcribe(SMALLEST.folder, path));
+    const expected = CLIPS.map(({ path }) => native.transcribeWith(lm, SMALLEST.folder, path));
+    assert.notDeepEqual(expected, greedy, "the language model changes nothing: nothing is tested");
+    await withPage({}, async ({ page }) => {
+      await page.route("**/models/index.json", async (route) => {
+        const response = await route.fetch();
+        const index = await response.json();
+        for (const model of index.models) model.lm = "lm/sentences.bin";
+        await route.fulfill({ response, json: index });
+      });
+      await page.route("**/models/lm/sentences.bin", (route) => route.fulfill({ path: lm }));
+      await page.reload();
+      await engineReady(page);
+      await choose(page, SMALLEST);
+      await page.locator("#lm").check();
+      const found = [];
+      for (const { path } of CLIPS) found.push(await transcribeFile(page, path));
+      assert.deepEqual(found, expected);
+      await page.locator("#lm").uncheck();
+      assert.equal(await transcribeFile(page, CLIPS[0].path), greedy[0]);
+    });
+  });
+
   test("a model folder with a flipped byte is refused", { timeout: 5 * MINUTE }, async () => {
     await withPage({}, async ({ page }) => {
       await page.route("**/*.safetensors", async (route) => {
