@@ -8,8 +8,9 @@ use shared_model::tokens::Tokens;
 
 use crate::config::Recipe;
 use crate::data::{
-    Augmentation, Batch, DataError, EvaluationBatches, Filter, Loader, Pipeline, PipelineOptions,
-    TrainingData, build_tokens, load_training_data, plan_epoch, plan_sorted, read_all,
+    Augmentation, Batch, DataError, EvaluationBatches, Filter, Loader, Pass, Pipeline,
+    PipelineOptions, TrainingData, build_tokens, load_training_data, plan_epoch, plan_sorted,
+    read_all,
 };
 use crate::train::{BatchSource, Batches, SourceError, TrainingAudio};
 
@@ -115,12 +116,12 @@ impl BatchSource for RecipeData {
     fn epoch(
         &mut self,
         audio: TrainingAudio,
-        epoch: usize,
+        pass: Pass,
         skip: usize,
     ) -> Result<Batches<'_>, SourceError> {
         let train = Arc::clone(&self.train);
-        let plan = self.plan(audio, epoch);
-        Ok(boxed(Loader::new(train, plan, epoch, skip, 0)))
+        let plan = self.plan(audio, pass.epoch);
+        Ok(boxed(Loader::new(train, plan, pass, skip, 0)))
     }
 
     fn dev(&mut self) -> Result<Batches<'_>, SourceError> {
@@ -142,7 +143,8 @@ impl BatchSource for RecipeData {
             .into_iter()
             .map(|batch| batch.into_iter().map(|i| chosen[i]).collect())
             .collect();
-        Ok(boxed(Loader::new(Arc::clone(&self.plain), plan, 0, 0, 0)))
+        let plain = Arc::clone(&self.plain);
+        Ok(boxed(Loader::new(plain, plan, Pass::default(), 0, 0)))
     }
 
     fn take_quarantined(&mut self) -> Vec<(String, String)> {

@@ -8,6 +8,9 @@ use shared_model::bundle::Precision;
 #[serde(default, deny_unknown_fields)]
 pub struct OptimConfig {
     pub epochs: usize,
+    /// First epochs in which audio varies in speed and loudness alone. CTC finds its alignments
+    /// sooner where nothing is masked; masks and noise count afterwards.
+    pub gentle_epochs: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
     pub schedule: Schedule,
@@ -33,6 +36,7 @@ impl Default for OptimConfig {
     fn default() -> Self {
         Self {
             epochs: 30,
+            gentle_epochs: 0,
             learning_rate: 1e-3,
             schedule: Schedule::Cosine,
             warmup_steps: 200,

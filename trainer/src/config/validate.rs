@@ -278,6 +278,7 @@ fn check_optim_alone(key: &str, optim: &OptimConfig) -> Checked {
         0.0,
         1.0,
     )?;
+    in_range(&at("gentle_epochs"), optim.gentle_epochs, 0, 1000)?;
     in_range(&at("average_epochs"), optim.average_epochs, 0, 1000)
 }
 

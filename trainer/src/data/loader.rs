@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Batch, DataError, Pipeline, plan_sorted};
+use super::{Batch, DataError, Pass, Pipeline, plan_sorted};
 
 /// Batches that may wait finished or in work.
 const AHEAD: usize = 6;
@@ -25,7 +25,7 @@ struct Progress {
 struct Shared {
     pipeline: Arc<Pipeline>,
     plan: Vec<Vec<usize>>,
-    epoch: usize,
+    pass: Pass,
     progress: Mutex<Progress>,
     changed: Condvar,
 }
@@ -58,7 +58,7 @@ impl Shared {
             drop(progress);
             // A consumer must never wait for a thread that died.
             let made = catch_unwind(AssertUnwindSafe(|| {
-                self.pipeline.batch(&self.plan[number], self.epoch)
+                self.pipeline.batch(&self.plan[number], self.pass)
             }))
             .unwrap_or_else(|panic| Err(DataError::Worker(panic_message(&*panic))));
             self.lock().finished.insert(number, made);
@@ -88,7 +88,7 @@ impl Loader {
     pub fn new(
         pipeline: Arc<Pipeline>,
         plan: Vec<Vec<usize>>,
-        epoch: usize,
+        pass: Pass,
         start_batch: usize,
         threads: usize,
     ) -> Self {
@@ -101,7 +101,7 @@ impl Loader {
         let shared = Arc::new(Shared {
             pipeline,
             plan,
-            epoch,
+            pass,
             progress: Mutex::new(Progress {
                 next_to_make: start_batch,
                 next_to_give: start_batch,
@@ -211,7 +211,7 @@ impl EvaluationBatches {
         let loader = Loader::new(
             Arc::clone(&self.pipeline),
             self.plan.clone(),
-            0,
+            Pass::default(),
             0,
             self.threads,
         );

@@ -25,7 +25,7 @@ pub use error::DataError;
 pub use loader::{EvaluationBatches, Loader};
 pub use manifest::read_manifest;
 pub(crate) use manifest::visit_manifest;
-pub use pipeline::{Augmentation, Pipeline, PipelineOptions};
+pub use pipeline::{Augmentation, Pass, Pipeline, PipelineOptions};
 pub use quarantine::{Quarantine, QuarantineEntry};
 pub use word_pieces::build_tokens;
 

@@ -28,6 +28,33 @@ pub struct Augmentation {
     pub max_secs: f64,
 }
 
+impl Augmentation {
+    fn gentle(&self) -> Self {
+        let config = AugmentConfig {
+            speeds: self.config.speeds.clone(),
+            gain_db: self.config.gain_db,
+            band_limit_share: 0.0,
+            noise_share: 0.0,
+            join_share: 0.0,
+            freq_masks: 0,
+            time_masks: 0,
+            ..self.config
+        };
+        Self {
+            config,
+            ..self.clone()
+        }
+    }
+}
+
+/// A pass over the data. What is drawn for an utterance depends on it and the utterance alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pass {
+    pub epoch: usize,
+    /// Speed and loudness are all that varies.
+    pub gentle: bool,
+}
+
 /// Settings of a [`Pipeline`].
 pub struct PipelineOptions {
     pub features: FeatureConfig,
@@ -46,6 +73,8 @@ pub struct Pipeline {
     extractor: FeatureExtractor,
     n_mels: usize,
     augment: Option<Augmentation>,
+    /// The same for gentle passes.
+    gentle: Option<Augmentation>,
     cache: AudioCache,
     quarantine: Quarantine,
     /// Indices of short clips by speaker, for joining.
@@ -83,6 +112,7 @@ impl Pipeline {
             quarantine: Quarantine::new(examples.len(), options.quarantine_file),
             n_mels: options.features.n_mels,
             cache: AudioCache::new(options.cache_bytes),
+            gentle: options.augment.as_ref().map(Augmentation::gentle),
             augment: options.augment,
             examples,
             tokens,
@@ -107,12 +137,12 @@ impl Pipeline {
         &self.quarantine
     }
 
-    /// The batch of these utterances in this epoch. Unreadable ones are quarantined and left out,
+    /// The batch of these utterances in this pass. Unreadable ones are quarantined and left out,
     /// so a batch may come out smaller, even empty.
     ///
     /// # Errors
     /// More than 1 % of the data set unreadable.
-    pub fn batch(&self, indices: &[usize], epoch: usize) -> Result<Batch, DataError> {
+    pub fn batch(&self, indices: &[usize], pass: Pass) -> Result<Batch, DataError> {
         let mut batch = Batch {
             features: vec![],
             time: 0,
@@ -124,7 +154,7 @@ impl Pipeline {
         };
         let mut features = Vec::with_capacity(indices.len());
         for &index in indices {
-            let Some(prepared) = self.prepare(index, epoch)? else {
+            let Some(prepared) = self.prepare(index, pass)? else {
                 continue;
             };
             batch.lengths.push(prepared.features.num_frames());
@@ -145,24 +175,28 @@ impl Pipeline {
     }
 
     /// One utterance; `None` if it cannot be read.
-    fn prepare(&self, index: usize, epoch: usize) -> Result<Option<Prepared>, DataError> {
+    fn prepare(&self, index: usize, pass: Pass) -> Result<Option<Prepared>, DataError> {
         let Some(clip) = self.clip(index)? else {
             return Ok(None);
         };
         let mut samples = clip.to_samples();
         let mut targets = self.examples[index].targets.clone();
-        let mut rng = self
-            .augment
+        let augment = if pass.gentle {
+            &self.gentle
+        } else {
+            &self.augment
+        };
+        let mut rng = augment
             .as_ref()
-            .map(|augment| utterance_rng(augment.seed, epoch, index));
-        if let (Some(augment), Some(rng)) = (&self.augment, rng.as_mut()) {
+            .map(|augment| utterance_rng(augment.seed, pass.epoch, index));
+        if let (Some(augment), Some(rng)) = (augment, rng.as_mut()) {
             self.join(index, augment, rng, &mut samples, &mut targets)?;
             samples = augment_waveform(samples, &augment.config, rng, |rng| {
                 self.any_clip(rng, index)
             })?;
         }
         let mut gain = level_gain(&samples);
-        if let (Some(augment), Some(rng)) = (&self.augment, rng.as_mut()) {
+        if let (Some(augment), Some(rng)) = (augment, rng.as_mut()) {
             gain *= random_gain(&augment.config, rng);
         }
         samples.iter_mut().for_each(|sample| *sample *= gain);
@@ -173,7 +207,7 @@ impl Pipeline {
                 .report(index, path, "is too short for one frame")?;
             return Ok(None);
         }
-        if let (Some(augment), Some(rng)) = (&self.augment, rng.as_mut()) {
+        if let (Some(augment), Some(rng)) = (augment, rng.as_mut()) {
             spec_augment(&mut features, &augment.config, rng);
         }
         Ok(Some(Prepared {

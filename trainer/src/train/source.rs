@@ -1,6 +1,6 @@
 //! Where batches come from.
 
-use crate::data::Batch;
+use crate::data::{Batch, Pass};
 
 /// Why a batch could not be made.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
@@ -17,8 +17,8 @@ pub enum TrainingAudio {
     All,
 }
 
-/// The data of a run as training sees it. Everything depends on the epoch's number alone, so an
-/// epoch can be entered again in its middle.
+/// The data of a run as training sees it. Everything depends on the pass alone, so an epoch can be
+/// entered again in its middle.
 pub trait BatchSource {
     /// Training batches that [`Self::epoch`] will give.
     fn batches_in_epoch(&self, audio: TrainingAudio, epoch: usize) -> usize;
@@ -26,7 +26,7 @@ pub trait BatchSource {
     fn epoch(
         &mut self,
         audio: TrainingAudio,
-        epoch: usize,
+        pass: Pass,
         skip: usize,
     ) -> Result<Batches<'_>, SourceError>;
     /// The development set, unchanged by augmentation.

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
-use crate::data::Batch;
+use crate::data::{Batch, Pass};
 
 const N_MELS: usize = 8;
 
@@ -75,12 +75,12 @@ impl BatchSource for ToySource {
     fn epoch(
         &mut self,
         _audio: TrainingAudio,
-        epoch: usize,
+        pass: Pass,
         skip: usize,
     ) -> Result<Batches<'_>, SourceError> {
         let range = skip..self.batches;
         Ok(Box::new(range.map(move |index| {
-            Ok(Self::batch((epoch * 100 + index) as u64, 4))
+            Ok(Self::batch((pass.epoch * 100 + index) as u64, 4))
         })))
     }
     fn dev(&mut self) -> Result<Batches<'_>, SourceError> {
@@ -438,10 +438,10 @@ fn a_run_that_leaves_the_finite_numbers_ends_with_a_reason() {
         fn epoch(
             &mut self,
             audio: TrainingAudio,
-            epoch: usize,
+            pass: Pass,
             skip: usize,
         ) -> Result<Batches<'_>, SourceError> {
-            Ok(Box::new(self.0.epoch(audio, epoch, skip)?.map(|batch| {
+            Ok(Box::new(self.0.epoch(audio, pass, skip)?.map(|batch| {
                 batch.map(|mut batch| {
                     batch.features[0] = f32::NAN;
                     batch

@@ -62,6 +62,13 @@ fn pipeline(examples: Vec<Example>, augment: bool, cache_bytes: usize) -> Arc<Pi
     Arc::new(Pipeline::new(examples, Tokens::characters(), options).unwrap())
 }
 
+fn pass(epoch: usize) -> Pass {
+    Pass {
+        epoch,
+        gentle: false,
+    }
+}
+
 /// Everything of a batch that a model sees.
 type Contents = (Vec<f32>, Vec<usize>, Vec<Vec<u32>>, Vec<String>);
 
@@ -76,13 +83,48 @@ fn contents(loader: Loader) -> Vec<Contents> {
 }
 
 #[test]
+fn a_gentle_pass_masks_nothing_and_adds_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let examples = examples(folder.path(), 6);
+    let config = AugmentConfig {
+        speeds: vec![],
+        gain_db: 0.0,
+        band_limit_share: 1.0,
+        noise_share: 1.0,
+        join_share: 1.0,
+        ..AugmentConfig::default()
+    };
+    let options = |augment| PipelineOptions {
+        features: FeatureConfig::default(),
+        augment,
+        cache_bytes: 0,
+        quarantine_file: None,
+    };
+    let varied = options(Some(Augmentation {
+        config,
+        seed: 5,
+        max_secs: 10.0,
+    }));
+    let tokens = Tokens::characters();
+    let varied = Pipeline::new(examples.clone(), tokens.clone(), varied).unwrap();
+    let plain = Pipeline::new(examples, tokens, options(None)).unwrap();
+    let all: Vec<usize> = (0..6).collect();
+    let features = |pipeline: &Pipeline, gentle| {
+        let pass = Pass { epoch: 1, gentle };
+        pipeline.batch(&all, pass).unwrap().features
+    };
+    assert_eq!(features(&varied, true), features(&plain, false));
+    assert_ne!(features(&varied, false), features(&plain, false));
+}
+
+#[test]
 fn batches_do_not_depend_on_threads_cache_or_the_place_of_resuming() {
     let folder = tempfile::tempdir().unwrap();
     let examples = examples(folder.path(), 24);
     let load = |threads, cache_bytes, start| {
         let pipeline = pipeline(examples.clone(), true, cache_bytes);
         let plan = plan_epoch(&pipeline.durations(), 4.0, 5, 2);
-        contents(Loader::new(pipeline, plan, 2, start, threads))
+        contents(Loader::new(pipeline, plan, pass(2), start, threads))
     };
     let one = load(1, 0, 0);
     assert!(one.len() > 4);
@@ -99,7 +141,7 @@ fn batches_do_not_depend_on_threads_cache_or_the_place_of_resuming() {
 fn padding_is_zero_and_lengths_are_those_of_the_extractor() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = pipeline(examples(folder.path(), 10), false, 0);
-    let batch = pipeline.batch(&[0, 9, 3], 0).unwrap();
+    let batch = pipeline.batch(&[0, 9, 3], pass(0)).unwrap();
     assert_eq!(batch.lengths, [30, 120, 60]);
     assert_eq!(batch.time, 120);
     for (row, &length) in batch.features.chunks(120 * 80).zip(&batch.lengths) {
@@ -117,7 +159,13 @@ fn a_broken_file_is_left_out_and_named() {
     std::fs::write(&examples[7].utterance.audio_path, "no audio").unwrap();
     let loading = pipeline(examples.clone(), false, 0);
     let plan = plan_epoch(&loading.durations(), 10.0, 5, 0);
-    let loaded = contents(Loader::new(Arc::clone(&loading), plan.clone(), 0, 0, 2));
+    let loaded = contents(Loader::new(
+        Arc::clone(&loading),
+        plan.clone(),
+        pass(0),
+        0,
+        2,
+    ));
     assert_eq!(loaded.len(), plan.len());
     assert_eq!(loaded.iter().map(|batch| batch.1.len()).sum::<usize>(), 119);
     let listed = loading.quarantine().take_new();
@@ -130,7 +178,7 @@ fn a_broken_file_is_left_out_and_named() {
 
     examples[8].utterance.audio_path = folder.path().join("gone.wav");
     let failing = pipeline(examples, false, 0);
-    let error = Loader::new(failing, plan, 0, 0, 2).find_map(Result::err);
+    let error = Loader::new(failing, plan, pass(0), 0, 2).find_map(Result::err);
     assert!(matches!(
         error,
         Some(DataError::TooManyBroken { broken: 2, .. })
@@ -142,7 +190,7 @@ fn dropping_a_loader_half_way_stops_its_threads() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = pipeline(examples(folder.path(), 40), false, 0);
     let plan: Vec<Vec<usize>> = (0..40).map(|i| vec![i]).collect();
-    let mut loader = Loader::new(Arc::clone(&pipeline), plan, 0, 0, 3);
+    let mut loader = Loader::new(Arc::clone(&pipeline), plan, pass(0), 0, 3);
     assert_eq!(loader.num_batches(), 40);
     loader.next().unwrap().unwrap();
     assert!(loader.waited() > Duration::ZERO);
@@ -154,7 +202,7 @@ fn dropping_a_loader_half_way_stops_its_threads() {
 fn a_thread_that_panics_is_an_error_and_not_a_hang() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = pipeline(examples(folder.path(), 2), false, 0);
-    let mut loader = Loader::new(pipeline, vec![vec![99]], 0, 0, 1);
+    let mut loader = Loader::new(pipeline, vec![vec![99]], pass(0), 0, 1);
     assert!(matches!(loader.next(), Some(Err(DataError::Worker(_)))));
     assert!(loader.next().is_none());
 }

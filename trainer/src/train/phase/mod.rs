@@ -20,7 +20,11 @@ use super::{
 };
 pub(super) use team::{PartTimes, Team};
 
-use crate::{config::OptimConfig, data::Batch, event::TrainEvent};
+use crate::{
+    config::OptimConfig,
+    data::{Batch, Pass},
+    event::TrainEvent,
+};
 
 /// What the networks of a phase learn from.
 pub(super) enum Goal {
@@ -234,7 +238,15 @@ impl Session {
             recipe,
             ..
         } = context;
-        let mut batches = source.epoch(self.team.goal.audio(), epoch, skip)?;
+        let mut batches = {
+            let learners = self.team.learners.iter();
+            let gentle = learners.map(|learner| learner.optim.gentle_epochs).max();
+            let pass = Pass {
+                epoch,
+                gentle: gentle.is_some_and(|epochs| epoch < epochs),
+            };
+            source.epoch(self.team.goal.audio(), pass, skip)?
+        };
         loop {
             let asked = Instant::now();
             let Some(batch) = batches.next() else { break };
