@@ -275,7 +275,7 @@ vectorized! {
             for score in scores.iter_mut() {
                 *score = exp(*score - most);
             }
-            let share = 1.0 / sum(scores.len(), |key| scores[key]);
+            let share = 1.0 / sum([&*scores], |[score]| score);
             for score in scores {
                 *score *= share;
             }
@@ -288,7 +288,7 @@ vectorized! {
     /// `weights * (gradient - sum(weights * gradient))`.
     fn softmax_gradient(weights: &[f32], gradient: &mut [f32], row: usize) {
         for (weights, gradient) in weights.chunks_exact(row).zip(gradient.chunks_exact_mut(row)) {
-            let mean = sum(row, |key| weights[key] * gradient[key]);
+            let mean = sum([weights, &*gradient], |[w, g]| w * g);
             for (gradient, weight) in gradient.iter_mut().zip(weights) {
                 *gradient = weight * (*gradient - mean);
             }

@@ -158,7 +158,7 @@ impl Kernel for Convolution {
         let mut d_norm = NormGradient::zeros(parts.norm);
         let mut d_out = AffineGradient::zeros(parts.out);
         let mut d_mixed = Vec::with_capacity(x.len());
-        let (mut normed, mut activated) = (vec![], vec![]);
+        let (mut normed, mut activated, mut slope) = (vec![], vec![], vec![]);
         let (mut d_projected, mut d_activated) = (vec![], vec![]);
         for rows in row_chunks(count, 2 * width) {
             let range = rows.start * width..rows.end * width;
@@ -170,10 +170,14 @@ impl Kernel for Convolution {
                 parts.norm,
                 sized(&mut normed, range.len()),
             );
-            rows::silu(&normed, sized(&mut activated, range.len()));
+            let (silu, silu_slope) = (
+                sized(&mut activated, range.len()),
+                sized(&mut slope, range.len()),
+            );
+            rows::silu_with_slope(&normed, silu, silu_slope);
             d_out.add(View::new(&activated, width), &d_projected);
             parts.out.input_gradient(&d_projected, &mut d_activated);
-            rows::times_silu_slope(&normed, &mut d_activated);
+            rows::times(&mut d_activated, &slope);
             d_norm.append(&mixed[range], parts.norm, &d_activated, None, &mut d_mixed);
         }
 

@@ -89,7 +89,7 @@ impl Kernel for FeedForward {
         let mut d_norm = NormGradient::zeros(norm);
         let (mut d_up, mut d_down) = (AffineGradient::zeros(up), AffineGradient::zeros(down));
         let mut dx = Vec::with_capacity(x.len());
-        let (mut normed, mut inner) = (vec![], vec![]);
+        let (mut normed, mut inner, mut slope) = (vec![], vec![], vec![]);
         let (mut d_lowered, mut d_raised, mut d_normed) = (vec![], vec![], vec![]);
         for rows in row_chunks(x.len() / width, d_ffn) {
             let x = &x[rows.start * width..rows.end * width];
@@ -97,12 +97,16 @@ impl Kernel for FeedForward {
             let raised = &kept[0][rows.start * d_ffn..rows.end * d_ffn];
             rows::scaled(gradient, self.scale, sized(&mut d_lowered, gradient.len()));
             drop_rows(self.masks[1], rows.start, width, &mut d_lowered);
-            rows::silu(raised, sized(&mut inner, raised.len()));
+            let (silu, silu_slope) = (
+                sized(&mut inner, raised.len()),
+                sized(&mut slope, raised.len()),
+            );
+            rows::silu_with_slope(raised, silu, silu_slope);
             drop_rows(self.masks[0], rows.start, d_ffn, &mut inner);
             d_down.add(View::new(&inner, d_ffn), &d_lowered);
             down.input_gradient(&d_lowered, &mut d_raised);
             drop_rows(self.masks[0], rows.start, d_ffn, &mut d_raised);
-            rows::times_silu_slope(raised, &mut d_raised);
+            rows::times(&mut d_raised, &slope);
             normalise(x, norm, sized(&mut normed, x.len()));
             d_up.add(View::new(&normed, width), &d_raised);
             up.input_gradient(&d_raised, &mut d_normed);

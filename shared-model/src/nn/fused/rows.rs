@@ -15,8 +15,8 @@ pub(super) struct Norm<'a> {
 #[inline(always)]
 fn moments(x: &[f32], epsilon: f32) -> (f32, f32) {
     let share = 1.0 / x.len() as f32;
-    let mean = sum(x.len(), |c| x[c]) * share;
-    let variance = sum(x.len(), |c| (x[c] - mean) * (x[c] - mean)) * share;
+    let mean = sum([x], |[x]| x) * share;
+    let variance = sum([x], |[x]| (x - mean) * (x - mean)) * share;
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 
@@ -100,9 +100,10 @@ vectorized! {
                 d_gamma[c] += gradient[c] * ((x[c] - mean) * inverse_std);
                 d_beta[c] += gradient[c];
             }
-            let mean_scaled = sum(channels, |c| gradient[c] * gamma[c]) * share;
-            let mean_product =
-                sum(channels, |c| gradient[c] * gamma[c] * ((x[c] - mean) * inverse_std)) * share;
+            let mean_scaled = sum([gradient, gamma], |[g, gamma]| g * gamma) * share;
+            let mean_product = sum([gradient, gamma, x], |[g, gamma, x]| {
+                g * gamma * ((x - mean) * inverse_std)
+            }) * share;
             for c in 0..channels {
                 let normalised = (x[c] - mean) * inverse_std;
                 out[c] +=
@@ -140,10 +141,19 @@ vectorized! {
 }
 
 vectorized! {
-    /// `gradient *= d silu / dx`.
-    pub(super) fn times_silu_slope(x: &[f32], gradient: &mut [f32]) {
-        for (gradient, &x) in gradient.iter_mut().zip(x) {
-            *gradient *= super::simd::silu_slope(x);
+    /// `out = silu(x)` and `slope = d silu / dx`.
+    pub(super) fn silu_with_slope(x: &[f32], out: &mut [f32], slope: &mut [f32]) {
+        for ((out, slope), &x) in out.iter_mut().zip(slope).zip(x) {
+            (*out, *slope) = super::simd::silu_with_slope(x);
+        }
+    }
+}
+
+vectorized! {
+    /// `x *= y`
+    pub(super) fn times(x: &mut [f32], y: &[f32]) {
+        for (x, y) in x.iter_mut().zip(y) {
+            *x *= y;
         }
     }
 }

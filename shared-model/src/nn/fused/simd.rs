@@ -104,30 +104,33 @@ pub(super) fn silu(x: f32) -> f32 {
     x * sigmoid(x)
 }
 
-/// Derivative of [`silu`].
+/// [`silu`] and its derivative.
 #[inline(always)]
-pub(super) fn silu_slope(x: f32) -> f32 {
+pub(super) fn silu_with_slope(x: f32) -> (f32, f32) {
     let s = sigmoid(x);
-    s * (1.0 + x * (1.0 - s))
+    (x * s, s * (1.0 + x * (1.0 - s)))
 }
 
 /// Numbers that are summed at once.
 const LANES: usize = 16;
 
-/// Sum of `term(0)` to `term(len - 1)` in lanes: an order that a vector unit can keep.
+/// Sum over the places of equally long slices of `term` of what stands there, in lanes: an order
+/// that a vector unit can keep. The slices are cut into arrays first: a check of an index in the
+/// loop would keep it from being vectorised.
 #[inline(always)]
-pub(super) fn sum(len: usize, term: impl Fn(usize) -> f32) -> f32 {
+pub(super) fn sum<const N: usize>(values: [&[f32]; N], term: impl Fn([f32; N]) -> f32) -> f32 {
+    let cut = values.map(|values| values.as_chunks::<LANES>());
     let mut lanes = [0.0f32; LANES];
-    let whole = len - len % LANES;
-    let mut start = 0;
-    while start < whole {
+    let chunks = cut.iter().map(|(chunks, _)| chunks.len()).min();
+    for index in 0..chunks.unwrap_or(0) {
+        let chunks = cut.map(|(chunks, _)| &chunks[index]);
         for (lane, sum) in lanes.iter_mut().enumerate() {
-            *sum += term(start + lane);
+            *sum += term(chunks.map(|chunk| chunk[lane]));
         }
-        start += LANES;
     }
-    for index in whole..len {
-        lanes[index - whole] += term(index);
+    let rest = cut.iter().map(|(_, rest)| rest.len()).min();
+    for (index, sum) in lanes.iter_mut().enumerate().take(rest.unwrap_or(0)) {
+        *sum += term(cut.map(|(_, rest)| rest[index]));
     }
     lanes.iter().sum()
 }
@@ -186,7 +189,9 @@ mod tests {
         for len in [0, 1, 15, 16, 17, 40] {
             let values: Vec<f32> = (0..len).map(|i| i as f32 - 20.0).collect();
             let exact: f32 = values.iter().sum();
-            assert_eq!(sum(len, |i| values[i]), exact);
+            assert_eq!(sum([&values], |[x]| x), exact);
+            let twice: f32 = values.iter().map(|x| x * x).sum();
+            assert_eq!(sum([&values, &values], |[x, y]| x * y), twice);
             let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             assert_eq!(max(&values), most);
         }
