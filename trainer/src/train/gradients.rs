@@ -6,56 +6,75 @@ use burn::{
     prelude::*,
 };
 
-/// Sum of several parts' gradients, parameter by parameter in the order of the parts.
-pub(super) fn sum<M: Module>(module: &M, mut parts: Vec<GradientsParams>) -> GradientsParams {
+use super::parallel::{Task, run_all};
+
+/// Sum of several parts' gradients, parameter by parameter in the order of the parts, by at most
+/// `threads` threads.
+pub(super) fn sum<M: Module>(
+    module: &M,
+    mut parts: Vec<GradientsParams>,
+    threads: usize,
+) -> GradientsParams {
     if parts.len() == 1 {
         return parts.remove(0);
     }
-    struct Sum<'a> {
+    type Register = Box<dyn FnOnce(&mut GradientsParams) + Send>;
+    struct Sums<'a> {
         parts: &'a mut [GradientsParams],
-        total: GradientsParams,
+        tasks: Vec<Task<'static, Option<Register>>>,
     }
-    impl ModuleVisitor for Sum<'_> {
+    impl ModuleVisitor for Sums<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let gradients = self
+            let id = param.id;
+            let gradients: Vec<Tensor<D>> = self
                 .parts
                 .iter_mut()
-                .filter_map(|part| part.remove::<D>(param.id));
-            if let Some(total) = gradients.reduce(|total, gradient| total + gradient) {
-                self.total.register(param.id, total);
-            }
+                .filter_map(|part| part.remove::<D>(id))
+                .collect();
+            self.tasks.push(Box::new(move || {
+                let total = gradients
+                    .into_iter()
+                    .reduce(|total, gradient| total + gradient)?;
+                let register: Register = Box::new(move |all| all.register(id, total));
+                Some(register)
+            }));
         }
     }
-    let mut visitor = Sum {
+    let mut visitor = Sums {
         parts: &mut parts,
-        total: GradientsParams::new(),
+        tasks: vec![],
     };
     module.visit(&mut visitor);
-    visitor.total
+    let mut total = GradientsParams::new();
+    for register in run_all(threads, visitor.tasks).into_iter().flatten() {
+        register(&mut total);
+    }
+    total
 }
 
-/// Euclidean norm of all gradients together; one read-back.
-pub(super) fn norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 {
+/// Euclidean norm of all gradients together, by at most `threads` threads; one read-back.
+pub(super) fn norm<M: Module>(module: &M, gradients: &GradientsParams, threads: usize) -> f64 {
     struct Squares<'a> {
         gradients: &'a GradientsParams,
-        sums: Vec<Tensor<1>>,
+        tasks: Vec<Task<'static, Tensor<1>>>,
     }
     impl ModuleVisitor for Squares<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(gradient) = self.gradients.get::<D>(param.id) {
-                self.sums.push((gradient.clone() * gradient).sum());
+                let square = move || (gradient.clone() * gradient).sum();
+                self.tasks.push(Box::new(square));
             }
         }
     }
     let mut visitor = Squares {
         gradients,
-        sums: vec![],
+        tasks: vec![],
     };
     module.visit(&mut visitor);
-    if visitor.sums.is_empty() {
+    if visitor.tasks.is_empty() {
         return 0.0;
     }
-    let sums = Tensor::cat(visitor.sums, 0).into_data();
+    let sums = Tensor::cat(run_all(threads, visitor.tasks), 0).into_data();
     sums.iter::<f32>().map(f64::from).sum::<f64>().sqrt()
 }
 
@@ -76,8 +95,13 @@ mod tests {
     fn sums_and_norms_can_be_computed_by_hand() {
         let layer = LinearConfig::new(2, 2).init(&Device::flex().autodiff());
         // Each weight's gradient is the input, each bias's is 1.
-        let parts = vec![gradients(&layer, 2.0), gradients(&layer, 3.0)];
-        let total = sum(&layer, parts);
+        for threads in [1, 2] {
+            let parts = vec![gradients(&layer, 2.0), gradients(&layer, 3.0)];
+            sums_and_norms(&layer, sum(&layer, parts, threads), threads);
+        }
+    }
+
+    fn sums_and_norms(layer: &Linear, total: GradientsParams, threads: usize) {
         let weight: Vec<f32> = total
             .get::<2>(layer.weight.id)
             .unwrap()
@@ -86,6 +110,6 @@ mod tests {
             .collect();
         assert_eq!(weight, vec![5.0; 4]);
         let want = (4.0f64 * 25.0 + 2.0 * 4.0).sqrt();
-        assert!((norm(&layer, &total) - want).abs() < 1e-6);
+        assert!((norm(layer, &total, threads) - want).abs() < 1e-6);
     }
 }

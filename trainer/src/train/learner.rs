@@ -9,7 +9,7 @@ use super::{
     gradients,
     network::{Trainee, merge_batch_stats},
     objective::{PartResult, Term},
-    optimizer::NetworkOptimizer,
+    optimizer::{NetworkOptimizer, StepRate},
     schedule::learning_rate,
 };
 use crate::config::OptimConfig;
@@ -99,12 +99,14 @@ impl Learner {
     }
 
     /// Takes the parts of a batch in and steps when enough batches are together. The losses are
-    /// read back in a step only, when the gradient's norm has to be waited for anyway.
+    /// read back in a step only, when the gradient's norm has to be waited for anyway. At most
+    /// `threads` threads work.
     pub fn absorb(
         &mut self,
         parts: Vec<PartResult>,
         state: &mut NetworkState,
         is_last_of_epoch: bool,
+        threads: usize,
     ) -> BatchOutcome {
         let mut outcome = BatchOutcome::default();
         let (mut all_gradients, mut all_stats, mut all_terms) = (vec![], vec![], vec![]);
@@ -122,7 +124,7 @@ impl Learner {
         if !stats.is_empty() {
             self.trainee.model = self.trainee.model.clone().update_batch_norms(&stats);
         }
-        let total = gradients::sum(&self.trainee, all_gradients);
+        let total = gradients::sum(&self.trainee, all_gradients, threads);
         self.pending_batches += 1;
         self.pending_finite &= host_finite;
         if self.pending_batches < self.optim.accumulate.max(1) && !is_last_of_epoch {
@@ -130,7 +132,7 @@ impl Learner {
             return outcome;
         }
 
-        let norm = gradients::norm(&self.trainee, &total);
+        let norm = gradients::norm(&self.trainee, &total, threads);
         outcome.gradient_norm = Some(norm);
         outcome.losses = read_terms(&self.name, all_terms);
         let rate = learning_rate(&self.optim, state.step, self.total_steps);
@@ -142,8 +144,12 @@ impl Learner {
             } else {
                 1.0
             };
+            let rate = StepRate {
+                learning_rate: rate,
+                scale,
+            };
             let trainee = self.trainee.clone();
-            self.trainee = self.optimizer.step(trainee, total, rate, scale);
+            self.trainee = self.optimizer.step(trainee, total, rate, threads);
             state.not_finite_in_a_row = 0;
         } else {
             state.not_finite_in_a_row += 1;

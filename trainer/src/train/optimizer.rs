@@ -1,10 +1,10 @@
 //! AdamW over all weights of a network, with a state that can be saved under the weights' names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use burn::{
     backend::DispatchDevice,
-    module::{Module, ModuleMapper, Param},
+    module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
     optim::{
         AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, GradientsParams, Optimizer as _,
     },
@@ -12,6 +12,7 @@ use burn::{
 };
 use shared_model::weights::{WeightTensor, Weights};
 
+use super::parallel::{Task, run_all};
 use crate::config::OptimConfig;
 
 /// Decoupled weight decay (Loshchilov and Hutter, 2019). The state of each weight is kept flat,
@@ -37,21 +38,41 @@ impl NetworkOptimizer {
         }
     }
 
-    /// One step along `gradients` times `scale`; weights without a gradient stay.
+    /// One step along `gradients` times `scale`, by at most `threads` threads; weights without a
+    /// gradient stay.
     pub fn step<M: Module>(
         &mut self,
         module: M,
         gradients: GradientsParams,
-        learning_rate: f64,
-        scale: f64,
+        rate: StepRate,
+        threads: usize,
     ) -> M {
-        module.map(&mut Stepper {
+        let mut collector = Collector {
             path: vec![],
-            optimizer: self,
+            states: &mut self.states,
             gradients,
-            learning_rate,
-            scale,
-        })
+            weights: vec![],
+        };
+        module.visit(&mut collector);
+        let (config, rule) = (&self.config, &self.rule);
+        let tasks = collector.weights.into_iter().map(|weight| {
+            let task = move || {
+                (
+                    weight.id,
+                    weight.name.clone(),
+                    weight.step(config, rule, rate),
+                )
+            };
+            Box::new(task) as Task<'_, _>
+        });
+        let mut stepped = HashMap::new();
+        for (id, name, (tensor, state)) in run_all(threads, tasks.collect()) {
+            stepped.insert(id, tensor);
+            if let Some(state) = state {
+                self.states.insert(name, state);
+            }
+        }
+        module.map(&mut Replacer { stepped })
     }
 
     /// Moments and step counts by name: `m/NAME`, `v/NAME`, `time/NAME`.
@@ -107,21 +128,45 @@ fn numbers(tensor: Tensor<1>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap_or_default()
 }
 
-struct Stepper<'a> {
-    path: Vec<String>,
-    optimizer: &'a mut NetworkOptimizer,
-    gradients: GradientsParams,
-    learning_rate: f64,
-    scale: f64,
+/// Length of a step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StepRate {
+    pub learning_rate: f64,
+    /// Factor of the gradients.
+    pub scale: f64,
 }
 
-impl Stepper<'_> {
+/// A weight with what a step needs, all flat.
+struct Weight {
+    id: ParamId,
+    name: String,
+    value: Tensor<1>,
+    gradient: Tensor<1>,
+    state: Option<AdamWState<1>>,
+}
+
+impl Weight {
+    fn step(
+        self,
+        config: &OptimConfig,
+        rule: &AdamW,
+        rate: StepRate,
+    ) -> (Tensor<1>, Option<AdamWState<1>>) {
+        if is_on_host(&self.value) {
+            return self.step_on_host(config, rate);
+        }
+        let mut gradient = self.gradient;
+        if rate.scale != 1.0 {
+            gradient = gradient * rate.scale;
+        }
+        rule.step(rate.learning_rate, self.value, gradient, self.state)
+    }
+
     /// The rule in one pass over memory.
     fn step_on_host(
-        &self,
-        weights: Tensor<1>,
-        gradient: Tensor<1>,
-        state: Option<AdamWState<1>>,
+        self,
+        config: &OptimConfig,
+        rate: StepRate,
     ) -> (Tensor<1>, Option<AdamWState<1>>) {
         let OptimConfig {
             beta1,
@@ -129,19 +174,18 @@ impl Stepper<'_> {
             epsilon,
             weight_decay,
             ..
-        } = self.optimizer.config;
-        let device = weights.device();
-        let len = weights.dims()[0];
-        let (mut moment_1, mut moment_2, time) = match state.map(|state| state.momentum) {
+        } = *config;
+        let device = self.value.device();
+        let len = self.value.dims()[0];
+        let (mut moment_1, mut moment_2, time) = match self.state.map(|state| state.momentum) {
             Some(old) => (numbers(old.moment_1), numbers(old.moment_2), old.time + 1),
             None => (vec![0.0; len], vec![0.0; len], 1),
         };
         let unbiased = |beta: f32| (1.0 / (1.0 - f64::from(beta).powi(time as i32))) as f32;
         let (unbiased1, unbiased2) = (unbiased(beta1), unbiased(beta2));
-        let rate = self.learning_rate as f32;
-        let kept = (1.0 - self.learning_rate * f64::from(weight_decay)) as f32;
-        let scale = self.scale as f32;
-        let (mut weights, gradient) = (numbers(weights), numbers(gradient));
+        let kept = (1.0 - rate.learning_rate * f64::from(weight_decay)) as f32;
+        let (rate, scale) = (rate.learning_rate as f32, rate.scale as f32);
+        let (mut weights, gradient) = (numbers(self.value), numbers(self.gradient));
         let moments = moment_1.iter_mut().zip(&mut moment_2);
         for ((weight, gradient), (m, v)) in weights.iter_mut().zip(&gradient).zip(moments) {
             let gradient = gradient * scale;
@@ -161,7 +205,15 @@ impl Stepper<'_> {
     }
 }
 
-impl ModuleMapper for Stepper<'_> {
+/// Takes the weights that have a gradient, with their gradients and states.
+struct Collector<'a> {
+    path: Vec<String>,
+    states: &'a mut BTreeMap<String, AdamWState<1>>,
+    gradients: GradientsParams,
+    weights: Vec<Weight>,
+}
+
+impl ModuleVisitor for Collector<'_> {
     fn enter_module(&mut self, name: &str, _container_type: &str) {
         self.path.push(name.to_string());
     }
@@ -170,37 +222,42 @@ impl ModuleMapper for Stepper<'_> {
         self.path.pop();
     }
 
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(gradient) = self.gradients.remove::<D>(param.id) else {
-            return param;
+            return;
         };
-        let (id, tensor, mapper) = param.consume();
-        let shape = tensor.dims();
-        let len = shape.iter().product::<usize>();
+        let value = param.val().inner();
+        let len = value.dims().iter().product::<usize>();
         let name = self.path.join(".");
-        let mut gradient = gradient.reshape([len]);
         // A saved state of another shape cannot belong to this weight.
         let state = self
-            .optimizer
             .states
             .remove(&name)
             .filter(|state| state.momentum.moment_1.dims() == [len]);
-        let tensor = tensor.inner().reshape([len]);
-        let (tensor, state) = if is_on_host(&tensor) {
-            self.step_on_host(tensor, gradient, state)
-        } else {
-            if self.scale != 1.0 {
-                gradient = gradient * self.scale;
-            }
-            let rule = &self.optimizer.rule;
-            rule.step(self.learning_rate, tensor, gradient, state)
+        self.weights.push(Weight {
+            id: param.id,
+            name,
+            value: value.reshape([len]),
+            gradient: gradient.reshape([len]),
+            state,
+        });
+    }
+}
+
+/// Puts new values, flat, in the place of the old ones.
+struct Replacer {
+    stepped: HashMap<ParamId, Tensor<1>>,
+}
+
+impl ModuleMapper for Replacer {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(value) = self.stepped.remove(&param.id) else {
+            return param;
         };
-        if let Some(state) = state {
-            self.optimizer.states.insert(name, state);
-        }
+        let (id, old, mapper) = param.consume();
         // A fresh tensor would no longer ask for its gradient.
-        let tensor = Tensor::from_inner(tensor.reshape(shape)).require_grad();
-        Param::from_mapped_value(id, tensor, mapper)
+        let value = Tensor::from_inner(value.reshape(old.dims())).require_grad();
+        Param::from_mapped_value(id, value, mapper)
     }
 }
 
@@ -234,11 +291,8 @@ mod tests {
 
     #[test]
     fn one_pass_over_memory_follows_the_composed_rule() {
-        let mut optimizer = NetworkOptimizer::new(&config());
-        let stepper = Stepper {
-            path: vec![],
-            optimizer: &mut optimizer,
-            gradients: GradientsParams::new(),
+        let optimizer = NetworkOptimizer::new(&config());
+        let rate = StepRate {
             learning_rate: 0.01,
             scale: 0.5,
         };
@@ -248,12 +302,26 @@ mod tests {
         let mut composed = host.clone();
         for gradient in [[1.0, -2.0, 0.0], [0.5, 3.0, 1e-4]] {
             let gradient = tensor(gradient);
-            host = stepper.step_on_host(host.0, gradient.clone(), host.1);
-            let rule = &stepper.optimizer.rule;
+            let weight = Weight {
+                id: ParamId::new(),
+                name: String::new(),
+                value: host.0,
+                gradient: gradient.clone(),
+                state: host.1,
+            };
+            host = weight.step_on_host(&optimizer.config, rate);
+            let rule = &optimizer.rule;
             composed = rule.step(0.01, composed.0, gradient * 0.5, composed.1);
         }
         let worst = (host.0 - composed.0).abs().max().into_scalar::<f32>();
         assert!(worst < 1e-6, "{worst}");
+    }
+
+    fn rate(learning_rate: f64, scale: f64) -> StepRate {
+        StepRate {
+            learning_rate,
+            scale,
+        }
     }
 
     fn values(layer: &Linear) -> Vec<f32> {
@@ -271,7 +339,7 @@ mod tests {
             .enumerate()
         {
             let gradients = gradients(&layer, input);
-            layer = optimizer.step(layer, gradients, 0.01, 0.5);
+            layer = optimizer.step(layer, gradients, rate(0.01, 0.5), 2);
             for i in 0..2 {
                 let g = f64::from(input[i]) * 0.5;
                 m[i] = 0.9 * m[i] + 0.1 * g;
@@ -292,7 +360,7 @@ mod tests {
         let mut layer = layer();
         for input in [[1.0, -2.0], [0.5, 3.0]] {
             let gradients = gradients(&layer, input);
-            layer = optimizer.step(layer, gradients, 0.01, 1.0);
+            layer = optimizer.step(layer, gradients, rate(0.01, 1.0), 1);
         }
         let mut restored = NetworkOptimizer::new(&config())
             .with_state(&optimizer.state(), &Device::flex())
@@ -301,9 +369,9 @@ mod tests {
         let input = [0.75, -0.5];
         let step = gradients(&layer, input);
         assert_eq!(step.len(), 1);
-        let straight = optimizer.step(layer, step, 0.02, 1.0);
+        let straight = optimizer.step(layer, step, rate(0.02, 1.0), 1);
         let step = gradients(&other, input);
-        let resumed = restored.step(other, step, 0.02, 1.0);
+        let resumed = restored.step(other, step, rate(0.02, 1.0), 2);
         assert_eq!(values(&straight), values(&resumed));
         assert_eq!(optimizer.state(), restored.state());
     }

@@ -45,16 +45,20 @@ impl Part {
 }
 
 /// Deals a batch out into at most `parts` parts of about equal length: the longest utterances go
-/// first, each part gets every `parts`-th.
+/// first, each to the part that is shortest so far.
 pub(super) fn split(batch: &Batch, parts: usize) -> Vec<Part> {
     let mut order: Vec<usize> = (0..batch.lengths.len()).collect();
     order.sort_by_key(|&u| std::cmp::Reverse(batch.lengths[u]));
-    let parts = parts.clamp(1, order.len().max(1));
-    (0..parts)
-        .map(|part| {
-            let own = order.iter().copied().skip(part).step_by(parts).collect();
-            Part::new(batch, own)
-        })
+    let mut dealt = vec![(0, vec![]); parts.clamp(1, order.len().max(1))];
+    for utterance in order {
+        if let Some((frames, own)) = dealt.iter_mut().min_by_key(|(frames, _)| *frames) {
+            *frames += batch.lengths[utterance];
+            own.push(utterance);
+        }
+    }
+    dealt
+        .into_iter()
+        .map(|(_, own)| Part::new(batch, own))
         .collect()
 }
 
@@ -92,17 +96,34 @@ mod tests {
     fn every_utterance_is_in_one_part_with_its_features() {
         let batch = batch();
         let parts = split(&batch, 2);
-        assert_eq!(parts[0].indices, vec![1, 0]);
-        assert_eq!(parts[1].indices, vec![2]);
-        assert_eq!(parts[0].lengths, vec![3, 1]);
-        assert_eq!(parts[0].targets, vec![vec![2, 2], vec![1]]);
+        assert_eq!(parts[0].indices, vec![1]);
+        assert_eq!(parts[1].indices, vec![2, 0]);
+        assert_eq!(parts[1].lengths, vec![2, 1]);
+        assert_eq!(parts[1].targets, vec![vec![], vec![1]]);
         let values = |part: &Part| -> Vec<f32> {
             part.features(&Device::flex()).into_data().iter().collect()
         };
-        let longest = [11.0, 12.0, 13.0, 14.0, 15.0, 16.0];
-        let padded = [1.0, 2.0, 0.0, 0.0, 0.0, 0.0];
-        assert_eq!(values(&parts[0]), [longest, padded].concat());
-        assert_eq!(values(&parts[1]), vec![21.0, 22.0, 23.0, 24.0]);
+        assert_eq!(values(&parts[0]), [11.0, 12.0, 13.0, 14.0, 15.0, 16.0]);
+        let longest = [21.0, 22.0, 23.0, 24.0];
+        let padded = [1.0, 2.0, 0.0, 0.0];
+        assert_eq!(values(&parts[1]), [longest, padded].concat());
+    }
+
+    #[test]
+    fn parts_are_about_equally_long() {
+        let lengths = vec![8, 7, 6, 5, 4, 3, 1];
+        let batch = Batch {
+            features: vec![0.0; 7 * 8],
+            time: 8,
+            n_mels: 1,
+            targets: vec![vec![]; 7],
+            utterance_ids: vec![String::new(); 7],
+            audio_secs: 0.34,
+            lengths,
+        };
+        let frames = |part: &Part| part.lengths.iter().sum::<usize>();
+        let parts = split(&batch, 2);
+        assert_eq!(parts.iter().map(frames).collect::<Vec<_>>(), [17, 17]);
     }
 
     #[test]
@@ -114,7 +135,7 @@ mod tests {
     fn merged_parts_follow_the_order_of_the_parts() {
         let batch = batch();
         let merged = merge(&batch, &split(&batch, 2));
-        assert_eq!(merged.indices, vec![1, 0, 2]);
-        assert_eq!(merged.lengths, vec![3, 1, 2]);
+        assert_eq!(merged.indices, vec![1, 2, 0]);
+        assert_eq!(merged.lengths, vec![3, 2, 1]);
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     data::Batch,
     train::{
         checkpoint::PhaseState,
-        clock::thread_time,
+        clock::{Usage, thread_time},
         learner::{BatchOutcome, Learner},
         objective::{BatchTotals, Distillation, PartJob, PartResult, TeacherOutput, train_part},
         parallel::{Task, run_all},
@@ -29,14 +29,14 @@ pub(in crate::train) struct Team {
     pub device: Device,
 }
 
-/// Time of the threads that computed a batch, in parts.
+/// Processor time of a batch, in parts.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::train) struct PartTimes {
     /// The frozen teacher's pass.
     pub teacher: Duration,
     /// CTC losses: log-softmax, read-back and forward-backward.
     pub ctc: Duration,
-    /// Sum of gradients, their norm and the optimiser.
+    /// Sum of gradients, their norm and the optimiser: of the whole process meanwhile.
     pub update: Duration,
 }
 
@@ -141,22 +141,24 @@ impl Team {
             results[index].push(result);
         }
 
+        // One network has all threads, of several each has one.
+        let threads = if order.len() > 1 { 1 } else { self.threads };
         let learners = self.learners.iter_mut().zip(&mut self.state.networks);
         let tasks = learners
             .zip(results)
             .map(|((learner, state), results)| {
                 let task = move || {
                     if results.is_empty() {
-                        return (BatchOutcome::default(), Duration::ZERO);
+                        return BatchOutcome::default();
                     }
-                    timed(|| learner.absorb(results, state, is_last))
+                    learner.absorb(results, state, is_last, threads)
                 };
                 Box::new(task) as Task<'_, _>
             })
             .collect();
-        let (outcomes, spent): (Vec<_>, Vec<Duration>) =
-            run_all(self.threads, tasks).into_iter().unzip();
-        times.update = spent.into_iter().sum();
+        let before = Usage::now().total;
+        let outcomes = run_all(self.threads, tasks);
+        times.update = Usage::now().total - before;
         let infeasible = totals.iter().map(|t| t.infeasible).max().unwrap_or(0);
         (outcomes, infeasible, times)
     }
