@@ -19,8 +19,8 @@ cargo-deny --offline check licenses bans sources
 
 step "lints, native"
 export CARGO_TARGET_DIR=$NATIVE_TARGET
-cargo clippy --locked --release --workspace --all-targets -- -D warnings
-RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --locked --release --no-deps --workspace -q
+cargo clippy --locked --release --all-targets -- -D warnings
+RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --locked --release --no-deps -q
 
 step "lints, wasm32"
 (
@@ -32,7 +32,7 @@ step "native tests"
 build_fledge
 "$ROOT/scripts/install-test-tools.sh"
 . "$ROOT/scripts/software-gpu.sh"
-cargo test --locked --release --workspace
+cargo test --locked --release
 
 step "site"
 "$ROOT/scripts/build-site.sh"
