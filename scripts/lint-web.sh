@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# clippy for each of the browser's modules, with the toolchain that builds them.
+# clippy for each of the browser's modules, with the toolchain and the profile that build them.
 . "$(dirname "$0")/wasm-toolchain.sh"
 cd "$ROOT"
 if [ -n "${WASM_CLIPPY:-}" ]; then
@@ -8,9 +8,9 @@ else
   WASM_CLIPPY=cargo-clippy
 fi
 lint() {
-  "$WASM_CLIPPY" clippy --locked --target wasm32-unknown-unknown --profile web -p web --no-default-features --features "$1" --bins -- -D warnings
+  "$WASM_CLIPPY" clippy --locked --target wasm32-unknown-unknown --profile "$2" -p web --no-default-features --features "$1" --bins -- -D warnings
 }
-lint page
-lint audio-file
-lint cpu
-lint webgpu
+lint page web-lto
+lint audio-file web-lto
+lint cpu web-lto
+lint webgpu web

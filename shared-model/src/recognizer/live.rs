@@ -30,9 +30,12 @@ const PRE_ROLL_BLOCKS: usize = 40;
 const POST_ROLL_BLOCKS: usize = 30;
 /// Weight of the corpus statistics in partial results: one second.
 const PRIOR_FRAMES: f32 = 100.0;
-/// A partial result is due after this part of the segment at the earliest, so that the work per
-/// second of audio stays bounded: each second is decoded 20 times at most.
-const PARTIAL_SHARE: usize = 20;
+/// Multiply-adds that the partial results of a second of audio may cost: a fraction of what one
+/// core does in a second, in a browser and on a slow device too.
+const PARTIAL_BUDGET: u64 = 800_000_000;
+/// Each second of a segment is decoded this many times for partial results, by the network's cost.
+/// At the most, the longest segment still has a result every quarter of a second.
+const PARTIAL_REPEATS: std::ops::RangeInclusive<u64> = 20..=60;
 /// Words that end this shortly before the end of a segment without a pause are not settled.
 const UNSETTLED_SECS: f32 = 1.0;
 
@@ -167,6 +170,8 @@ struct Tail {
 pub struct LiveRecognizer {
     recognizer: Rc<Recognizer>,
     config: LiveConfig,
+    /// A partial result is due after this part of a segment at the earliest.
+    partial_share: usize,
     detector: VoiceDetector,
     /// The begun block.
     begun: Vec<f32>,
@@ -181,9 +186,15 @@ pub struct LiveRecognizer {
 impl LiveRecognizer {
     pub fn new(recognizer: Rc<Recognizer>, config: LiveConfig) -> Result<Self, RecognizeError> {
         config.validate()?;
+        let per_second = recognizer
+            .config()
+            .multiply_adds(1, BLOCKS_PER_SEC as usize);
+        let repeats = (PARTIAL_BUDGET / per_second.max(1))
+            .clamp(*PARTIAL_REPEATS.start(), *PARTIAL_REPEATS.end());
         Ok(Self {
             recognizer,
             config,
+            partial_share: repeats as usize,
             detector: VoiceDetector::new(),
             begun: Vec::with_capacity(BLOCK_SAMPLES),
             pre_roll: Vec::new(),
@@ -358,7 +369,7 @@ impl LiveRecognizer {
             return Ok(());
         };
         let num_blocks = segment.num_blocks();
-        if num_blocks - segment.partial_blocks < interval.max(num_blocks / PARTIAL_SHARE) {
+        if num_blocks - segment.partial_blocks < interval.max(num_blocks / self.partial_share) {
             return Ok(());
         }
         segment.partial_blocks = num_blocks;

@@ -156,7 +156,8 @@ impl Session {
         }
         let bytes = fetch_lm(&self.channel, id, url).await?;
         self.post_phase(id, LoadPhase::Checking);
-        let lm = NgramLm::from_bytes(&bytes);
+        // The page offers the compact form only; a reader of ARPA text would add to the download.
+        let lm = NgramLm::from_binary(&bytes);
         let lm = Arc::new(lm.map_err(|error| Failure::new(FailureKind::Model, error))?);
         self.lm = Some((url.to_owned(), lm.clone()));
         Ok(lm)

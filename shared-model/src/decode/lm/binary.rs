@@ -167,7 +167,9 @@ fn put(bytes: &mut Vec<u8>, mut value: u32) {
 
 pub(super) fn read(bytes: &[u8]) -> Result<Levels, String> {
     if !bytes.starts_with(MAGIC) {
-        return Err("it does not begin as a binary language model".to_string());
+        return Err(
+            "it is not in the compact form: make it with `fledge lm --out lm.bin`".to_string(),
+        );
     }
     if let Some(&version) = bytes.get(MAGIC.len())
         && version != VERSION

@@ -1,6 +1,7 @@
 //! `fledge bench`: how fast things are on this machine.
 
 mod inference;
+mod live;
 mod train;
 mod untrained;
 
@@ -20,6 +21,7 @@ pub struct BenchArgs {
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
     Inference(inference::InferenceArgs),
+    Live(live::LiveArgs),
     Train(train::TrainArgs),
     Untrained(untrained::UntrainedArgs),
 }
@@ -27,6 +29,7 @@ enum BenchCommand {
 pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     match &args.command {
         BenchCommand::Inference(args) => inference::run(args),
+        BenchCommand::Live(args) => live::run(args),
         BenchCommand::Train(args) => train::run(args),
         BenchCommand::Untrained(args) => untrained::run(args),
     }

@@ -1,24 +1,13 @@
-//! Matrix multiplication in WebAssembly's vectors of four numbers.
-//!
-//! A tile of four rows and eight columns of the result stays in registers while the depth is
-//! walked. Nothing is packed: the weights of a small network stay in the cache as they are.
+//! Tiles of four rows and eight columns of a product stay in registers while the depth is walked.
+//! Nothing is packed: the weights of a small network stay in the cache as they are.
 
 use std::arch::wasm32::{
     f32x4_add, f32x4_mul, f32x4_splat, v128_load, v128_load32_splat, v128_store,
 };
 
-use burn::{
-    backend::{
-        Backend, Dispatch, DispatchDevice, Flex, TensorMetadata, backend_extension,
-        tensor::FloatTensor,
-    },
-    prelude::*,
-    tensor::DType,
-};
-
 /// Rows of a slice, `stride` values from the start of one to the next.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     pub values: &'a [f32],
     pub rows: usize,
     pub columns: usize,
@@ -39,7 +28,7 @@ fn end(rows: usize, columns: usize, stride: usize) -> usize {
 }
 
 /// `out += a b`; `out` has rows of `stride` values.
-pub(super) fn multiply_add((out, stride): (&mut [f32], usize), a: Rows<'_>, b: Rows<'_>) {
+pub(crate) fn multiply_add((out, stride): (&mut [f32], usize), a: Rows<'_>, b: Rows<'_>) {
     assert!(
         a.columns == b.rows
             && a.end() <= a.values.len()
@@ -150,71 +139,4 @@ impl Product {
             }
         }
     }
-}
-
-#[backend_extension(Flex)]
-trait SimdOps: Backend {
-    fn affine(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
-}
-
-type Primitive = FloatTensor<Flex>;
-
-impl SimdOps for Flex {
-    fn affine(x: Primitive, weight: Primitive, bias: Primitive) -> Primitive {
-        let (x, weight, bias) = (
-            x.to_contiguous(),
-            weight.to_contiguous(),
-            bias.to_contiguous(),
-        );
-        let mut shape = x.shape().as_slice().to_vec();
-        let (x, weight, bias) = (slice(&x), slice(&weight), slice(&bias));
-        let (d_in, d_out) = (weight.len() / bias.len(), bias.len());
-        let rows = x.len() / d_in;
-        let mut y = Vec::with_capacity(rows * d_out);
-        for _ in 0..rows {
-            y.extend_from_slice(bias);
-        }
-        let matrix = |values, rows, columns| Rows {
-            values,
-            rows,
-            columns,
-            stride: columns,
-        };
-        let (x, weight) = (matrix(x, rows, d_in), matrix(weight, d_in, d_out));
-        multiply_add((&mut y, d_out), x, weight);
-        if let Some(last) = shape.last_mut() {
-            *last = d_out;
-        }
-        Primitive::from_data(TensorData::new(y, shape))
-    }
-}
-
-fn slice(x: &Primitive) -> &[f32] {
-    let len = x.layout().num_elements();
-    let start = x.layout().start_offset();
-    &x.storage::<f32>()[start..start + len]
-}
-
-/// `x weight + bias` over the last axis, on the CPU backend only.
-#[inline(always)]
-pub(super) fn affine<const D: usize>(
-    x: &Tensor<D>,
-    weight: &Tensor<2>,
-    bias: &Tensor<1>,
-) -> Option<Tensor<D>> {
-    let device = x.device();
-    // Known while compiling where there is no other backend.
-    let is_ours = cfg!(not(feature = "gpu"))
-        || x.dtype() == DType::F32 && matches!(device.as_dispatch(), DispatchDevice::Flex(_));
-    is_ours.then(|| {
-        Tensor::from_dispatch(<Dispatch as SimdOps>::affine(
-            x.clone().into_dispatch(),
-            weight.clone().into_dispatch(),
-            bias.clone().into_dispatch(),
-        ))
-    })
 }
