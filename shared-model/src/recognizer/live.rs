@@ -34,8 +34,8 @@ const PRIOR_FRAMES: f32 = 100.0;
 /// core does in a second, in a browser and on a slow device too.
 const PARTIAL_BUDGET: u64 = 800_000_000;
 /// Each second of a segment is decoded this many times for partial results, by the network's cost.
-/// At the most, the longest segment still has a result every quarter of a second.
-const PARTIAL_REPEATS: std::ops::RangeInclusive<u64> = 20..=60;
+/// At the most, the longest segment still has a result every tenth of a second.
+const PARTIAL_REPEATS: std::ops::RangeInclusive<u64> = 20..=150;
 /// Words that end this shortly before the end of a segment without a pause are not settled.
 const UNSETTLED_SECS: f32 = 1.0;
 
@@ -53,7 +53,7 @@ pub struct LiveConfig {
 impl Default for LiveConfig {
     fn default() -> Self {
         Self {
-            partial_interval_secs: 0.25,
+            partial_interval_secs: 0.1,
             endpoint_silence_secs: 0.7,
             max_utterance_secs: 15.0,
         }

@@ -267,7 +267,7 @@ fn each_burst_of_sound_is_one_segment_with_partials_and_a_final() {
     let finals = live(&samples, LiveConfig::default(), 800);
     assert_eq!(finals.len(), 3);
     for (found, secs) in finals.iter().zip([2.0f32, 1.0, 1.5]) {
-        let most = (secs + 0.7 + 0.3) / 0.25 + 1.0;
+        let most = (secs + 0.7 + 0.3) / LiveConfig::default().partial_interval_secs + 1.0;
         assert!(
             (2..=most as usize).contains(&found.2),
             "{} partials",
