@@ -66,7 +66,7 @@ pub fn run(args: &LiveArgs) -> anyhow::Result<()> {
     let recognizer = Recognizer::new(&loaded, Decoder::Greedy, &device.device)?;
     let report = measure(recognizer, &samples)?;
     if args.json {
-        return Ok(print_json(&report)?);
+        return print_json(&report);
     }
     print_line(&format!(
         "{} words in {:.0} s of audio appear {:.0} ms (median) and {:.0} ms (nine of ten) after they end",
