@@ -37,7 +37,7 @@ fn message(text: &str, overrides: &[&str]) -> String {
 
 #[test]
 fn the_shipped_recipes_load_and_survive_being_saved() {
-    for name in ["quick", "paper"] {
+    for name in ["quick", "paper", "english"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../recipes/{name}.toml"));
         let recipe = Recipe::load(&path, &[]).unwrap();
         assert_eq!(recipe.name, name);
