@@ -6,9 +6,10 @@ use burn::{
 };
 
 use super::{
+    branch::AttentionOptions,
     builder::Builder,
     dropout::{DropMask, dropout},
-    fused::{self, AttentionOptions},
+    fused,
     linear::Linear,
     mask::FrameMask,
     norm::{EPSILON, Norm},

@@ -1,15 +1,11 @@
 //! Stands in for `fused` where the CPU backend is not compiled in: nothing is fused.
 
-#![allow(dead_code, reason = "what a kernel would be given is not read here")]
-
-use std::sync::Arc;
-
 use burn::prelude::*;
 
-use super::{dropout::DropMask, positions::Angles};
-
-type Pair = (Tensor<2>, Tensor<1>);
-type NormPair = (Tensor<1>, Tensor<1>);
+use super::{
+    branch::{AttentionOptions, ConvolutionWeights, NormPair, Pair},
+    dropout::DropMask,
+};
 
 pub(crate) fn is_supported<const D: usize>(_: &Tensor<D>) -> bool {
     false
@@ -17,22 +13,6 @@ pub(crate) fn is_supported<const D: usize>(_: &Tensor<D>) -> bool {
 
 pub(crate) fn are_tried(_: bool) -> bool {
     false
-}
-
-pub(crate) struct ConvolutionWeights {
-    pub norm_in: NormPair,
-    pub gate: Pair,
-    pub depthwise: Pair,
-    pub norm: NormPair,
-    pub out: Pair,
-}
-
-pub(crate) struct AttentionOptions<'a> {
-    pub n_heads: usize,
-    pub lengths: &'a [usize],
-    pub angles: Option<Arc<Angles>>,
-    pub masks: [Option<DropMask>; 2],
-    pub epsilon: f64,
 }
 
 pub(crate) fn layer_norm(_: &Tensor<3>, _: NormPair, _: f64) -> Option<Tensor<3>> {

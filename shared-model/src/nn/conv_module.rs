@@ -8,9 +8,10 @@ use burn::{
 
 use super::{
     activation::{glu, silu},
+    branch::ConvolutionWeights,
     builder::Builder,
     dropout::{DropMask, dropout},
-    fused::{self, ConvolutionWeights, convolution},
+    fused::{self, convolution},
     linear::Linear,
     norm::{EPSILON, Norm},
     pass::Pass,

@@ -5,6 +5,7 @@
 
 pub(crate) mod activation;
 pub(crate) mod attention;
+pub(crate) mod branch;
 pub(crate) mod builder;
 pub(crate) mod conv_module;
 pub(crate) mod dropout;

@@ -241,7 +241,8 @@ impl Pipeline {
         let other = others[rng.random_range(0..others.len())];
         let gap = (rng.random_range(JOIN_GAP_SECS) * 16_000.0) as usize;
         let second = &self.examples[other].utterance;
-        let fits = utterance.duration_secs + second.duration_secs + 0.4 <= augment.max_secs;
+        let fits = utterance.duration_secs + second.duration_secs + f64::from(JOIN_GAP_SECS.end)
+            <= augment.max_secs;
         if other == index || !fits || utterance.text.is_empty() || second.text.is_empty() {
             return Ok(());
         }

@@ -5,24 +5,16 @@ use std::sync::Arc;
 use burn::prelude::*;
 
 use super::{
-    Kept, Kernel, NormPair, Pair, apply_6, is_supported,
+    Kept, Kernel, apply_6, is_supported,
     matmul::{Affine, AffineGradient, Into, View, multiply, row_chunks},
     rows::{Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
     simd::{exp, max, sum, vectorized},
 };
-use crate::nn::{dropout::DropMask, positions::Angles};
-
-/// What attention depends on besides weights.
-pub(crate) struct AttentionOptions<'a> {
-    pub n_heads: usize,
-    /// Real frames of each utterance: the keys.
-    pub lengths: &'a [usize],
-    /// Of rotary positions.
-    pub angles: Option<Arc<Angles>>,
-    /// Dropout of the attention weights and of the result.
-    pub masks: [Option<DropMask>; 2],
-    pub epsilon: f64,
-}
+use crate::nn::{
+    branch::{AttentionOptions, NormPair, Pair},
+    dropout::DropMask,
+    positions::Angles,
+};
 
 /// `x + drop(out(attend(qkv(norm(x)))))`, `[batch, time, d_model]`.
 #[inline(always)]

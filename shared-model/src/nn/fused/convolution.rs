@@ -3,26 +3,14 @@
 use burn::prelude::*;
 
 use super::{
-    Kept, Kernel, NormPair, Pair, apply_10,
+    Kept, Kernel, apply_10,
     depthwise::{add_weight_gradient, depthwise, reversed_taps},
     is_supported,
     matmul::{Affine, AffineGradient, View, row_chunks},
     rows::{self, Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
     simd::{sigmoid, vectorized},
 };
-use crate::nn::dropout::DropMask;
-
-/// The branch's weights in the order of their use.
-pub(crate) struct ConvolutionWeights {
-    pub norm_in: NormPair,
-    /// Pointwise, `[d_model, 2 * d_model]`.
-    pub gate: Pair,
-    /// `[kernel, d_model]`
-    pub depthwise: Pair,
-    pub norm: NormPair,
-    /// Pointwise.
-    pub out: Pair,
-}
+use crate::nn::{branch::ConvolutionWeights, dropout::DropMask};
 
 /// `x + drop(out(silu(norm(depthwise(glu(gate(norm_in(x))))))))`, `[batch, time, d_model]`. The
 /// depthwise convolution sees zeros behind each utterance's `lengths` frames.

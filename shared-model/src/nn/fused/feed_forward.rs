@@ -3,11 +3,14 @@
 use burn::prelude::*;
 
 use super::{
-    Kept, Kernel, NormPair, Pair, apply_6, is_supported,
+    Kept, Kernel, apply_6, is_supported,
     matmul::{Affine, AffineGradient, View, row_chunks},
     rows::{self, Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
 };
-use crate::nn::dropout::DropMask;
+use crate::nn::{
+    branch::{NormPair, Pair},
+    dropout::DropMask,
+};
 
 /// `x + scale * drop(down(drop(silu(up(norm(x))))))`, `[batch, time, d_model]`. `masks`: of the
 /// inner and of the outer dropout.

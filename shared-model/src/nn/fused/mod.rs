@@ -36,8 +36,10 @@ use burn::{
     tensor::DType,
 };
 
-pub(crate) use attention::{AttentionOptions, attention};
-pub(crate) use convolution::{ConvolutionWeights, convolution};
+use super::branch::{NormPair, Pair};
+
+pub(crate) use attention::attention;
+pub(crate) use convolution::convolution;
 pub(crate) use feed_forward::feed_forward;
 pub(crate) use norm::layer_norm;
 pub(crate) use subsampling::conv_gelu;
@@ -207,12 +209,6 @@ pub(crate) fn is_supported<const D: usize>(x: &Tensor<D>) -> bool {
     let device = x.device().without_autodiff();
     x.dtype() == DType::F32 && matches!(device.as_dispatch(), DispatchDevice::Flex(_))
 }
-
-/// A weight and a bias.
-type Pair = (Tensor<2>, Tensor<1>);
-
-/// Scale and shift of a norm.
-type NormPair = (Tensor<1>, Tensor<1>);
 
 fn apply_2<const D: usize>(
     kernel: impl Kernel + 'static,

@@ -3,9 +3,10 @@
 use burn::prelude::*;
 
 use super::{
-    Kept, Kernel, NormPair, apply_2, is_supported,
+    Kept, Kernel, apply_2, is_supported,
     rows::{Norm, NormGradient, normalise},
 };
+use crate::nn::branch::NormPair;
 
 /// Layer norm over the last axis with scale and shift.
 #[inline(always)]

@@ -3,10 +3,11 @@
 use burn::prelude::*;
 
 use super::{
-    Kept, Kernel, Pair, apply_2, is_supported,
+    Kept, Kernel, apply_2, is_supported,
     matmul::{Affine, AffineGradient, Into, View, multiply},
     simd::{self, vectorized},
 };
+use crate::nn::branch::Pair;
 
 /// GELU of the convolution of `[batch, time, c_in]` with `[3 * c_in, c_out]`, taps outermost:
 /// `[batch, out_time, c_out]`. The first window starts `left` frames (0 or 1) before the input;

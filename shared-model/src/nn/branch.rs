@@ -1,0 +1,42 @@
+//! What a branch of a block is given, whoever computes it.
+
+#![cfg_attr(
+    not(feature = "cpu"),
+    allow(dead_code, reason = "only the CPU's operations read it")
+)]
+
+use std::sync::Arc;
+
+use burn::prelude::*;
+
+use super::{dropout::DropMask, positions::Angles};
+
+/// A weight and a bias.
+pub(crate) type Pair = (Tensor<2>, Tensor<1>);
+
+/// Scale and shift of a norm.
+pub(crate) type NormPair = (Tensor<1>, Tensor<1>);
+
+/// What attention depends on besides weights.
+pub(crate) struct AttentionOptions<'a> {
+    pub n_heads: usize,
+    /// Real frames of each utterance: the keys.
+    pub lengths: &'a [usize],
+    /// Of rotary positions.
+    pub angles: Option<Arc<Angles>>,
+    /// Dropout of the attention weights and of the result.
+    pub masks: [Option<DropMask>; 2],
+    pub epsilon: f64,
+}
+
+/// The convolution branch's weights in the order of their use.
+pub(crate) struct ConvolutionWeights {
+    pub norm_in: NormPair,
+    /// Pointwise, `[d_model, 2 * d_model]`.
+    pub gate: Pair,
+    /// `[kernel, d_model]`
+    pub depthwise: Pair,
+    pub norm: NormPair,
+    /// Pointwise.
+    pub out: Pair,
+}
