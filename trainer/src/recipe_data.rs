@@ -54,8 +54,9 @@ pub struct RecipeData {
     /// The training utterances without augmentation.
     plain: Arc<Pipeline>,
     dev: EvaluationBatches,
-    train_secs: Vec<f32>,
-    /// The first of `train_secs` have transcripts.
+    /// Seconds of those with transcripts.
+    plain_secs: Vec<f32>,
+    /// The first of the training utterances have transcripts.
     num_transcribed: usize,
     batch_secs: f32,
     seed: u64,
@@ -85,7 +86,7 @@ impl RecipeData {
         )?;
         let dev = Pipeline::new(data.dev, tokens.clone(), options(None, dev_bytes))?;
         Ok(Self {
-            train_secs: train.durations(),
+            plain_secs: plain.durations(Pass::default()),
             num_transcribed,
             train: Arc::new(train),
             plain: Arc::new(plain),
@@ -95,12 +96,12 @@ impl RecipeData {
         })
     }
 
-    fn plan(&self, audio: TrainingAudio, epoch: usize) -> Vec<Vec<usize>> {
-        let secs = match audio {
-            TrainingAudio::Transcribed => &self.train_secs[..self.num_transcribed],
-            TrainingAudio::All => &self.train_secs,
-        };
-        plan_epoch(secs, self.batch_secs, self.seed, epoch)
+    fn plan(&self, audio: TrainingAudio, pass: Pass) -> Vec<Vec<usize>> {
+        let mut secs = self.train.durations(pass);
+        if audio == TrainingAudio::Transcribed {
+            secs.truncate(self.num_transcribed);
+        }
+        plan_epoch(&secs, self.batch_secs, self.seed, pass.epoch)
     }
 }
 
@@ -109,8 +110,8 @@ fn boxed<'a>(loader: impl Iterator<Item = Result<Batch, DataError>> + 'a) -> Bat
 }
 
 impl BatchSource for RecipeData {
-    fn batches_in_epoch(&self, audio: TrainingAudio, epoch: usize) -> usize {
-        self.plan(audio, epoch).len()
+    fn batches_in_epoch(&self, audio: TrainingAudio, pass: Pass) -> usize {
+        self.plan(audio, pass).len()
     }
 
     fn epoch(
@@ -120,7 +121,7 @@ impl BatchSource for RecipeData {
         skip: usize,
     ) -> Result<Batches<'_>, SourceError> {
         let train = Arc::clone(&self.train);
-        let plan = self.plan(audio, pass.epoch);
+        let plan = self.plan(audio, pass);
         Ok(boxed(Loader::new(train, plan, pass, skip, 0)))
     }
 
@@ -138,7 +139,7 @@ impl BatchSource for RecipeData {
         let total = self.num_transcribed;
         let count = utterances.min(total);
         let chosen: Vec<usize> = (0..count).map(|i| i * total / count).collect();
-        let secs: Vec<f32> = chosen.iter().map(|&index| self.train_secs[index]).collect();
+        let secs: Vec<f32> = chosen.iter().map(|&index| self.plain_secs[index]).collect();
         let plan = plan_sorted(&secs, self.batch_secs)
             .into_iter()
             .map(|batch| batch.into_iter().map(|i| chosen[i]).collect())

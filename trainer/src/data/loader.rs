@@ -181,7 +181,7 @@ pub struct EvaluationBatches {
 impl EvaluationBatches {
     /// `pipeline` must have no augmentation.
     pub fn new(pipeline: Arc<Pipeline>, batch_secs: f32, threads: usize) -> Self {
-        let plan = plan_sorted(&pipeline.durations(), batch_secs);
+        let plan = plan_sorted(&pipeline.durations(Pass::default()), batch_secs);
         Self {
             pipeline,
             plan,

@@ -9,7 +9,9 @@ use shared_model::audio::level_gain;
 use shared_model::features::{FeatureConfig, FeatureExtractor, Features};
 use shared_model::tokens::Tokens;
 
-use super::augment::{AugmentRng, augment_waveform, chance, random_gain, utterance_rng};
+use super::augment::{
+    AugmentRng, augment_waveform, chance, draw_speed, random_gain, utterance_rng,
+};
 use super::cache::{AudioCache, Clip};
 use super::{Batch, DataError, Example, Quarantine, audio_file, spec_augment};
 use crate::config::AugmentConfig;
@@ -81,6 +83,13 @@ pub struct Pipeline {
     by_speaker: HashMap<String, Vec<usize>>,
 }
 
+/// What decides how long an utterance is in a pass.
+struct Timing {
+    /// The clip that follows, by index, and the silence before it in samples.
+    second: Option<(usize, usize)>,
+    speed: f32,
+}
+
 struct Prepared {
     features: Features,
     targets: Vec<u32>,
@@ -125,12 +134,28 @@ impl Pipeline {
         &self.examples
     }
 
-    /// Seconds of each utterance, for planning batches.
-    pub fn durations(&self) -> Vec<f32> {
-        self.examples
-            .iter()
-            .map(|example| example.utterance.duration_secs as f32)
+    /// Seconds of each utterance as it comes in this pass, for planning batches.
+    pub fn durations(&self, pass: Pass) -> Vec<f32> {
+        let secs = |index: usize| self.examples[index].utterance.duration_secs;
+        (0..self.examples.len())
+            .map(|index| {
+                let Some(augment) = self.augmentation(pass) else {
+                    return secs(index) as f32;
+                };
+                let mut rng = utterance_rng(augment.seed, pass.epoch, index);
+                let Timing { second, speed } = self.timing(index, augment, &mut rng);
+                let more = second.map_or(0.0, |(other, gap)| secs(other) + gap as f64 / 16_000.0);
+                (secs(index) + more) as f32 / speed
+            })
             .collect()
+    }
+
+    fn augmentation(&self, pass: Pass) -> Option<&Augmentation> {
+        if pass.gentle {
+            self.gentle.as_ref()
+        } else {
+            self.augment.as_ref()
+        }
     }
 
     pub fn quarantine(&self) -> &Quarantine {
@@ -181,17 +206,14 @@ impl Pipeline {
         };
         let mut samples = clip.to_samples();
         let mut targets = self.examples[index].targets.clone();
-        let augment = if pass.gentle {
-            &self.gentle
-        } else {
-            &self.augment
-        };
-        let mut rng = augment
-            .as_ref()
-            .map(|augment| utterance_rng(augment.seed, pass.epoch, index));
+        let augment = self.augmentation(pass);
+        let mut rng = augment.map(|augment| utterance_rng(augment.seed, pass.epoch, index));
         if let (Some(augment), Some(rng)) = (augment, rng.as_mut()) {
-            self.join(index, augment, rng, &mut samples, &mut targets)?;
-            samples = augment_waveform(samples, &augment.config, rng, |rng| {
+            let Timing { second, speed } = self.timing(index, augment, rng);
+            if let Some((other, gap)) = second {
+                self.append(index, other, gap, &mut samples, &mut targets)?;
+            }
+            samples = augment_waveform(samples, speed, &augment.config, rng, |rng| {
                 self.any_clip(rng, index)
             })?;
         }
@@ -217,41 +239,53 @@ impl Pipeline {
         }))
     }
 
-    /// Appends another short clip of the same speaker with its transcript.
-    fn join(
+    /// The first draws of an utterance.
+    fn timing(&self, index: usize, augment: &Augmentation, rng: &mut AugmentRng) -> Timing {
+        Timing {
+            second: self.draw_second(index, augment, rng),
+            speed: draw_speed(&augment.config, rng),
+        }
+    }
+
+    /// Another short clip of the same speaker.
+    fn draw_second(
         &self,
         index: usize,
         augment: &Augmentation,
         rng: &mut AugmentRng,
-        samples: &mut Vec<f32>,
-        targets: &mut Vec<u32>,
-    ) -> Result<(), DataError> {
+    ) -> Option<(usize, usize)> {
         if !chance(rng, augment.config.join_share) {
-            return Ok(());
+            return None;
         }
         let utterance = &self.examples[index].utterance;
-        let Some(others) = utterance
+        let others = utterance
             .speaker
             .as_ref()
             .and_then(|speaker| self.by_speaker.get(speaker))
-            .filter(|others| utterance.duration_secs <= JOIN_MAX_SECS && others.len() > 1)
-        else {
-            return Ok(());
-        };
+            .filter(|others| utterance.duration_secs <= JOIN_MAX_SECS && others.len() > 1)?;
         let other = others[rng.random_range(0..others.len())];
         let gap = (rng.random_range(JOIN_GAP_SECS) * 16_000.0) as usize;
         let second = &self.examples[other].utterance;
         let fits = utterance.duration_secs + second.duration_secs + f64::from(JOIN_GAP_SECS.end)
             <= augment.max_secs;
-        if other == index || !fits || utterance.text.is_empty() || second.text.is_empty() {
-            return Ok(());
-        }
+        let are_said = !utterance.text.is_empty() && !second.text.is_empty();
+        (other != index && fits && are_said).then_some((other, gap))
+    }
+
+    /// Appends another clip with its transcript, if it can be read.
+    fn append(
+        &self,
+        index: usize,
+        other: usize,
+        gap: usize,
+        samples: &mut Vec<f32>,
+        targets: &mut Vec<u32>,
+    ) -> Result<(), DataError> {
         let Some(clip) = self.clip(other)? else {
             return Ok(());
         };
-        *targets = self
-            .tokens
-            .encode(&format!("{} {}", utterance.text, second.text))?;
+        let [first, second] = [index, other].map(|index| &self.examples[index].utterance.text);
+        *targets = self.tokens.encode(&format!("{first} {second}"))?;
         samples.resize(samples.len() + gap, 0.0);
         samples.extend(clip.to_samples());
         Ok(())

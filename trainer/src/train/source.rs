@@ -21,7 +21,7 @@ pub enum TrainingAudio {
 /// entered again in its middle.
 pub trait BatchSource {
     /// Training batches that [`Self::epoch`] will give.
-    fn batches_in_epoch(&self, audio: TrainingAudio, epoch: usize) -> usize;
+    fn batches_in_epoch(&self, audio: TrainingAudio, pass: Pass) -> usize;
     /// The training batches of an epoch without the first `skip`.
     fn epoch(
         &mut self,

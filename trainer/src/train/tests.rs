@@ -69,7 +69,7 @@ impl ToySource {
 }
 
 impl BatchSource for ToySource {
-    fn batches_in_epoch(&self, _audio: TrainingAudio, _epoch: usize) -> usize {
+    fn batches_in_epoch(&self, _audio: TrainingAudio, _pass: Pass) -> usize {
         self.batches
     }
     fn epoch(
@@ -432,8 +432,8 @@ fn a_run_that_leaves_the_finite_numbers_ends_with_a_reason() {
     let recipe = recipe(&[]);
     struct Broken(ToySource);
     impl BatchSource for Broken {
-        fn batches_in_epoch(&self, audio: TrainingAudio, epoch: usize) -> usize {
-            self.0.batches_in_epoch(audio, epoch)
+        fn batches_in_epoch(&self, audio: TrainingAudio, pass: Pass) -> usize {
+            self.0.batches_in_epoch(audio, pass)
         }
         fn epoch(
             &mut self,

@@ -36,18 +36,25 @@ pub(super) fn chance(rng: &mut AugmentRng, share: f32) -> bool {
     share > 0.0 && rng.random_range(0.0..1.0_f32) < share
 }
 
-/// Changes 16 kHz `samples` as `config` says: speed, band limit, noise. `other_clip` gives another
+/// One of the configured speeds; 1 if there are none.
+pub(super) fn draw_speed(config: &AugmentConfig, rng: &mut AugmentRng) -> f32 {
+    match config.speeds.len() {
+        0 => 1.0,
+        count => config.speeds[rng.random_range(0..count)],
+    }
+}
+
+/// Changes 16 kHz `samples`: plays them at `speed`, then limits the band and adds noise as `config`
+/// says. `other_clip` gives another
 /// clip of the data set for babble (`None` where it cannot be read).
 pub fn augment_waveform(
-    mut samples: Vec<f32>,
+    samples: Vec<f32>,
+    speed: f32,
     config: &AugmentConfig,
     rng: &mut AugmentRng,
     mut other_clip: impl FnMut(&mut AugmentRng) -> Option<Vec<f32>>,
 ) -> Result<Vec<f32>, AudioError> {
-    if !config.speeds.is_empty() {
-        let speed = config.speeds[rng.random_range(0..config.speeds.len())];
-        samples = waveform::change_speed(samples, speed)?;
-    }
+    let mut samples = waveform::change_speed(samples, speed)?;
     if chance(rng, config.band_limit_share) {
         let edge_hz = rng.random_range(3_400.0..8_000.0_f32);
         waveform::low_pass(&mut samples, edge_hz);
@@ -90,7 +97,7 @@ mod tests {
         let clip: Vec<f32> = (0..8000).map(|i| (i as f32 * 0.05).sin() * 0.1).collect();
         let run = |epoch, index| {
             let mut rng = utterance_rng(1, epoch, index);
-            augment_waveform(clip.clone(), &config, &mut rng, |_| None).unwrap()
+            augment_waveform(clip.clone(), 1.0, &config, &mut rng, |_| None).unwrap()
         };
         assert_eq!(run(0, 0), run(0, 0));
         assert_ne!(run(0, 0), run(1, 0));

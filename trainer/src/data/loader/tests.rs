@@ -123,7 +123,7 @@ fn batches_do_not_depend_on_threads_cache_or_the_place_of_resuming() {
     let examples = examples(folder.path(), 24);
     let load = |threads, cache_bytes, start| {
         let pipeline = pipeline(examples.clone(), true, cache_bytes);
-        let plan = plan_epoch(&pipeline.durations(), 4.0, 5, 2);
+        let plan = plan_epoch(&pipeline.durations(pass(2)), 4.0, 5, 2);
         contents(Loader::new(pipeline, plan, pass(2), start, threads))
     };
     let one = load(1, 0, 0);
@@ -135,6 +135,28 @@ fn batches_do_not_depend_on_threads_cache_or_the_place_of_resuming() {
         .flat_map(|batch| &batch.2)
         .filter(|t| t.len() > 6);
     assert!(joined.count() > 0, "some clips are joined");
+}
+
+#[test]
+fn audio_is_as_long_as_batches_were_planned_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = pipeline(examples(folder.path(), 24), true, 0);
+    let plain = pipeline.durations(Pass {
+        epoch: 3,
+        gentle: true,
+    });
+    let planned = pipeline.durations(pass(3));
+    for (index, &secs) in planned.iter().enumerate() {
+        let batch = pipeline.batch(&[index], pass(3)).unwrap();
+        let distance = (batch.audio_secs - f64::from(secs)).abs();
+        assert!(distance < 2e-3, "{index}: {distance} s");
+    }
+    // Joined ones are longer by more than the slowest speed makes them.
+    let joined = planned
+        .iter()
+        .zip(plain)
+        .filter(|(planned, plain)| **planned > 1.5 * plain);
+    assert!(joined.count() > 2);
 }
 
 #[test]
@@ -158,7 +180,7 @@ fn a_broken_file_is_left_out_and_named() {
     let mut examples = examples(folder.path(), 120);
     std::fs::write(&examples[7].utterance.audio_path, "no audio").unwrap();
     let loading = pipeline(examples.clone(), false, 0);
-    let plan = plan_epoch(&loading.durations(), 10.0, 5, 0);
+    let plan = plan_epoch(&loading.durations(pass(0)), 10.0, 5, 0);
     let loaded = contents(Loader::new(
         Arc::clone(&loading),
         plan.clone(),

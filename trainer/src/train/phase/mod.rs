@@ -85,6 +85,15 @@ pub(super) fn threads_and_shards(is_gpu: bool, shards: usize) -> (usize, usize) 
     }
 }
 
+/// A pass for all networks of a phase: gentle while one of them asks for it.
+fn pass<'a>(epoch: usize, networks: impl Iterator<Item = &'a OptimConfig>) -> Pass {
+    let gentle_epochs = networks.map(|optim| optim.gentle_epochs).max();
+    Pass {
+        epoch,
+        gentle: gentle_epochs.is_some_and(|epochs| epoch < epochs),
+    }
+}
+
 /// A phase under way.
 struct Session {
     team: Team,
@@ -130,7 +139,10 @@ impl Session {
         let epochs = phase.candidates.iter().map(|c| c.optim.epochs).max();
         let epochs = epochs.unwrap_or(0);
         let batches: Vec<usize> = (0..epochs)
-            .map(|epoch| context.source.batches_in_epoch(audio, epoch))
+            .map(|epoch| {
+                let pass = pass(epoch, phase.candidates.iter().map(|c| &c.optim));
+                context.source.batches_in_epoch(audio, pass)
+            })
             .collect();
         if epochs > 0 && batches.iter().all(|&b| b == 0) {
             return Err(TrainError::NoBatches);
@@ -223,9 +235,9 @@ impl Session {
         epoch: usize,
         context: &mut RunContext<'_>,
     ) -> Result<(), TrainError> {
-        let expected = context
-            .source
-            .batches_in_epoch(self.team.goal.audio(), epoch);
+        let pass = pass(epoch, self.team.learners.iter().map(|l| &l.optim));
+        let audio = self.team.goal.audio();
+        let expected = context.source.batches_in_epoch(audio, pass);
         let skip = self.team.state.batch_in_epoch;
         if skip >= expected {
             return Ok(());
@@ -238,15 +250,7 @@ impl Session {
             recipe,
             ..
         } = context;
-        let mut batches = {
-            let learners = self.team.learners.iter();
-            let gentle = learners.map(|learner| learner.optim.gentle_epochs).max();
-            let pass = Pass {
-                epoch,
-                gentle: gentle.is_some_and(|epochs| epoch < epochs),
-            };
-            source.epoch(self.team.goal.audio(), pass, skip)?
-        };
+        let mut batches = source.epoch(audio, pass, skip)?;
         loop {
             let asked = Instant::now();
             let Some(batch) = batches.next() else { break };
