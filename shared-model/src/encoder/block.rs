@@ -37,7 +37,7 @@ impl Block {
         let x = self.attention.forward(x, pass, mode);
         let x = self.conv.forward(x, pass, mode);
         let x = self.ffn2.forward(x, pass, mode);
-        self.norm.forward_layer(x, pass.fused)
+        self.norm.forward_layer(x, pass.operations)
     }
 
     /// The norm that may keep running statistics.

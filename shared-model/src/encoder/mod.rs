@@ -11,6 +11,7 @@ use crate::{
         builder::Builder,
         dropout::{DropMask, dropout},
         mask::FrameMask,
+        operations::CpuOperations,
         pass::Pass,
         positions::{RotaryTables, sinusoids},
     },
@@ -47,7 +48,7 @@ impl Encoder {
         &self,
         x: Tensor<3>,
         mask: &FrameMask,
-        fused: bool,
+        operations: CpuOperations,
         mode: &mut Mode,
     ) -> Vec<Tensor<3>> {
         let [_, time, d_model] = x.dims();
@@ -63,7 +64,7 @@ impl Encoder {
         let pass = Pass {
             mask,
             rotary: rotary.as_ref(),
-            fused,
+            operations,
         };
         let mut x = dropout(x, DropMask::draw(self.dropout, mode));
         let mut hidden = Vec::with_capacity(self.blocks.len());

@@ -16,6 +16,7 @@ use crate::{
         linear::Linear,
         mask::FrameMask,
         norm::Norm,
+        operations::CpuOperations,
     },
     weights::WeightError,
 };
@@ -56,14 +57,19 @@ pub(crate) fn encoder_length(config: &ModelConfig, feature_frames: usize) -> usi
 /// Three frames to one, every second frame: `[batch, time, c_in]` to `[batch, time', c_out]`.
 /// `conv`'s weight is `[3 * c_in, c_out]`, taps outermost. `time` must give at least one frame. GELU
 /// follows.
-fn strided_conv(conv: &Linear, x: Tensor<3>, is_padded: bool, fused: bool) -> Tensor<3> {
+fn strided_conv(
+    conv: &Linear,
+    x: Tensor<3>,
+    is_padded: bool,
+    operations: CpuOperations,
+) -> Tensor<3> {
     let [batch, time, c_in] = x.dims();
     let out_time = conv_length(time, is_padded);
     // Output t reads frames 2t, 2t + 1, 2t + 2 of the padded input: pair t and the first frame of
     // pair t + 1. Pairing frames is a change of shape only.
     let left = usize::from(is_padded);
-    if are_tried(fused)
-        && let Some(y) = conv_gelu(&x, conv.weights(), left, out_time)
+    if are_tried(operations)
+        && let Some(y) = conv_gelu(&x, conv.weights(), left, out_time, operations)
     {
         return y;
     }
@@ -136,7 +142,7 @@ impl Frontend {
         &self,
         features: Tensor<3>,
         mask: &FrameMask,
-        fused: bool,
+        operations: CpuOperations,
         mode: &mut Mode,
     ) -> (Tensor<3>, FrameMask) {
         let mut x = features;
@@ -148,10 +154,10 @@ impl Frontend {
             if index > 0 {
                 x = mask.zero_padding(x);
             }
-            x = strided_conv(conv, x, is_padded, fused);
+            x = strided_conv(conv, x, is_padded, operations);
             mask = mask.resized(|frames| conv_length(frames, is_padded), &x.device());
             if index == 0 {
-                x = self.norm.forward(x, &mask, fused, mode);
+                x = self.norm.forward(x, &mask, operations, mode);
             }
         }
         (x, mask)

@@ -12,6 +12,8 @@ pub use cost::Product;
 pub use mode::{BatchStats, Mode, TrainContext};
 pub use normalize::NORMALIZATION_EPSILON;
 
+pub use crate::nn::operations::CpuOperations;
+
 use burn::{
     module::{ModuleVisitor, Param},
     prelude::*,
@@ -48,7 +50,7 @@ pub struct CtcModel {
     #[module(skip)]
     corpus: CorpusStats,
     #[module(skip)]
-    fused: bool,
+    operations: CpuOperations,
 }
 
 /// Mean and standard deviation of the training corpus's features, `[n_mels]` each.
@@ -89,7 +91,7 @@ impl CtcModel {
             )?,
             config: config.clone(),
             corpus,
-            fused: true,
+            operations: CpuOperations::default(),
         })
     }
 
@@ -168,16 +170,15 @@ impl CtcModel {
         self.head.forward(hidden)
     }
 
-    /// Whether fused operations may take the place of compositions of burn's own on devices that
-    /// have them; they do unless told otherwise. Both give the same up to rounding.
-    pub fn with_fused_operations(mut self, fused: bool) -> Self {
-        self.fused = fused;
+    /// The same network, computed on the CPU as told; [`CpuOperations::Fused`] unless told.
+    pub fn with_operations(mut self, operations: CpuOperations) -> Self {
+        self.operations = operations;
         self
     }
 
-    /// As set by [`Self::with_fused_operations`].
-    pub fn has_fused_operations(&self) -> bool {
-        self.fused
+    /// As set by [`Self::with_operations`].
+    pub fn operations(&self) -> CpuOperations {
+        self.operations
     }
 
     /// Merges gathered statistics into the running ones (weight of the new batch 0.1, PyTorch's
@@ -232,8 +233,10 @@ impl CtcModel {
     }
 
     fn encode(&self, features: Tensor<3>, mask: &FrameMask, mode: &mut Mode) -> CtcOutput {
-        let (x, mask) = self.frontend.forward(features, mask, self.fused, mode);
-        let hidden = self.encoder.forward(x.clone(), &mask, self.fused, mode);
+        let (x, mask) = self.frontend.forward(features, mask, self.operations, mode);
+        let hidden = self
+            .encoder
+            .forward(x.clone(), &mask, self.operations, mode);
         let logits = self.head(hidden.last().cloned().unwrap_or(x));
         CtcOutput {
             logits,

@@ -63,16 +63,17 @@ impl SelfAttention {
         let Pass {
             mask,
             rotary,
-            fused,
+            operations,
         } = pass;
         let masks = [(); 2].map(|()| DropMask::draw(self.dropout, mode));
-        if fused::are_tried(fused) {
+        if fused::are_tried(operations) {
             let options = AttentionOptions {
                 n_heads: self.n_heads,
                 lengths: mask.lengths(),
                 angles: rotary.map(RotaryTables::angles),
                 masks,
                 epsilon: EPSILON,
+                operations,
             };
             let (norm, qkv, out) = (self.norm.weights(), self.qkv.weights(), self.out.weights());
             if let Some(y) = fused::attention(&x, norm, qkv, out, options) {
@@ -82,7 +83,9 @@ impl SelfAttention {
         let [batch, time, d_model] = x.dims();
         let (heads, d_head) = (self.n_heads, d_model / self.n_heads);
 
-        let qkv = self.qkv.forward(self.norm.forward_layer(x.clone(), fused));
+        let qkv = self
+            .qkv
+            .forward(self.norm.forward_layer(x.clone(), operations));
         let qk = qkv
             .clone()
             .narrow(2, 0, 2 * d_model)

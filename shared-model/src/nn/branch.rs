@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 
-use super::{dropout::DropMask, positions::Angles};
+use super::{dropout::DropMask, operations::CpuOperations, positions::Angles};
 
 /// A weight and a bias.
 pub(crate) type Pair = (Tensor<2>, Tensor<1>);
@@ -27,6 +27,26 @@ pub(crate) struct AttentionOptions<'a> {
     /// Dropout of the attention weights and of the result.
     pub masks: [Option<DropMask>; 2],
     pub epsilon: f64,
+    pub operations: CpuOperations,
+}
+
+/// What a feed-forward branch depends on besides weights.
+pub(crate) struct FeedForwardOptions {
+    /// Of the inner and of the outer dropout.
+    pub masks: [Option<DropMask>; 2],
+    /// Of the branch beside the residual connection.
+    pub scale: f64,
+    pub epsilon: f64,
+    pub operations: CpuOperations,
+}
+
+/// What a convolution branch depends on besides weights.
+pub(crate) struct ConvolutionOptions<'a> {
+    /// Real frames of each utterance.
+    pub lengths: &'a [usize],
+    pub mask: Option<DropMask>,
+    pub epsilon: f64,
+    pub operations: CpuOperations,
 }
 
 /// The convolution branch's weights in the order of their use.

@@ -3,15 +3,18 @@
 use burn::prelude::*;
 
 use super::{
-    branch::{AttentionOptions, ConvolutionWeights, NormPair, Pair},
-    dropout::DropMask,
+    branch::{
+        AttentionOptions, ConvolutionOptions, ConvolutionWeights, FeedForwardOptions, NormPair,
+        Pair,
+    },
+    operations::CpuOperations,
 };
 
 pub(crate) fn is_supported<const D: usize>(_: &Tensor<D>) -> bool {
     false
 }
 
-pub(crate) fn are_tried(_: bool) -> bool {
+pub(crate) fn are_tried(_: CpuOperations) -> bool {
     false
 }
 
@@ -19,7 +22,13 @@ pub(crate) fn layer_norm(_: &Tensor<3>, _: NormPair, _: f64) -> Option<Tensor<3>
     None
 }
 
-pub(crate) fn conv_gelu(_: &Tensor<3>, _: Pair, _: usize, _: usize) -> Option<Tensor<3>> {
+pub(crate) fn conv_gelu(
+    _: &Tensor<3>,
+    _: Pair,
+    _: usize,
+    _: usize,
+    _: CpuOperations,
+) -> Option<Tensor<3>> {
     None
 }
 
@@ -28,9 +37,7 @@ pub(crate) fn feed_forward(
     _: NormPair,
     _: Pair,
     _: Pair,
-    _: [Option<DropMask>; 2],
-    _: f64,
-    _: f64,
+    _: FeedForwardOptions,
 ) -> Option<Tensor<3>> {
     None
 }
@@ -48,9 +55,7 @@ pub(crate) fn attention(
 pub(crate) fn convolution(
     _: &Tensor<3>,
     _: ConvolutionWeights,
-    _: &[usize],
-    _: Option<DropMask>,
-    _: f64,
+    _: ConvolutionOptions<'_>,
 ) -> Option<Tensor<3>> {
     None
 }

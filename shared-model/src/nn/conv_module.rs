@@ -8,7 +8,7 @@ use burn::{
 
 use super::{
     activation::{glu, silu},
-    branch::ConvolutionWeights,
+    branch::{ConvolutionOptions, ConvolutionWeights},
     builder::Builder,
     dropout::{DropMask, dropout},
     fused::{self, convolution},
@@ -48,9 +48,11 @@ impl ConvModule {
 
     /// `[batch, time, d_model]` to the same shape: the input plus the branch.
     pub(crate) fn forward(&self, x: Tensor<3>, pass: Pass<'_>, mode: &mut Mode) -> Tensor<3> {
-        let Pass { mask, fused, .. } = pass;
+        let Pass {
+            mask, operations, ..
+        } = pass;
         let drop_mask = DropMask::draw(self.dropout, mode);
-        if fused::are_tried(fused) && self.norm.is_layer() {
+        if fused::are_tried(operations) && self.norm.is_layer() {
             let weights = ConvolutionWeights {
                 norm_in: self.norm_in.weights(),
                 gate: self.gate.weights(),
@@ -58,16 +60,21 @@ impl ConvModule {
                 norm: self.norm.weights(),
                 out: self.out.weights(),
             };
-            let lengths = mask.lengths();
-            if let Some(y) = convolution(&x, weights, lengths, drop_mask, EPSILON) {
+            let options = ConvolutionOptions {
+                lengths: mask.lengths(),
+                mask: drop_mask,
+                epsilon: EPSILON,
+                operations,
+            };
+            if let Some(y) = convolution(&x, weights, options) {
                 return y;
             }
         }
         let inner = glu(self
             .gate
-            .forward(self.norm_in.forward_layer(x.clone(), fused)));
+            .forward(self.norm_in.forward_layer(x.clone(), operations)));
         let inner = self.depthwise.forward(mask.zero_padding(inner));
-        let inner = silu(self.norm.forward(inner, mask, fused, mode));
+        let inner = silu(self.norm.forward(inner, mask, operations, mode));
         x + dropout(self.out.forward(inner), drop_mask)
     }
 

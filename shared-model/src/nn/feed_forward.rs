@@ -4,6 +4,7 @@ use burn::prelude::*;
 
 use super::{
     activation::silu,
+    branch::FeedForwardOptions,
     builder::Builder,
     dropout::{DropMask, dropout},
     fused,
@@ -41,14 +42,20 @@ impl FeedForward {
     pub(crate) fn forward(&self, x: Tensor<3>, pass: Pass<'_>, mode: &mut Mode) -> Tensor<3> {
         let masks = [(); 2].map(|()| DropMask::draw(self.dropout, mode));
         let (norm, up, down) = (self.norm.weights(), self.up.weights(), self.down.weights());
-        if fused::are_tried(pass.fused)
-            && let Some(y) = fused::feed_forward(&x, norm, up, down, masks, SHARE, EPSILON)
-        {
-            return y;
+        if fused::are_tried(pass.operations) {
+            let options = FeedForwardOptions {
+                masks,
+                scale: SHARE,
+                epsilon: EPSILON,
+                operations: pass.operations,
+            };
+            if let Some(y) = fused::feed_forward(&x, norm, up, down, options) {
+                return y;
+            }
         }
         let inner = silu(
             self.up
-                .forward(self.norm.forward_layer(x.clone(), pass.fused)),
+                .forward(self.norm.forward_layer(x.clone(), pass.operations)),
         );
         let inner = dropout(inner, masks[0]);
         x + dropout(self.down.forward(inner), masks[1]) * SHARE

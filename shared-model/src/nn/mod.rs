@@ -19,6 +19,7 @@ pub(crate) mod host;
 pub(crate) mod linear;
 pub(crate) mod mask;
 pub(crate) mod norm;
+pub(crate) mod operations;
 pub(crate) mod pass;
 pub(crate) mod positions;
 #[cfg(all(feature = "cpu", target_arch = "wasm32", target_feature = "simd128"))]

@@ -2,7 +2,7 @@
 
 use burn::{module::Param, prelude::*, tensor::module};
 
-use super::{builder::Builder, fused, host, mask::FrameMask};
+use super::{builder::Builder, fused, host, mask::FrameMask, operations::CpuOperations};
 use crate::{
     model::{BatchStats, Mode, NormKind},
     weights::{Init, WeightError, WeightTensor, Weights},
@@ -69,11 +69,11 @@ impl Norm {
         &self,
         x: Tensor<3>,
         mask: &FrameMask,
-        fused: bool,
+        operations: CpuOperations,
         mode: &mut Mode,
     ) -> Tensor<3> {
         match (&self.running, mode) {
-            (None, _) => self.forward_layer(x, fused),
+            (None, _) => self.forward_layer(x, operations),
             (Some(running), Mode::Eval) => self.forward_running(x, running),
             (Some(running), Mode::Train(context)) => {
                 let (x, stats) = self.forward_batch(x, mask, &running.name);
@@ -84,9 +84,9 @@ impl Norm {
     }
 
     /// Layer norm; only for a norm that was made by [`Self::layer`].
-    pub(crate) fn forward_layer(&self, x: Tensor<3>, fused: bool) -> Tensor<3> {
+    pub(crate) fn forward_layer(&self, x: Tensor<3>, operations: CpuOperations) -> Tensor<3> {
         let (weight, bias) = self.weights();
-        if fused::are_tried(fused)
+        if fused::are_tried(operations)
             && let Some(y) = fused::layer_norm(&x, self.weights(), EPSILON)
         {
             return y;
@@ -203,7 +203,12 @@ mod tests {
         let x = Tensor::<3>::from_data([[[1.0], [2.0]], [[6.0], [50.0]]], &device);
         let mask = FrameMask::new(vec![2, 1], 2, &device);
         let mut context = TrainContext::new(1);
-        let y = norm.forward(x, &mask, true, &mut Mode::Train(&mut context));
+        let y = norm.forward(
+            x,
+            &mask,
+            CpuOperations::Fused,
+            &mut Mode::Train(&mut context),
+        );
         let y: Vec<f32> = y.into_data().iter::<f32>().collect();
         let std = (14.0f32 / 3.0).sqrt();
         for (found, expected) in y.iter().zip([-2.0 / std, -1.0 / std, 3.0 / std]) {
@@ -224,7 +229,12 @@ mod tests {
         let mask = FrameMask::new(vec![0], 3, &device);
         let mut context = TrainContext::new(1);
         let x = Tensor::ones([1, 3, 4], &device);
-        let y = norm.forward(x, &mask, true, &mut Mode::Train(&mut context));
+        let y = norm.forward(
+            x,
+            &mask,
+            CpuOperations::Fused,
+            &mut Mode::Train(&mut context),
+        );
         assert!(y.into_data().iter::<f32>().all(|v| v.is_finite()));
         assert!(context.batch_stats.is_empty());
     }

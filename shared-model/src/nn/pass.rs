@@ -1,6 +1,6 @@
 //! What the layers of one forward pass share.
 
-use super::{mask::FrameMask, positions::RotaryTables};
+use super::{mask::FrameMask, operations::CpuOperations, positions::RotaryTables};
 
 /// Handed from block to block.
 #[derive(Clone, Copy)]
@@ -8,6 +8,5 @@ pub(crate) struct Pass<'a> {
     pub mask: &'a FrameMask,
     /// Present if the model has rotary positions.
     pub rotary: Option<&'a RotaryTables>,
-    /// Whether fused operations may take the place of compositions of burn's.
-    pub fused: bool,
+    pub operations: CpuOperations,
 }

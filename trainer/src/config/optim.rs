@@ -1,7 +1,7 @@
 //! Learning of one network, checkpoints and export.
 
 use serde::{Deserialize, Serialize};
-use shared_model::bundle::Precision;
+use shared_model::{bundle::Precision, model::CpuOperations};
 
 /// Learning of one network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,6 +77,20 @@ pub struct CheckpointConfig {
     /// Whether the CPU computes parts of the network as one operation each instead of as
     /// compositions; the same up to rounding.
     pub fused: bool,
+    /// Whether fused operations round the factors of matrix products to bf16 where the processor
+    /// multiplies tiles of it (Intel AMX); sums stay f32. Elsewhere it changes nothing.
+    pub bf16: bool,
+}
+
+impl CheckpointConfig {
+    /// How the CPU computes networks that are trained.
+    pub fn operations(&self) -> CpuOperations {
+        match (self.fused, self.bf16) {
+            (false, _) => CpuOperations::Composed,
+            (true, false) => CpuOperations::Fused,
+            (true, true) => CpuOperations::FusedBf16,
+        }
+    }
 }
 
 impl Default for CheckpointConfig {
@@ -87,6 +101,7 @@ impl Default for CheckpointConfig {
             validate_every_epochs: 1,
             shards: 0,
             fused: true,
+            bf16: false,
         }
     }
 }

@@ -185,7 +185,7 @@ pub fn distill(context: &mut RunContext<'_>) -> Result<Vec<TrainedNetwork>, Trai
     }
     let model = CtcModel::from_weights(&teacher.config, &teacher.weights, &context.device)
         .map_err(of_network(TEACHER))?
-        .with_fused_operations(recipe.checkpoint.fused);
+        .with_operations(recipe.checkpoint.operations());
     let phase = Phase {
         name: DISTILL,
         goal: Goal::Distill {

@@ -6,7 +6,7 @@ use burn::{
     tensor::module,
 };
 use shared_model::{
-    model::{BatchStats, CtcModel, ModelConfig},
+    model::{BatchStats, CpuOperations, CtcModel, ModelConfig},
     weights::{Init, RandomInit, WeightError, WeightSource, WeightTensor, Weights},
 };
 
@@ -47,9 +47,9 @@ impl Trainee {
         })
     }
 
-    /// See [`CtcModel::with_fused_operations`].
-    pub fn with_fused_operations(mut self, fused: bool) -> Self {
-        self.model = self.model.with_fused_operations(fused);
+    /// See [`CtcModel::with_operations`].
+    pub fn with_operations(mut self, operations: CpuOperations) -> Self {
+        self.model = self.model.with_operations(operations);
         self
     }
 
@@ -86,10 +86,10 @@ impl Trainee {
             }
         };
         let config = self.model.config().clone();
-        let fused = self.model.has_fused_operations();
+        let operations = self.model.operations();
         let model = CtcModel::from_weights(&config, &weights, device)?;
         Ok(Self {
-            model: model.with_fused_operations(fused),
+            model: model.with_operations(operations),
             projection,
         })
     }

@@ -6,7 +6,7 @@ use burn::prelude::*;
 
 use super::{
     Kept, Kernel, apply_6, is_supported,
-    matmul::{Affine, AffineGradient, Into, View, multiply, row_chunks},
+    matmul::{Affine, AffineGradient, Factors, Into, RightFactor, View, row_chunks},
     rows::{Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
     simd::{exp, max, sum, vectorized},
 };
@@ -39,6 +39,7 @@ pub(crate) fn attention(
         angles: options.angles,
         masks: options.masks,
         epsilon: options.epsilon as f32,
+        factors: Factors::of(options.operations),
     };
     is_supported(x).then(|| apply_6(kernel, x, norm, qkv, out))
 }
@@ -53,6 +54,7 @@ struct Attention {
     angles: Option<Arc<Angles>>,
     masks: [Option<DropMask>; 2],
     epsilon: f32,
+    factors: Factors,
 }
 
 impl Attention {
@@ -62,8 +64,8 @@ impl Attention {
             beta: weights[1],
             epsilon: self.epsilon,
         };
-        let qkv = Affine::new(weights[2], weights[3]);
-        (norm, qkv, Affine::new(weights[4], weights[5]))
+        let qkv = Affine::new(weights[2], weights[3], self.factors);
+        (norm, qkv, Affine::new(weights[4], weights[5], self.factors))
     }
 
     fn d_head(&self) -> usize {
@@ -98,8 +100,12 @@ impl Attention {
         let scale = (self.d_head() as f64).powf(-0.5) as f32;
         let (queries, keys) = (self.head(qkv, 0, head), self.head(qkv, 1, head));
         let scores = (out.as_mut_slice(), time);
-        multiply(scores, queries, keys.transposed(), scale, Into::Replace);
+        self.multiply(scores, queries, keys.transposed(), scale);
         softmax(out, time, self.keys[utterance]);
+    }
+
+    fn multiply(&self, out: (&mut [f32], usize), a: View<'_>, b: View<'_>, scale: f32) {
+        RightFactor::new(b, self.factors).multiply(out, a, scale, Into::Replace);
     }
 
     /// Row of the dropout mask of a head's first query.
@@ -134,7 +140,7 @@ impl Kernel for Attention {
                 drop_rows(self.masks[0], self.mask_row(u, head), time, &mut scratch);
                 let out = (&mut attended[self.place(0, head)..], width);
                 let values = self.head(qkv, 2, head);
-                multiply(out, View::new(&scratch, time), values, 1.0, Into::Replace);
+                self.multiply(out, View::new(&scratch, time), values, 1.0);
             }
         }
 
@@ -163,7 +169,7 @@ impl Kernel for Attention {
         let (norm, qkv_map, out_map) = self.parts(weights);
         let count = x.len() / width;
         let (qkv, attended) = (&kept[0], &kept[1]);
-        let mut d_out = AffineGradient::zeros(out_map);
+        let mut d_out = AffineGradient::zeros(&out_map);
         let mut d_attended = Vec::with_capacity(x.len());
         let (mut d_projected, mut scratch) = (vec![], vec![]);
         for rows in row_chunks(count, 3 * width) {
@@ -198,7 +204,7 @@ impl Kernel for Attention {
         self.rotate(&mut d_qkv, true);
 
         let mut d_norm = NormGradient::zeros(norm);
-        let mut d_map = AffineGradient::zeros(qkv_map);
+        let mut d_map = AffineGradient::zeros(&qkv_map);
         let mut dx = Vec::with_capacity(x.len());
         let mut normed = vec![];
         for rows in row_chunks(count, 3 * width) {
@@ -240,20 +246,20 @@ impl Attention {
         drop_rows(self.masks[0], row, time, d_weights);
         let out = (&mut d_qkv[self.place(2, head)..], stride);
         let dropped = View::new(d_weights, time);
-        multiply(out, dropped.transposed(), d_attended, 1.0, Into::Replace);
+        self.multiply(out, dropped.transposed(), d_attended, 1.0);
 
         let values = self.head(qkv, 2, head);
         let out = (d_weights.as_mut_slice(), time);
-        multiply(out, d_attended, values.transposed(), 1.0, Into::Replace);
+        self.multiply(out, d_attended, values.transposed(), 1.0);
         drop_rows(self.masks[0], row, time, d_weights);
         softmax_gradient(weights, d_weights, time);
         let d_scores = View::new(d_weights, time);
         let scale = (self.d_head() as f64).powf(-0.5) as f32;
         let out = (&mut d_qkv[self.place(0, head)..], stride);
-        multiply(out, d_scores, self.head(qkv, 1, head), scale, Into::Replace);
+        self.multiply(out, d_scores, self.head(qkv, 1, head), scale);
         let out = (&mut d_qkv[self.place(1, head)..], stride);
         let queries = self.head(qkv, 0, head);
-        multiply(out, d_scores.transposed(), queries, scale, Into::Replace);
+        self.multiply(out, d_scores.transposed(), queries, scale);
     }
 }
 

@@ -6,11 +6,14 @@ use super::{
     Kept, Kernel, apply_10,
     depthwise::{add_weight_gradient, depthwise, reversed_taps},
     is_supported,
-    matmul::{Affine, AffineGradient, View, row_chunks},
+    matmul::{Affine, AffineGradient, Factors, View, row_chunks},
     rows::{self, Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
     simd::{sigmoid, vectorized},
 };
-use crate::nn::{branch::ConvolutionWeights, dropout::DropMask};
+use crate::nn::{
+    branch::{ConvolutionOptions, ConvolutionWeights},
+    dropout::DropMask,
+};
 
 /// `x + drop(out(silu(norm(depthwise(glu(gate(norm_in(x))))))))`, `[batch, time, d_model]`. The
 /// depthwise convolution sees zeros behind each utterance's `lengths` frames.
@@ -18,15 +21,14 @@ use crate::nn::{branch::ConvolutionWeights, dropout::DropMask};
 pub(crate) fn convolution(
     x: &Tensor<3>,
     weights: ConvolutionWeights,
-    lengths: &[usize],
-    mask: Option<DropMask>,
-    epsilon: f64,
+    options: ConvolutionOptions<'_>,
 ) -> Option<Tensor<3>> {
     let kernel = Convolution {
         time: x.dims()[1],
-        lengths: lengths.to_vec(),
-        mask,
-        epsilon: epsilon as f32,
+        lengths: options.lengths.to_vec(),
+        mask: options.mask,
+        epsilon: options.epsilon as f32,
+        factors: Factors::of(options.operations),
     };
     let ConvolutionWeights {
         norm_in,
@@ -45,9 +47,9 @@ struct Convolution {
     lengths: Vec<usize>,
     mask: Option<DropMask>,
     epsilon: f32,
+    factors: Factors,
 }
 
-#[derive(Clone, Copy)]
 struct Parts<'a> {
     norm_in: Norm<'a>,
     gate: Affine<'a>,
@@ -66,11 +68,11 @@ impl Convolution {
         };
         Parts {
             norm_in: norm(weights[0], weights[1]),
-            gate: Affine::new(weights[2], weights[3]),
+            gate: Affine::new(weights[2], weights[3], self.factors),
             taps: weights[4],
             bias: weights[5],
             norm: norm(weights[6], weights[7]),
-            out: Affine::new(weights[8], weights[9]),
+            out: Affine::new(weights[8], weights[9], self.factors),
         }
     }
 
@@ -144,7 +146,7 @@ impl Kernel for Convolution {
         let count = x.len() / width;
         let (gates, mixed) = (&kept[0], &kept[1]);
         let mut d_norm = NormGradient::zeros(parts.norm);
-        let mut d_out = AffineGradient::zeros(parts.out);
+        let mut d_out = AffineGradient::zeros(&parts.out);
         let mut d_mixed = Vec::with_capacity(x.len());
         let (mut normed, mut activated, mut slope) = (vec![], vec![], vec![]);
         let (mut d_projected, mut d_activated) = (vec![], vec![]);
@@ -185,7 +187,7 @@ impl Kernel for Convolution {
         self.zero_padding(&mut d_gated, width);
 
         let mut d_norm_in = NormGradient::zeros(parts.norm_in);
-        let mut d_gate = AffineGradient::zeros(parts.gate);
+        let mut d_gate = AffineGradient::zeros(&parts.gate);
         let mut dx = Vec::with_capacity(x.len());
         let (mut d_gates, mut d_normed) = (vec![], vec![]);
         for rows in row_chunks(count, 2 * width) {

@@ -4,30 +4,28 @@ use burn::prelude::*;
 
 use super::{
     Kept, Kernel, apply_6, is_supported,
-    matmul::{Affine, AffineGradient, View, row_chunks},
+    matmul::{Affine, AffineGradient, Factors, View, row_chunks},
     rows::{self, Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
 };
 use crate::nn::{
-    branch::{NormPair, Pair},
+    branch::{FeedForwardOptions, NormPair, Pair},
     dropout::DropMask,
 };
 
-/// `x + scale * drop(down(drop(silu(up(norm(x))))))`, `[batch, time, d_model]`. `masks`: of the
-/// inner and of the outer dropout.
+/// `x + scale * drop(down(drop(silu(up(norm(x))))))`, `[batch, time, d_model]`.
 #[inline(always)]
 pub(crate) fn feed_forward(
     x: &Tensor<3>,
     norm: NormPair,
     up: Pair,
     down: Pair,
-    masks: [Option<DropMask>; 2],
-    scale: f64,
-    epsilon: f64,
+    options: FeedForwardOptions,
 ) -> Option<Tensor<3>> {
     let kernel = FeedForward {
-        masks,
-        scale: scale as f32,
-        epsilon: epsilon as f32,
+        masks: options.masks,
+        scale: options.scale as f32,
+        epsilon: options.epsilon as f32,
+        factors: Factors::of(options.operations),
     };
     is_supported(x).then(|| apply_6(kernel, x, norm, up, down))
 }
@@ -37,6 +35,7 @@ struct FeedForward {
     masks: [Option<DropMask>; 2],
     scale: f32,
     epsilon: f32,
+    factors: Factors,
 }
 
 impl FeedForward {
@@ -46,8 +45,8 @@ impl FeedForward {
             beta: weights[1],
             epsilon: self.epsilon,
         };
-        let up = Affine::new(weights[2], weights[3]);
-        (norm, up, Affine::new(weights[4], weights[5]))
+        let up = Affine::new(weights[2], weights[3], self.factors);
+        (norm, up, Affine::new(weights[4], weights[5], self.factors))
     }
 }
 
@@ -90,7 +89,7 @@ impl Kernel for FeedForward {
         let (norm, up, down) = self.parts(weights);
         let (width, d_ffn) = (up.d_in(), up.d_out());
         let mut d_norm = NormGradient::zeros(norm);
-        let (mut d_up, mut d_down) = (AffineGradient::zeros(up), AffineGradient::zeros(down));
+        let (mut d_up, mut d_down) = (AffineGradient::zeros(&up), AffineGradient::zeros(&down));
         let mut dx = Vec::with_capacity(x.len());
         let (mut normed, mut inner, mut slope) = (vec![], vec![], vec![]);
         let (mut d_lowered, mut d_raised, mut d_normed) = (vec![], vec![], vec![]);

@@ -1,5 +1,12 @@
 //! Matrix multiplication of views, and affine maps of rows with their gradients.
 
+#[cfg(target_arch = "x86_64")]
+use std::cell::OnceCell;
+
+#[cfg(target_arch = "x86_64")]
+use super::amx::{self, RightTiles};
+use crate::nn::operations::CpuOperations;
+
 /// A matrix in a slice.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
@@ -31,6 +38,26 @@ impl<'a> View<'a> {
             row_stride,
             column_stride: 1,
         }
+    }
+
+    pub(super) fn values(&self) -> &'a [f32] {
+        self.values
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    pub(super) fn row_stride(&self) -> usize {
+        self.row_stride
+    }
+
+    pub(super) fn column_stride(&self) -> usize {
+        self.column_stride
     }
 
     pub(super) fn transposed(self) -> Self {
@@ -85,23 +112,22 @@ pub(super) enum Into {
     Add,
 }
 
-/// `out = scale * a b` or `out += scale * a b`; `out` has rows of `row_stride` values.
-pub(super) fn multiply(
-    (out, row_stride): (&mut [f32], usize),
-    a: View<'_>,
-    b: View<'_>,
-    scale: f32,
-    into: Into,
-) {
-    let (rows, columns, depth) = (a.rows, b.columns, a.columns);
-    assert_eq!(depth, b.rows, "columns of the left, rows of the right");
+/// Panics unless each access of a product stays inside the three slices.
+fn assert_fit((out, row_stride): &(&mut [f32], usize), a: View<'_>, b: View<'_>) {
+    assert_eq!(a.columns, b.rows, "columns of the left, rows of the right");
     assert!(
-        row_stride >= columns
-            && end(rows, columns, row_stride, 1) <= out.len()
+        *row_stride >= b.columns
+            && end(a.rows, b.columns, *row_stride, 1) <= out.len()
             && a.end() <= a.values.len()
             && b.end() <= b.values.len(),
         "a matrix reaches beyond its slice"
     );
+}
+
+/// `out = scale * a b` or `out += scale * a b`; `out` has rows of `row_stride` values.
+fn multiply(out: (&mut [f32], usize), a: View<'_>, b: View<'_>, scale: f32, into: Into) {
+    assert_fit(&out, a, b);
+    let (out, row_stride) = out;
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     multiply_in_tiles((out, row_stride), a, b, scale, into);
     // SAFETY: the assertion above keeps every access inside the three slices, and `out` is
@@ -110,9 +136,9 @@ pub(super) fn multiply(
     #[allow(unsafe_code)]
     unsafe {
         gemm::gemm(
-            rows,
-            columns,
-            depth,
+            a.rows,
+            b.columns,
+            a.columns,
             out.as_mut_ptr(),
             1,
             row_stride as isize,
@@ -159,18 +185,77 @@ fn multiply_in_tiles(
     multiply_add((out, row_stride), a.as_rows(), b.as_rows());
 }
 
+/// What the factors of products are rounded to; sums are f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Factors {
+    F32,
+    #[cfg(target_arch = "x86_64")]
+    Bf16,
+}
+
+impl Factors {
+    pub(super) fn of(operations: CpuOperations) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if operations.multiplies_bf16() {
+            return Self::Bf16;
+        }
+        let _ = operations;
+        Self::F32
+    }
+}
+
+/// The right factor of one or more products, laid out once for all.
+pub(super) struct RightFactor<'a> {
+    matrix: View<'a>,
+    factors: Factors,
+    #[cfg(target_arch = "x86_64")]
+    tiles: OnceCell<RightTiles>,
+}
+
+impl<'a> RightFactor<'a> {
+    pub(super) fn new(matrix: View<'a>, factors: Factors) -> Self {
+        Self {
+            matrix,
+            factors,
+            #[cfg(target_arch = "x86_64")]
+            tiles: OnceCell::new(),
+        }
+    }
+
+    /// `out = scale * a self` or `out += scale * a self`; `out` has rows of as many values as its
+    /// number says.
+    pub(super) fn multiply(&self, out: (&mut [f32], usize), a: View<'_>, scale: f32, into: Into) {
+        match self.factors {
+            Factors::F32 => multiply(out, a, self.matrix, scale, into),
+            #[cfg(target_arch = "x86_64")]
+            Factors::Bf16 => {
+                assert_fit(&out, a, self.matrix);
+                let tiles = self.tiles.get_or_init(|| RightTiles::of(self.matrix));
+                amx::multiply(out, a, tiles, scale, into);
+            }
+        }
+    }
+}
+
 /// `x W + b` of rows.
-#[derive(Clone, Copy)]
 pub(super) struct Affine<'a> {
-    /// `[d_in, d_out]`
-    weight: &'a [f32],
     /// `[d_out]`
     bias: &'a [f32],
+    /// `[d_in, d_out]`
+    weight: RightFactor<'a>,
+    /// Its transpose.
+    back: RightFactor<'a>,
 }
 
 impl<'a> Affine<'a> {
-    pub(super) fn new(weight: &'a [f32], bias: &'a [f32]) -> Self {
-        Self { weight, bias }
+    /// Weight `[d_in, d_out]` and bias `[d_out]`.
+    pub(super) fn new(weight: &'a [f32], bias: &'a [f32], factors: Factors) -> Self {
+        let weight = View::new(weight, bias.len());
+        Self {
+            bias,
+            weight: RightFactor::new(weight, factors),
+            back: RightFactor::new(weight.transposed(), factors),
+        }
     }
 
     pub(super) fn d_out(&self) -> usize {
@@ -178,11 +263,7 @@ impl<'a> Affine<'a> {
     }
 
     pub(super) fn d_in(&self) -> usize {
-        self.weight.len() / self.bias.len()
-    }
-
-    fn matrix(&self) -> View<'a> {
-        View::new(self.weight, self.d_out())
+        self.weight.matrix.rows
     }
 
     /// Appends `[rows, d_out]`.
@@ -193,7 +274,7 @@ impl<'a> Affine<'a> {
             out.extend_from_slice(self.bias);
         }
         let out = (&mut out[start..], self.d_out());
-        multiply(out, x, self.matrix(), 1.0, Into::Add);
+        self.weight.multiply(out, x, 1.0, Into::Add);
     }
 
     /// Gradient of the input: replaces `out` by `[rows, d_in]`.
@@ -201,13 +282,7 @@ impl<'a> Affine<'a> {
         let gradient = View::new(gradient, self.d_out());
         out.resize(gradient.rows * self.d_in(), 0.0);
         let out = (out.as_mut_slice(), self.d_in());
-        multiply(
-            out,
-            gradient,
-            self.matrix().transposed(),
-            1.0,
-            Into::Replace,
-        );
+        self.back.multiply(out, gradient, 1.0, Into::Replace);
     }
 }
 
@@ -215,13 +290,15 @@ impl<'a> Affine<'a> {
 pub(super) struct AffineGradient {
     pub weight: Vec<f32>,
     pub bias: Vec<f32>,
+    factors: Factors,
 }
 
 impl AffineGradient {
-    pub(super) fn zeros(map: Affine<'_>) -> Self {
+    pub(super) fn zeros(map: &Affine<'_>) -> Self {
         Self {
-            weight: vec![0.0; map.weight.len()],
-            bias: vec![0.0; map.bias.len()],
+            weight: vec![0.0; map.d_in() * map.d_out()],
+            bias: vec![0.0; map.d_out()],
+            factors: map.weight.factors,
         }
     }
 
@@ -234,8 +311,8 @@ impl AffineGradient {
             }
         }
         let out = (self.weight.as_mut_slice(), d_out);
-        let gradient = View::new(gradient, d_out);
-        multiply(out, x.transposed(), gradient, 1.0, Into::Add);
+        let gradient = RightFactor::new(View::new(gradient, d_out), self.factors);
+        gradient.multiply(out, x.transposed(), 1.0, Into::Add);
     }
 }
 

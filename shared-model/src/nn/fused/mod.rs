@@ -11,6 +11,8 @@
     allow(dead_code, unused_imports, reason = "only gradients need them")
 )]
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod attention;
 mod convolution;
 mod depthwise;
@@ -36,8 +38,13 @@ use burn::{
     tensor::DType,
 };
 
-use super::branch::{NormPair, Pair};
+use super::{
+    branch::{NormPair, Pair},
+    operations::CpuOperations,
+};
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use amx::is_available as has_bf16_tiles;
 pub(crate) use attention::attention;
 pub(crate) use convolution::convolution;
 pub(crate) use feed_forward::feed_forward;
@@ -194,10 +201,10 @@ fn tensor(values: Vec<f32>, shape: &[usize]) -> Primitive {
 /// operations: what is known while compiling leaves their code out.
 const ALONE: bool = cfg!(all(target_arch = "wasm32", not(feature = "gpu")));
 
-/// Whether to try fused operations, where the pass allows them.
+/// Whether to try fused operations.
 #[inline(always)]
-pub(crate) fn are_tried(allowed: bool) -> bool {
-    ALONE || allowed
+pub(crate) fn are_tried(operations: CpuOperations) -> bool {
+    ALONE || operations != CpuOperations::Composed
 }
 
 /// Whether a kernel can take `x`.

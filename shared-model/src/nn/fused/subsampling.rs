@@ -4,10 +4,10 @@ use burn::prelude::*;
 
 use super::{
     Kept, Kernel, apply_2, is_supported,
-    matmul::{Affine, AffineGradient, Into, View, multiply},
+    matmul::{Affine, AffineGradient, Factors, Into, RightFactor, View},
     simd::{self, vectorized},
 };
-use crate::nn::branch::Pair;
+use crate::nn::{branch::Pair, operations::CpuOperations};
 
 /// GELU of the convolution of `[batch, time, c_in]` with `[3 * c_in, c_out]`, taps outermost:
 /// `[batch, out_time, c_out]`. The first window starts `left` frames (0 or 1) before the input;
@@ -18,6 +18,7 @@ pub(crate) fn conv_gelu(
     conv: Pair,
     left: usize,
     out_time: usize,
+    operations: CpuOperations,
 ) -> Option<Tensor<3>> {
     let [_, time, c_in] = x.dims();
     let kernel = ConvGelu {
@@ -26,6 +27,7 @@ pub(crate) fn conv_gelu(
         c_out: conv.1.dims()[0],
         left,
         out_time,
+        factors: Factors::of(operations),
     };
     is_supported(x).then(|| apply_2(kernel, x, conv))
 }
@@ -37,6 +39,7 @@ struct ConvGelu {
     c_out: usize,
     left: usize,
     out_time: usize,
+    factors: Factors,
 }
 
 impl ConvGelu {
@@ -64,7 +67,7 @@ impl Kernel for ConvGelu {
     }
 
     fn forward(&self, x: &[f32], weights: &[&[f32]], _keep: bool) -> (Vec<f32>, Kept) {
-        let conv = Affine::new(weights[0], weights[1]);
+        let conv = Affine::new(weights[0], weights[1], self.factors);
         let stride = self.time * self.c_in;
         let mut convolved = Vec::with_capacity(x.len() / stride * self.out_time * self.c_out);
         let mut padded = vec![0.0; self.padded_len()];
@@ -88,9 +91,9 @@ impl Kernel for ConvGelu {
         want_input: bool,
     ) -> (Vec<f32>, Vec<Vec<f32>>) {
         let Self { c_in, .. } = *self;
-        let conv = Affine::new(weights[0], weights[1]);
+        let conv = Affine::new(weights[0], weights[1], self.factors);
         let width = self.c_out;
-        let mut d_conv = AffineGradient::zeros(conv);
+        let mut d_conv = AffineGradient::zeros(&conv);
         let mut d_convolved = gradient.to_vec();
         times_gelu_slope(&kept[0], &mut d_convolved);
         let mut dx = Vec::with_capacity(if want_input { x.len() } else { 0 });
@@ -99,8 +102,9 @@ impl Kernel for ConvGelu {
         let mut d_padded = vec![0.0; self.padded_len()];
         let (len, place) = self.used();
         let weight = weights[0];
-        let two_taps = View::new(&weight[..2 * c_in * width], width).transposed();
-        let last_tap = View::new(&weight[2 * c_in * width..], width).transposed();
+        let taps = |values| RightFactor::new(View::new(values, width).transposed(), self.factors);
+        let (two_taps, last_tap) = weight.split_at(2 * c_in * width);
+        let (two_taps, last_tap) = (taps(two_taps), taps(last_tap));
         let utterances = x.chunks_exact(stride);
         for (x, gradient) in utterances.zip(d_convolved.chunks_exact(self.out_time * width)) {
             padded[place.clone()].copy_from_slice(&x[..len]);
@@ -110,9 +114,9 @@ impl Kernel for ConvGelu {
                 let gradient = View::new(gradient, width);
                 d_padded[2 * self.out_time * c_in..].fill(0.0);
                 let out = (d_padded.as_mut_slice(), 2 * c_in);
-                multiply(out, gradient, two_taps, 1.0, Into::Replace);
+                two_taps.multiply(out, gradient, 1.0, Into::Replace);
                 let out = (&mut d_padded[2 * c_in..], 2 * c_in);
-                multiply(out, gradient, last_tap, 1.0, Into::Add);
+                last_tap.multiply(out, gradient, 1.0, Into::Add);
                 dx.extend_from_slice(&d_padded[place.clone()]);
                 dx.resize(dx.len() + stride - len, 0.0);
             }

@@ -86,9 +86,10 @@ fn lines(report: &Report) -> Vec<String> {
             machine.cores
         ),
         format!(
-            "batch: {:.0} s of audio; fused operations: {}",
+            "batch: {:.0} s of audio; fused operations: {}; products in {}",
             report.audio_secs,
-            if report.fused { "on" } else { "off" }
+            if report.fused { "on" } else { "off" },
+            if report.bf16 { "bf16" } else { "f32" }
         ),
         "GFLOP = 2 x multiply-adds: 3 x forward for what is trained, 1 x for a frozen teacher"
             .into(),
@@ -155,7 +156,7 @@ fn share_line(step: &Step) -> String {
     format!(
         "{:20} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>9}",
         step.name,
-        percent(shares.matmul),
+        shares.matmul.map_or("-".into(), percent),
         percent(shares.ctc),
         percent(shares.update),
         percent(shares.teacher),

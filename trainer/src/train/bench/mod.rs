@@ -13,7 +13,7 @@
 //!
 //! **Shares** are of a step's processor time:
 //! - *matrix multiplication*: the step's products, forward and backward, repeated alone on
-//!   matrices of their shapes;
+//!   matrices of their shapes (in f32: with products in bf16 they are part of the rest);
 //! - *CTC*: a thread's time in log-softmax, read-back and forward-backward;
 //! - *update*: sum of the parts' gradients, their norm, and the optimiser;
 //! - *teacher*: its frozen pass (step 1);
@@ -57,6 +57,8 @@ pub struct Report {
     pub machine: Machine,
     pub audio_secs: f64,
     pub fused: bool,
+    /// Whether matrix products are in bf16: asked for, and the processor has tiles.
+    pub bf16: bool,
     pub steps: Vec<Step>,
     pub concurrency: Option<Concurrency>,
     pub peak_memory_bytes: u64,
@@ -84,7 +86,8 @@ pub struct Step {
 /// Parts of a step's processor time.
 #[derive(Debug, Clone, Serialize)]
 pub struct Shares {
-    pub matmul: f64,
+    /// Absent with products in bf16: they are not repeated alone, but part of the rest.
+    pub matmul: Option<f64>,
     pub ctc: f64,
     pub update: f64,
     pub teacher: f64,
@@ -143,6 +146,7 @@ impl TeacherStep {
 /// - `vocab_size`: of all networks.
 pub fn measure(recipe: &Recipe, vocab_size: usize, options: Options) -> Result<Report, TrainError> {
     let machine = Machine::measure();
+    let is_bf16 = recipe.checkpoint.operations().multiplies_bf16();
     let batch = synthetic_batch(recipe, vocab_size, options);
     let mut subjects = subjects(recipe, vocab_size)?;
     let mut least: Vec<Option<Measured>> = subjects.iter().map(|_| None).collect();
@@ -165,7 +169,7 @@ pub fn measure(recipe: &Recipe, vocab_size: usize, options: Options) -> Result<R
     let mut one_by_one = (0.0, 0.0);
     for (subject, measured) in subjects.iter().zip(least) {
         let Some(measured) = measured else { continue };
-        let step = step(subject, measured, &batch, options, &machine)?;
+        let step = step(subject, measured, (&batch, options), &machine, is_bf16)?;
         if subject.is_together {
             together = Some((step, measured));
         } else {
@@ -196,6 +200,7 @@ pub fn measure(recipe: &Recipe, vocab_size: usize, options: Options) -> Result<R
         machine,
         audio_secs: batch.audio_secs,
         fused: recipe.checkpoint.fused,
+        bf16: is_bf16,
         steps,
         concurrency,
         peak_memory_bytes: Usage::now().peak_memory_bytes,
@@ -225,14 +230,14 @@ fn milliseconds(time: Duration) -> f64 {
 fn step(
     subject: &Subject,
     measured: Measured,
-    batch: &Batch,
-    options: Options,
+    (batch, options): (&Batch, Options),
     machine: &Machine,
+    is_bf16: bool,
 ) -> Result<Step, TrainError> {
     let cpu_secs = measured.usage.total.as_secs_f64();
     let wall_secs = measured.wall.as_secs_f64();
     let share = |time: Duration| time.as_secs_f64() / cpu_secs;
-    let matmul = share(replay_step(&subject.team, batch, options));
+    let matmul = (!is_bf16).then(|| share(replay_step(&subject.team, batch, options)));
     let mut least = subject.least()?;
     let tiny = least_batch(&least, batch);
     let bookkeeping = (0..3)
@@ -263,7 +268,7 @@ fn step(
             update,
             teacher,
             bookkeeping,
-            rest: 1.0 - matmul - ctc - update - teacher - bookkeeping,
+            rest: 1.0 - matmul.unwrap_or(0.0) - ctc - update - teacher - bookkeeping,
             kernel: share(measured.usage.kernel),
         },
     })

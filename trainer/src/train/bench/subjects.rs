@@ -141,7 +141,7 @@ impl Subject {
 impl Spec {
     fn team(&self) -> Result<Team, TrainError> {
         let recipe = &self.recipe;
-        let fused = recipe.checkpoint.fused;
+        let operations = recipe.checkpoint.operations();
         let device = Device::flex().autodiff();
         let (threads, shards) = threads_and_shards(false, recipe.checkpoint.shards);
         let distillation = Distillation {
@@ -154,7 +154,7 @@ impl Spec {
                 teacher: Box::new(
                     CtcModel::init(config, recipe.seed, &Device::flex())
                         .map_err(of_network(TEACHER))?
-                        .with_fused_operations(fused),
+                        .with_operations(operations),
                 ),
                 distillation,
             },
@@ -172,7 +172,7 @@ impl Spec {
             let project_to = project_to.filter(|&width| width != config.d_model);
             let trainee = Trainee::new(config, &weights, project_to, recipe.seed, &device)
                 .map_err(of_network(name))?
-                .with_fused_operations(fused);
+                .with_operations(operations);
             learners.push(Learner::new(name.clone(), optim.clone(), trainee, 1000));
         }
         let names: Vec<String> = self

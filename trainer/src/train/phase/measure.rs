@@ -132,7 +132,7 @@ impl Session {
             .map(|(learner, weights)| {
                 let config = learner.trainee.model.config();
                 CtcModel::from_weights(config, weights, &inner)
-                    .map(|model| model.with_fused_operations(context.recipe.checkpoint.fused))
+                    .map(|model| model.with_operations(context.recipe.checkpoint.operations()))
                     .map_err(|source| TrainError::Network {
                         network: learner.name.clone(),
                         source,

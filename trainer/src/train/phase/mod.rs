@@ -112,7 +112,7 @@ impl Session {
         let device = context.device.clone().autodiff();
         let (threads, shards) =
             threads_and_shards(context.is_gpu, context.recipe.checkpoint.shards);
-        let fused = context.recipe.checkpoint.fused;
+        let operations = context.recipe.checkpoint.operations();
         let saved = checkpoints.load_newest()?;
         let names: Vec<String> = phase.candidates.iter().map(|c| c.name.clone()).collect();
         let (state, mut tensors) = match saved {
@@ -163,7 +163,7 @@ impl Session {
                 &device,
             )
             .map_err(failed)?
-            .with_fused_operations(fused);
+            .with_operations(operations);
             let per_step = candidate.optim.accumulate.max(1);
             let steps = batches[..candidate.optim.epochs]
                 .iter()

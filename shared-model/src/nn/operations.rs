@@ -1,0 +1,33 @@
+//! How the CPU computes the network's parts.
+
+/// Which operations stand for a branch of the network on the CPU backend. Other devices compose
+/// burn's operations, whatever is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CpuOperations {
+    /// Compositions of burn's own operations: the definition.
+    Composed,
+    /// One operation a branch; the same up to rounding.
+    #[default]
+    Fused,
+    /// As [`Self::Fused`], but factors of matrix products are rounded to bf16 (8 bits of
+    /// precision; sums stay f32) where the processor multiplies such tiles (Intel AMX). Elsewhere
+    /// the same as [`Self::Fused`].
+    FusedBf16,
+}
+
+impl CpuOperations {
+    /// Whether products are in bf16 on this processor.
+    pub fn multiplies_bf16(self) -> bool {
+        self == Self::FusedBf16 && has_bf16_tiles()
+    }
+}
+
+#[cfg(all(feature = "cpu", target_arch = "x86_64"))]
+fn has_bf16_tiles() -> bool {
+    super::fused::has_bf16_tiles()
+}
+
+#[cfg(not(all(feature = "cpu", target_arch = "x86_64")))]
+fn has_bf16_tiles() -> bool {
+    false
+}
