@@ -37,16 +37,15 @@ publish_students() {
     [ "$name" != teacher ] && [ -d "$folder" ] || continue
     rm -rf "$SITE/models/fresh-$name"
     cp -r "$folder" "$SITE/models/fresh-$name"
-    entries+=("fresh-$name=Trained just now on this machine")
+    entries+=("{\"path\": \"fresh-$name\", \"group\": \"Trained just now on this machine\"}")
   done
   [ ${#entries[@]} -gt 0 ] || die "the run in $RUN ended without students"
-  for folder in "$ROOT"/www/models/*/; do
-    entries+=("$(basename "$folder")=Shipped with Fledge")
-  done
+  # One entry a line.
+  mapfile -O ${#entries[@]} -t entries < <(grep -o '{"path".*}' "$ROOT/www/models/index.json")
   {
     printf '{"models": ['
     for entry in "${entries[@]}"; do
-      printf '%s\n  {"path": "%s", "group": "%s"}' "$separator" "${entry%%=*}" "${entry#*=}"
+      printf '%s\n  %s' "$separator" "$entry"
       separator=,
     done
     printf '\n]}\n'

@@ -136,6 +136,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--intermediate", type=float, default=0.3)
+    parser.add_argument("--bf16", action="store_true", help="products in bf16 (autocast)")
     args = parser.parse_args()
     torch.manual_seed(1)
     torch.set_num_threads(args.threads)
@@ -148,14 +149,15 @@ def main():
     targets = torch.randint(1, args.vocab, (args.utterances, num_labels))
 
     def ctc(hidden):
-        log_probs = F.log_softmax(model.head(hidden), 2).transpose(0, 1)
+        log_probs = F.log_softmax(model.head(hidden.float()), 2).transpose(0, 1)
         lengths = torch.full((args.utterances,), log_probs.shape[0])
         target_lengths = torch.full((args.utterances,), num_labels)
         return F.ctc_loss(log_probs, targets, lengths, target_lengths, zero_infinity=True)
 
     def step():
         optimizer.zero_grad()
-        hidden = model(features)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
+            hidden = model(features)
         loss = ctc(hidden[-1])
         if args.intermediate > 0:
             middle = ctc(hidden[args.n_layers // 2 - 1])
@@ -186,6 +188,7 @@ def main():
         "torch": torch.__version__,
         "parameters": sum(p.numel() for p in model.parameters()),
         "threads": args.threads,
+        "bf16": args.bf16,
         "step_ms": round(min(wall) * 1e3, 1),
         "step_cpu_ms": round(min(cpu) * 1e3, 1),
         "audio_secs_per_sec": round(audio / min(wall), 1),
