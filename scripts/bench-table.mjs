@@ -10,6 +10,7 @@ const cell = (line) => (line ? `${line.min_ms.toFixed(1)} / ${line.median_ms.toF
 const browser = lines("browser.jsonl");
 const find = (model, engine) => browser.find((line) => line.model === model && line.engine === engine);
 const onnx = lines("onnx.jsonl");
+const withLm = browser.filter((line) => line.greedy_ms);
 const columns = ["model", "parameters", "native", "onnxruntime", "WASM", "onnxruntime-web", "WebGPU", "dispatches", "pipelines"];
 const row = (cells) => `| ${cells.join(" | ")} |`;
 console.log(row(columns));
@@ -29,4 +30,14 @@ for (const native of lines("native.jsonl")) {
       gpu?.pipelines ?? "",
     ]),
   );
+}
+
+if (withLm.length > 0) {
+  console.log("\nAll sample clips, lowest ms in WASM: greedy, with the language model, and what the beam search takes");
+  console.log("as a share of the greedy time\n");
+  console.log(row(["model", "greedy", "with the language model", "beam over greedy"]));
+  console.log(row(["---", "---:", "---:", "---:"]));
+  for (const { model, greedy_ms, beam_ms, beam_over_encoder } of withLm) {
+    console.log(row([model, greedy_ms.toFixed(1), beam_ms.toFixed(1), beam_over_encoder.toFixed(2)]));
+  }
 }

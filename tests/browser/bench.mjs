@@ -5,7 +5,8 @@
 // `--site`: the built site; its own students are timed first. `--models`: further model folders.
 // `--onnx`: NAME.onnx of each student. `--ort`: onnxruntime-web's `dist`. Prints one JSON line a
 // student and engine: lowest and median milliseconds of N warm runs over 5 s of audio. Ours go from
-// samples to words; onnxruntime computes the network only, from features that are ready.
+// samples to words; onnxruntime computes the network only, from features that are ready. Students with
+// a language model are timed on the site's sample clips too, greedy and with it.
 
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,6 +16,7 @@ import { parseArgs } from "node:util";
 import { launch, openPage, teachWorkers } from "./browser.mjs";
 import { serve } from "./serve.mjs";
 import { signal, summary } from "./signal.mjs";
+import { readWav } from "./wav.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -34,6 +36,7 @@ function assemble(folder) {
   cpSync(options.site, folder, { recursive: true });
   const index = JSON.parse(readFileSync(join(folder, "models/index.json"), "utf8"));
   const models = index.models.map(({ path }) => path);
+  const withLm = index.models.filter(({ lm }) => lm);
   for (const model of options.models) {
     cpSync(model, join(folder, "models", basename(model)), { recursive: true });
     models.push(basename(model));
@@ -46,7 +49,7 @@ function assemble(folder) {
   }
   writeFileSync(join(folder, "engine-webgpu-counted_loader.js"), COUNTED_ENGINE);
   if (options.onnx) cpSync(options.onnx, join(folder, "onnx"), { recursive: true });
-  return models;
+  return { models, withLm };
 }
 
 /** A worker that tells with each message how often it used the GPU. */
@@ -99,6 +102,42 @@ async function timeEngine(page, engine, models, report) {
   }
 }
 
+/** All sample clips one after the other, greedy and by beam search with the language model. */
+async function timeLanguageModels(page, site, entries, report) {
+  const samples = join(site, "samples");
+  const names = readdirSync(samples).filter((name) => name.endsWith(".wav"));
+  const clips = names.map((name) => readWav(join(samples, name)));
+  const sound = clips.map(({ rate, samples }) => ({ rate, values: Array.from(samples, (value) => value / 32768) }));
+  for (const { path, lm } of entries) {
+    const result = await page.evaluate(
+      async ({ path, lm, sound, repeats }) => {
+        const at = (file) => new URL(`models/${file}`, document.baseURI).href;
+        const time = async (lm_url) => {
+          const worker = await openWorker("engine-cpu");
+          await worker.ask({ Load: { model_url: at(path), lm_url } });
+          const times = [];
+          for (let i = 0; i < repeats + 1; i += 1) {
+            let ms = 0;
+            for (const { rate, values } of sound) {
+              const request = { Transcribe: { sample_rate_hz: rate, reference: null } };
+              const { body } = await worker.ask(request, Float32Array.from(values).buffer);
+              ms += body.Transcribed.recognize_ms;
+            }
+            if (i > 0) times.push(ms);
+          }
+          worker.close();
+          return times.sort((a, b) => a - b);
+        };
+        return { greedy: await time(null), beam: await time(at(lm)) };
+      },
+      { path, lm, sound, repeats: Math.min(repeats, 10) },
+    );
+    const [greedy_ms, beam_ms] = [result.greedy[0], result.beam[0]];
+    const more = (beam_ms - greedy_ms) / greedy_ms;
+    report({ model: path, engine: "engine-cpu, language model", greedy_ms, beam_ms, beam_over_encoder: more });
+  }
+}
+
 async function timeOnnx(page, models, report) {
   for (const model of models) {
     if (!existsSync(join(options.onnx, `${model}.onnx`))) continue;
@@ -132,11 +171,12 @@ const report = (line) => {
   console.log(JSON.stringify(line));
 };
 try {
-  const models = assemble(join(folder, "site"));
+  const { models, withLm } = assemble(join(folder, "site"));
   const site = await serve(join(folder, "site"), "/");
   const browser = await launch({ webgpu: options.webgpu });
   const { page } = await openPage(browser, site.url);
   await timeEngine(page, "engine-cpu", models, report);
+  await timeLanguageModels(page, join(folder, "site"), withLm, report);
   if (options.ort && options.onnx) await timeOnnx(page, models, report);
   if (options.webgpu) await timeEngine(page, "engine-webgpu-counted", models, report);
   await browser.close();

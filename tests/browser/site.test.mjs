@@ -19,9 +19,10 @@ import { readWav, withSilence, writeWav } from "./wav.mjs";
 const HERE = dirname(fileURLToPath(import.meta.url));
 const SITE = resolve(process.env.FLEDGE_SITE ?? join(HERE, "../../www/dist"));
 const json = (path) => JSON.parse(readFileSync(join(SITE, path), "utf8"));
-const MODELS = json("models/index.json").models.map(({ path }) => {
+const MODELS = json("models/index.json").models.map(({ path, lm }) => {
   const manifest = json(`models/${path}/manifest.json`);
-  return { path, folder: join(SITE, "models", path), name: manifest.name, parameters: manifest.parameters };
+  const folder = join(SITE, "models", path);
+  return { path, folder, name: manifest.name, parameters: manifest.parameters, lm: lm && join(SITE, "models", lm) };
 });
 const CLIPS = json("samples/index.json").clips.map((clip) => ({ ...clip, path: join(SITE, "samples", clip.file) }));
 const SMALLEST = MODELS.reduce((a, b) => (b.parameters < a.parameters ? b : a));
@@ -58,6 +59,11 @@ async function choose(page, model) {
   await page.locator("#students .option").nth(MODELS.indexOf(model)).click();
 }
 
+/** What the native binary hears where the page is left as it opens: with the language model, if there is one. */
+function heardNatively({ folder, lm }, path) {
+  return lm ? native.transcribeWith(lm, folder, path) : native.transcribe(folder, path);
+}
+
 async function transcribeFile(page, path) {
   await settled(page, () => page.locator("#file").setInputFiles(path));
   assert.equal(await page.locator("#error").isVisible(), false, await page.locator("#error").textContent());
@@ -86,6 +92,11 @@ describe("without WebGPU", () => {
         await engineReady(page);
         await choose(page, model);
         for (const clip of CLIPS) {
+          assert.equal(await transcribeFile(page, clip.path), heardNatively(model, clip.path), clip.file);
+        }
+        if (!model.lm) return;
+        await page.locator("#lm").uncheck();
+        for (const clip of CLIPS) {
           assert.equal(await transcribeFile(page, clip.path), native.transcribe(model.folder, clip.path), clip.file);
         }
       });
@@ -98,7 +109,7 @@ describe("without WebGPU", () => {
       await page.locator("#samples button").first().click();
       await page.locator("#truth:not([hidden])").waitFor({ timeout: MINUTE });
       assert.match(await page.locator("#truth").textContent(), new RegExp(CLIPS[0].text));
-      assert.equal(await transcript(page), native.transcribe(MODELS[0].folder, CLIPS[0].path));
+      assert.equal(await transcript(page), heardNatively(MODELS[0], CLIPS[0].path));
       assert.match(await page.locator("#result-note").textContent(), /s of audio in .* real time/);
     });
   });
@@ -112,7 +123,7 @@ describe("without WebGPU", () => {
     await withPage({}, async ({ page }) => {
       await engineReady(page);
       await choose(page, SMALLEST);
-      assert.equal(await transcribeFile(page, path), native.transcribe(SMALLEST.folder, path));
+      assert.equal(await transcribeFile(page, path), heardNatively(SMALLEST, path));
     });
   });
 
@@ -130,7 +141,7 @@ describe("without WebGPU", () => {
     // The clip that the model is surest of: live audio is normalised by what was heard so far, and
     // words on the edge may fall to either side.
     const sure = ({ path }) => native.confidence(MODELS[0].folder, path);
-    const clip = CLIPS.filter(({ path, text }) => native.transcribe(MODELS[0].folder, path) === text)
+    const clip = CLIPS.filter(({ path, text }) => heardNatively(MODELS[0], path) === text)
       .sort((a, b) => sure(b) - sure(a))[0];
     assert.ok(clip, "the first model hears no sample clip rightly");
     const expected = clip.text;
@@ -173,7 +184,7 @@ describe("without WebGPU", () => {
         await settled(page, () => page.locator("#file").setInputFiles({ name, mimeType: "audio/wav", buffer }));
         assert.match(await page.locator("#error").textContent(), new RegExp(`^${name}: `));
       }
-      assert.equal(await transcribeFile(page, SHORTEST.path), native.transcribe(MODELS[0].folder, SHORTEST.path));
+      assert.equal(await transcribeFile(page, SHORTEST.path), heardNatively(MODELS[0], SHORTEST.path));
     });
   });
 
@@ -249,7 +260,7 @@ describe("with software WebGPU", () => {
     await withPage({ ...gpu, query: "?engine=webgpu" }, async ({ page }) => {
       assert.match(await engineReady(page, 15 * MINUTE), /^Runs on the GPU/);
       await choose(page, SMALLEST);
-      assert.equal(await transcribeFile(page, SHORTEST.path), native.transcribe(SMALLEST.folder, SHORTEST.path));
+      assert.equal(await transcribeFile(page, SHORTEST.path), heardNatively(SMALLEST, SHORTEST.path));
     });
   });
 

@@ -41,7 +41,10 @@ impl Student {
     fn facts(&self) -> String {
         let size = figures::bytes(self.summary.bytes());
         match self.summary.published() {
-            Some(published) => format!("{size}, WER {}", figures::percent(published.wer)),
+            Some(published) => {
+                let wer = figures::percent(published.wer);
+                format!("{size}, WER {wer} on {}", published.set)
+            }
             None => size,
         }
     }

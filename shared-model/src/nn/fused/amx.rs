@@ -1,5 +1,5 @@
 //! Products of matrices in bf16 with sums in f32 on the tile unit of recent x86-64 processors
-//! (Intel AMX), several times as fast as f32.
+//! (Intel AMX).
 //!
 //! Both operands are rounded to bf16 and laid out in tiles of 16 x 32 values, 1024 bytes each. A
 //! tile of the left operand has a row of 32 consecutive depths for each of 16 rows; one of the
@@ -59,23 +59,16 @@ fn processor_has_tiles() -> bool {
 fn system_grants_tiles() -> bool {
     #[cfg(target_os = "linux")]
     {
-        const ARCH_PRCTL: usize = 158;
-        const ARCH_REQ_XCOMP_PERM: usize = 0x1023;
-        const XFEATURE_XTILEDATA: usize = 18;
-        let granted: isize;
+        const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
+        const XFEATURE_XTILEDATA: libc::c_long = 18;
         // SAFETY: the call reads its two numbers and writes no memory of this process.
         unsafe {
-            asm!(
-                "syscall",
-                inlateout("rax") ARCH_PRCTL => granted,
-                in("rdi") ARCH_REQ_XCOMP_PERM,
-                in("rsi") XFEATURE_XTILEDATA,
-                lateout("rcx") _,
-                lateout("r11") _,
-                options(nostack),
-            );
+            libc::syscall(
+                libc::SYS_arch_prctl,
+                ARCH_REQ_XCOMP_PERM,
+                XFEATURE_XTILEDATA,
+            ) == 0
         }
-        granted == 0
     }
     #[cfg(not(target_os = "linux"))]
     false
