@@ -163,7 +163,7 @@ def make_samples(rng, folder):
         speak(TEST_VOICES[0], text, folder / "clip.wav", rng, folder)
         shutil.copy(folder / "clip.wav", SAMPLES / name)
         index.append({"file": name, "text": text})
-    note = "Synthesised (espeak-ng, variant f3), a voice that no student heard in training."
+    note = "Synthesised (espeak-ng, variant f3), a voice that the quick students never heard in training."
     (SAMPLES / "index.json").write_text(json.dumps({"note": note, "clips": index}, indent=2) + "\n")
 
 
