@@ -31,7 +31,8 @@ ORT_WEB=$BROWSER_TOOLS/node_modules/onnxruntime-web
 rm -rf "$OUT"
 mkdir -p "$OUT/onnx"
 "$FLEDGE_BIN" bench untrained recipes/browser-sizes.toml --out "$OUT/models"
-folders=(www/models/*/ "$OUT"/models/*/)
+manifests=(www/models/*/manifest.json "$OUT"/models/*/manifest.json)
+folders=("${manifests[@]%manifest.json}")
 for folder in "${folders[@]}"; do
   "$PYTHON" trainer/benches/onnx/export_onnx.py "$folder" "$OUT/onnx/$(basename "$folder").onnx"
 done

@@ -38,15 +38,14 @@ impl Student {
         }
     }
 
-    fn facts(&self) -> String {
+    /// Download, and the published error rate with its test set.
+    fn facts(&self) -> Vec<String> {
+        let rate = self.summary.published().map(|published| {
+            let wer = figures::percent(published.wer);
+            format!("WER {wer} on {}", published.set)
+        });
         let size = figures::bytes(self.summary.bytes());
-        match self.summary.published() {
-            Some(published) => {
-                let wer = figures::percent(published.wer);
-                format!("{size}, WER {wer} on {}", published.set)
-            }
-            None => size,
-        }
+        std::iter::once(size).chain(rate).collect()
     }
 }
 
@@ -111,7 +110,9 @@ pub fn show(
         input.set_checked(index == selected);
         label.append_child(&input)?;
         append_text(&label, "span", "option-name", student.name())?;
-        append_text(&label, "span", "option-facts", &student.facts())?;
+        for fact in student.facts() {
+            append_text(&label, "span", "option-facts", &fact)?;
+        }
         current.append_child(&label)?;
         let choose = choose.clone();
         listen(&input, "change", move |_| choose(index));
