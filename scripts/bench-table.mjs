@@ -37,7 +37,7 @@ if (withLm.length > 0) {
   console.log("as a share of the greedy time\n");
   console.log(row(["model", "greedy", "with the language model", "beam over greedy"]));
   console.log(row(["---", "---:", "---:", "---:"]));
-  for (const { model, greedy_ms, beam_ms, beam_over_encoder } of withLm) {
-    console.log(row([model, greedy_ms.toFixed(1), beam_ms.toFixed(1), beam_over_encoder.toFixed(2)]));
+  for (const { model, greedy_ms, beam_ms, beam_over_greedy } of withLm) {
+    console.log(row([model, greedy_ms.toFixed(1), beam_ms.toFixed(1), beam_over_greedy.toFixed(2)]));
   }
 }

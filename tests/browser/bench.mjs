@@ -134,7 +134,7 @@ async function timeLanguageModels(page, site, entries, report) {
     );
     const [greedy_ms, beam_ms] = [result.greedy[0], result.beam[0]];
     const more = (beam_ms - greedy_ms) / greedy_ms;
-    report({ model: path, engine: "engine-cpu, language model", greedy_ms, beam_ms, beam_over_encoder: more });
+    report({ model: path, engine: "engine-cpu, language model", greedy_ms, beam_ms, beam_over_greedy: more });
   }
 }
 

@@ -113,14 +113,14 @@ impl RightTiles {
     pub(super) fn of(matrix: View<'_>) -> Self {
         assert!(is_available(), "the processor has no tiles");
         let columns = matrix.transposed();
-        let panels = columns.rows().div_ceil(2 * SIDE);
-        let mut tiles = vec![ZEROS; panels * 2 * columns.columns().div_ceil(DEPTH)];
+        let panels = columns.rows.div_ceil(2 * SIDE);
+        let mut tiles = vec![ZEROS; panels * 2 * columns.columns.div_ceil(DEPTH)];
         // SAFETY: the processor has AVX-512 and bf16, as was asserted.
         unsafe { pack(columns, 0, 1.0, Side::Right, &mut tiles) };
         Self {
             tiles,
-            depth: matrix.rows(),
-            columns: matrix.columns(),
+            depth: matrix.rows,
+            columns: matrix.columns,
         }
     }
 }
@@ -133,11 +133,7 @@ pub(super) fn multiply(
     scale: f32,
     into: Into,
 ) {
-    assert_eq!(
-        a.columns(),
-        b.depth,
-        "columns of the left, rows of the right"
-    );
+    assert_eq!(a.columns, b.depth, "columns of the left, rows of the right");
     let blocks = b.depth.div_ceil(DEPTH);
     if blocks == 0 && into == Into::Add {
         return;
@@ -147,8 +143,8 @@ pub(super) fn multiply(
     // SAFETY: `b` was made, so that the tiles are available; no thread has them in use between
     // calls.
     unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const SHAPES, options(nostack, readonly)) };
-    for row in (0..a.rows()).step_by(2 * SIDE) {
-        let height = (a.rows() - row).min(2 * SIDE);
+    for row in (0..a.rows).step_by(2 * SIDE) {
+        let height = (a.rows - row).min(2 * SIDE);
         // SAFETY: the processor has AVX-512 and bf16, since `b` was made.
         unsafe { pack(a, row, scale, Side::Left, &mut left) };
         for panel in 0..b.columns.div_ceil(2 * SIDE) {
@@ -258,23 +254,23 @@ enum Side {
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn pack(x: View<'_>, first: usize, scale: f32, side: Side, out: &mut [Tile]) {
     let scale = _mm512_set1_ps(scale);
-    let blocks = x.columns().div_ceil(DEPTH);
+    let blocks = x.columns.div_ceil(DEPTH);
     for (tile_row, tiles) in out.chunks_exact_mut(blocks.max(1)).enumerate() {
         let row = first + tile_row * SIDE;
-        let height = x.rows().saturating_sub(row).min(SIDE);
+        let height = x.rows.saturating_sub(row).min(SIDE);
         if height == 0 {
             tiles.fill(ZEROS);
             continue;
         }
         for (block, tile) in tiles.iter_mut().enumerate() {
             let depth = block * DEPTH;
-            let width = (x.columns() - depth).min(DEPTH);
-            let values = &x.values()[row * x.row_stride() + depth * x.column_stride()..];
-            let is_by_rows = x.column_stride() == 1;
+            let width = (x.columns - depth).min(DEPTH);
+            let values = &x.values[row * x.row_stride + depth * x.column_stride..];
+            let is_by_rows = x.column_stride == 1;
             if is_by_rows {
-                pairs_in_rows(values, x.row_stride(), (height, width), scale, tile);
+                pairs_in_rows(values, x.row_stride, (height, width), scale, tile);
             } else {
-                pairs_of_rows(values, x.column_stride(), (width, height), scale, tile);
+                pairs_of_rows(values, x.column_stride, (width, height), scale, tile);
             }
             if is_by_rows != (side == Side::Left) {
                 transpose(tile);

@@ -10,11 +10,11 @@ use crate::nn::operations::CpuOperations;
 /// A matrix in a slice.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
+    pub values: &'a [f32],
+    pub rows: usize,
+    pub columns: usize,
+    pub row_stride: usize,
+    pub column_stride: usize,
 }
 
 impl<'a> View<'a> {
@@ -38,26 +38,6 @@ impl<'a> View<'a> {
             row_stride,
             column_stride: 1,
         }
-    }
-
-    pub(super) fn values(&self) -> &'a [f32] {
-        self.values
-    }
-
-    pub(super) fn rows(&self) -> usize {
-        self.rows
-    }
-
-    pub(super) fn columns(&self) -> usize {
-        self.columns
-    }
-
-    pub(super) fn row_stride(&self) -> usize {
-        self.row_stride
-    }
-
-    pub(super) fn column_stride(&self) -> usize {
-        self.column_stride
     }
 
     pub(super) fn transposed(self) -> Self {
