@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Batch, DataError, Pass, Pipeline, plan_sorted};
+use super::{Batch, DataError, Pass, Pipeline, plan_sorted, priority::give_way};
 
 /// Batches that may wait finished or in work.
 const AHEAD: usize = 6;
@@ -42,6 +42,7 @@ impl Shared {
     }
 
     fn work(&self) {
+        give_way();
         loop {
             let mut progress = self.lock();
             while !progress.is_stopping

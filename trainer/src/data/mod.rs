@@ -11,6 +11,7 @@ mod loader;
 mod manifest;
 mod pipeline;
 pub mod prepare;
+mod priority;
 mod quarantine;
 mod word_pieces;
 
