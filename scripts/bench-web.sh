@@ -31,15 +31,20 @@ ORT_WEB=$BROWSER_TOOLS/node_modules/onnxruntime-web
 rm -rf "$OUT"
 mkdir -p "$OUT/onnx"
 "$FLEDGE_BIN" bench untrained recipes/browser-sizes.toml --out "$OUT/models"
+# The same networks once more, with weights that are multiplied as integers.
+"$FLEDGE_BIN" bench untrained recipes/browser-sizes.toml --out "$OUT/int8" --precision int8
+for folder in "$OUT"/int8/*/; do mv "$folder" "$OUT/models/$(basename "$folder")-int8"; done
 manifests=(www/models/*/manifest.json "$OUT"/models/*/manifest.json)
 folders=("${manifests[@]%manifest.json}")
 for folder in "${folders[@]}"; do
+  # The same network as its f32 twin.
+  [[ $folder != "$OUT"/models/*-int8/ ]] || continue
   "$PYTHON" trainer/benches/onnx/export_onnx.py "$folder" "$OUT/onnx/$(basename "$folder").onnx"
 done
 
 say "the exported graph against our own network"
 clip=www/samples/turn-on-the-kitchen-light.wav
-"$FLEDGE_BIN" transcribe "$clip" --model "$OUT/models/1M" --device cpu --quiet \
+"$FLEDGE_BIN" transcribe "$clip" --model "$OUT/models/1M" --device cpu --quiet --expand-int8 \
   --log-probs "$OUT/log-probs.json" --features "$OUT/features.json" >/dev/null
 frames=$("$PYTHON" -c 'import json, sys; print(len(json.load(open(sys.argv[1]))))' "$OUT/features.json")
 "$PYTHON" trainer/benches/onnx/export_onnx.py "$OUT/models/1M" "$OUT/checked.onnx" --frames "$frames"

@@ -5,10 +5,15 @@
 //! `[kernel * d_in, d_out]` with the kernel's taps outermost; depthwise kernels are
 //! `[kernel, channels]`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+
+use crate::nn::int8::Int8Matrix;
 
 /// One weight: row-major f32 values and their shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +24,23 @@ pub struct WeightTensor {
 
 /// All weights of a model by name (`encoder.blocks.0.ffn1.up.weight`).
 pub type Weights = BTreeMap<String, WeightTensor>;
+
+/// Weights that came as int8, by name, beside their values in [`Weights`]. A list: a map of its own
+/// type would add to the browser's download.
+#[derive(Debug, Clone, Default)]
+pub struct Int8Weights(Vec<(String, Arc<Int8Matrix>)>);
+
+impl Int8Weights {
+    pub(crate) fn push(&mut self, name: &str, matrix: Int8Matrix) {
+        self.0.push((name.to_owned(), Arc::new(matrix)));
+    }
+
+    /// The integers of the weight called `name`, if it came as such.
+    pub fn get(&self, name: &str) -> Option<&Arc<Int8Matrix>> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, matrix)| matrix)
+    }
+}
 
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
@@ -58,6 +80,11 @@ pub enum Init {
 pub trait WeightSource {
     /// The weight called `name`, checked to have `shape`.
     fn take(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Vec<f32>, WeightError>;
+
+    /// The integers that `name` came as, if it did.
+    fn int8(&self, _name: &str) -> Option<Arc<Int8Matrix>> {
+        None
+    }
 }
 
 /// Fresh weights, the same for the same seed on every machine; each weight's stream depends on the
@@ -96,6 +123,7 @@ pub(crate) fn name_hash(name: &str) -> u64 {
 /// Takes weights from a map and remembers which, so that leftovers are found.
 pub(crate) struct NamedWeights<'a> {
     weights: &'a Weights,
+    int8: Option<&'a Int8Weights>,
     taken: BTreeSet<&'a str>,
 }
 
@@ -103,7 +131,16 @@ impl<'a> NamedWeights<'a> {
     pub(crate) fn new(weights: &'a Weights) -> Self {
         Self {
             weights,
+            int8: None,
             taken: BTreeSet::new(),
+        }
+    }
+
+    /// The same, some of which came as integers.
+    pub(crate) fn with_int8(self, int8: &'a Int8Weights) -> Self {
+        Self {
+            int8: Some(int8),
+            ..self
         }
     }
 
@@ -138,6 +175,10 @@ impl WeightSource for NamedWeights<'_> {
         }
         self.taken.insert(key);
         Ok(weight.data.clone())
+    }
+
+    fn int8(&self, name: &str) -> Option<Arc<Int8Matrix>> {
+        self.int8?.get(name).cloned()
     }
 }
 

@@ -38,12 +38,12 @@ export function confidence(model, clip) {
   return Math.min(...transcript(model, clip).words.map((word) => word.confidence));
 }
 
-/** Log-probabilities `[num_frames, vocab_size]` of a clip, from the CPU. */
-export function logProbs(model, clip) {
+/** Log-probabilities `[num_frames, vocab_size]` of a clip, from the CPU; `options`: of `fledge transcribe`. */
+export function logProbs(model, clip, ...options) {
   const folder = mkdtempSync(join(tmpdir(), "fledge-"));
   try {
     const file = join(folder, "log-probs.json");
-    fledge("transcribe", clip, "--model", model, "--device", "cpu", "--log-probs", file);
+    fledge("transcribe", clip, "--model", model, "--device", "cpu", "--log-probs", file, ...options);
     return JSON.parse(readFileSync(file, "utf8"));
   } finally {
     rmSync(folder, { recursive: true });

@@ -132,7 +132,9 @@ describe("without WebGPU", () => {
       await engineReady(page);
       const url = `${site.url}samples/${SHORTEST.file}`;
       const { values } = await engineLogProbs(page, "engine-cpu", `models/${SMALLEST.path}`, url);
-      const worst = assertClose(values, native.logProbs(SMALLEST.folder, SHORTEST.path).flat(), 1e-3);
+      // Another order of sums may round an activation to the next of its 255 integers.
+      const expected = native.logProbs(SMALLEST.folder, SHORTEST.path).flat();
+      const worst = assertClose(values, expected, 1e-2);
       t.diagnostic(`largest difference ${worst}`);
     });
   });
@@ -269,7 +271,9 @@ describe("with software WebGPU", () => {
       await engineReady(page);
       const url = `${site.url}samples/${SHORTEST.file}`;
       const { started, values } = await engineLogProbs(page, "engine-webgpu", `models/${SMALLEST.path}`, url);
-      const worst = assertClose(values, native.logProbs(SMALLEST.folder, SHORTEST.path).flat(), 1e-3);
+      // A GPU multiplies int8 weights as the numbers that they stand for.
+      const expected = native.logProbs(SMALLEST.folder, SHORTEST.path, "--expand-int8").flat();
+      const worst = assertClose(values, expected, 1e-3);
       t.diagnostic(`largest difference ${worst}; self-test ${started.self_test_error} in ${started.start_ms} ms`);
     });
   });

@@ -9,7 +9,12 @@ use super::{
     shapes::weight_shapes,
     tensor_file,
 };
-use crate::{features::FeatureConfig, model::ModelConfig, tokens::Tokens, weights::Weights};
+use crate::{
+    features::FeatureConfig,
+    model::ModelConfig,
+    tokens::Tokens,
+    weights::{Int8Weights, Weights},
+};
 
 /// Newest `config.json` format this build reads and the one it writes.
 pub const FORMAT_VERSION: u64 = 1;
@@ -22,6 +27,8 @@ pub struct LoadedModel {
     pub tokens: Tokens,
     /// Expanded to f32.
     pub weights: Weights,
+    /// Matrices that are int8 in the file, as they are.
+    pub int8: Int8Weights,
     pub manifest: Manifest,
     /// Decoder settings tuned for this model, if the folder has them.
     pub beam: Option<crate::decode::BeamConfig>,
@@ -56,7 +63,7 @@ pub fn read_model(files: &Files) -> Result<LoadedModel, BundleError> {
             ),
         });
     }
-    let weights = tensor_file::read(
+    let (weights, int8) = tensor_file::read(
         required(files, weights_file)?,
         manifest.precision,
         &weight_shapes(&config.architecture),
@@ -66,6 +73,7 @@ pub fn read_model(files: &Files) -> Result<LoadedModel, BundleError> {
         model: config.architecture,
         tokens,
         weights,
+        int8,
         lm: manifest
             .file(LM_FILE)
             .and_then(|entry| files.get(&entry.name))

@@ -13,7 +13,10 @@ use super::{
     limits::MAX_HEADER_BYTES,
     quantize::{channel_axis, dequantize, quantize},
 };
-use crate::weights::{WeightError, WeightTensor, Weights};
+use crate::{
+    nn::int8::Int8Matrix,
+    weights::{Int8Weights, WeightError, WeightTensor, Weights},
+};
 
 /// Ends the name of an int8 weight's scales.
 const SCALE_SUFFIX: &str = ".scale";
@@ -124,7 +127,7 @@ pub(super) fn read(
     bytes: &[u8],
     precision: Precision,
     expected: &BTreeMap<String, Vec<usize>>,
-) -> Result<Weights, BundleError> {
+) -> Result<(Weights, Int8Weights), BundleError> {
     let file = precision.file_name();
     check_header(file, bytes)?;
     let tensors = SafeTensors::deserialize(bytes)
@@ -146,7 +149,7 @@ pub(super) fn read(
             check_view(file, &scale_name, scale, &[channels], Precision::F32)?;
         }
     }
-    let mut weights = Weights::new();
+    let (mut weights, mut int8) = (Weights::new(), Int8Weights::default());
     for (name, shape) in expected {
         let view = &found[name.as_str()];
         let data = match view.dtype() {
@@ -161,6 +164,10 @@ pub(super) fn read(
                     ));
                 }
                 let axis = channel_axis(shape).unwrap_or(0);
+                if shape.len() == 2 {
+                    let values: Vec<i8> = view.data().iter().map(|v| v.cast_signed()).collect();
+                    int8.push(name, Int8Matrix::new(&values, &scales));
+                }
                 dequantize(view.data(), &scales, shape, axis)
             }
             Dtype::F16 => view
@@ -176,7 +183,7 @@ pub(super) fn read(
         let shape = shape.clone();
         weights.insert(name.clone(), WeightTensor { shape, data });
     }
-    Ok(weights)
+    Ok((weights, int8))
 }
 
 /// The first eight bytes are the header's length: it must lie inside the file and the limit before

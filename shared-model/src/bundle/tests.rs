@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use burn::prelude::Device;
+use burn::prelude::{Device, Tensor, TensorData};
 use half::f16;
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     decode::BeamConfig,
     features::FeatureConfig,
-    model::{CtcModel, ModelConfig, NormKind, SubsamplingPadding},
+    model::{CpuOperations, CtcModel, Mode, ModelConfig, NormKind, SubsamplingPadding},
     tokens::Tokens,
     weights::{WeightError, WeightTensor, Weights},
 };
@@ -181,6 +181,63 @@ fn an_f16_folder_holds_matrices_rounded_and_vectors_whole() {
             .collect();
         assert_eq!(loaded.weights[&name].data, expected, "{name}");
     }
+}
+
+#[test]
+fn a_network_of_int8_weights_multiplies_integers_and_stays_near_its_floats() {
+    let config = tiny_config();
+    let weights = CtcModel::init(&config, 3, &Device::flex())
+        .unwrap()
+        .weights();
+    let files = write_model(&ModelParts {
+        features: &tiny_features(),
+        model: &config,
+        tokens: &Tokens::characters(),
+        weights: &weights,
+        beam: None,
+        precision: Precision::Int8,
+        evaluations: &[],
+        card: &card_info(),
+    });
+    let loaded = read_model(&files.unwrap()).unwrap();
+    let linear = [
+        "ffn1.up",
+        "ffn2.down",
+        "attention.qkv",
+        "attention.out",
+        "conv.gate",
+        "conv.out",
+    ];
+    for name in linear {
+        let name = format!("encoder.blocks.0.{name}.weight");
+        assert!(loaded.int8.get(&name).is_some(), "{name}");
+    }
+    let device = Device::flex();
+    let floats = CtcModel::from_weights(&config, &loaded.weights, &device).unwrap();
+    let integers =
+        CtcModel::from_quantized_weights(&config, &loaded.weights, &loaded.int8, &device).unwrap();
+    let logits = |model: &CtcModel, operations| -> Vec<f32> {
+        let values: Vec<f32> = (0..40 * 16)
+            .map(|i| ((i * 7919) % 1009) as f32 / 500.0)
+            .collect();
+        let features = Tensor::from_data(TensorData::new(values, [1, 40, 16]), &device);
+        let model = model.clone().with_operations(operations);
+        let output = model.forward(features, &[40], &mut Mode::Eval);
+        output.logits.into_data().iter().collect()
+    };
+    let exact = logits(&floats, CpuOperations::Composed);
+    assert_eq!(logits(&integers, CpuOperations::Composed), exact);
+    let most = exact.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+    let found = logits(&integers, CpuOperations::Fused);
+    let worst = found
+        .iter()
+        .zip(&exact)
+        .fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
+    // Some thousandths of rounding in each product; exactly none would mean that floats were used.
+    assert!(
+        worst > 1e-4 * most && worst < 3e-2 * most,
+        "{worst} of {most}"
+    );
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn strided_conv(
     // pair t + 1. Pairing frames is a change of shape only.
     let left = usize::from(is_padded);
     if are_tried(operations)
-        && let Some(y) = conv_gelu(&x, conv.weights(), left, out_time, operations)
+        && let Some(y) = conv_gelu(&x, conv.weights().pair, left, out_time, operations)
     {
         return y;
     }

@@ -22,7 +22,10 @@ use burn::{
 use crate::{
     encoder::{Encoder, Frontend},
     nn::{builder::Builder, linear::Linear, mask::FrameMask, norm::Norm},
-    weights::{Init, NamedWeights, RandomInit, WeightError, WeightSource, WeightTensor, Weights},
+    weights::{
+        Init, Int8Weights, NamedWeights, RandomInit, WeightError, WeightSource, WeightTensor,
+        Weights,
+    },
 };
 
 /// Result of a forward pass.
@@ -102,6 +105,19 @@ impl CtcModel {
         device: &Device,
     ) -> Result<Self, WeightError> {
         let mut source = NamedWeights::new(weights);
+        let model = Self::from_source(config, &mut source, device)?;
+        source.finish()?;
+        Ok(model)
+    }
+
+    /// As [`Self::from_weights`]; those that came as int8 stay so where the CPU multiplies them.
+    pub fn from_quantized_weights(
+        config: &ModelConfig,
+        weights: &Weights,
+        int8: &Int8Weights,
+        device: &Device,
+    ) -> Result<Self, WeightError> {
+        let mut source = NamedWeights::new(weights).with_int8(int8);
         let model = Self::from_source(config, &mut source, device)?;
         source.finish()?;
         Ok(model)

@@ -9,10 +9,18 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 
-use super::{dropout::DropMask, operations::CpuOperations, positions::Angles};
+use super::{dropout::DropMask, int8::Int8Matrix, operations::CpuOperations, positions::Angles};
 
 /// A weight and a bias.
 pub(crate) type Pair = (Tensor<2>, Tensor<1>);
+
+/// An affine map of the last axis.
+pub(crate) struct AffineWeights {
+    pub pair: Pair,
+    /// The weight as the integers that it came as: what products are computed with where there are
+    /// any.
+    pub int8: Option<Arc<Int8Matrix>>,
+}
 
 /// Scale and shift of a norm.
 pub(crate) type NormPair = (Tensor<1>, Tensor<1>);
@@ -53,10 +61,10 @@ pub(crate) struct ConvolutionOptions<'a> {
 pub(crate) struct ConvolutionWeights {
     pub norm_in: NormPair,
     /// Pointwise, `[d_model, 2 * d_model]`.
-    pub gate: Pair,
+    pub gate: AffineWeights,
     /// `[kernel, d_model]`
     pub depthwise: Pair,
     pub norm: NormPair,
     /// Pointwise.
-    pub out: Pair,
+    pub out: AffineWeights,
 }

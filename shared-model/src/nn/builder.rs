@@ -1,11 +1,13 @@
 //! The one way in which layers get their weights.
 
+use std::sync::Arc;
+
 use burn::{
     module::{Param, ParamId},
     prelude::*,
 };
 
-use super::host;
+use super::{host, int8::Int8Matrix};
 use crate::weights::{Init, WeightError, WeightSource, name_hash};
 
 /// Hands a layer its weights by name.
@@ -61,6 +63,11 @@ impl<'a> Builder<'a> {
         let mut param = Param::from_tensor(tensor);
         param.id = ParamId::from(name_hash(&name));
         Ok(param)
+    }
+
+    /// The integers that a weight came as, if it did.
+    pub(crate) fn int8(&self, name: &str) -> Option<Arc<Int8Matrix>> {
+        self.source.int8(&self.name(name))
     }
 
     /// Values that are saved with the weights but never trained.

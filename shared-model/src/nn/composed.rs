@@ -4,8 +4,8 @@ use burn::prelude::*;
 
 use super::{
     branch::{
-        AttentionOptions, ConvolutionOptions, ConvolutionWeights, FeedForwardOptions, NormPair,
-        Pair,
+        AffineWeights, AttentionOptions, ConvolutionOptions, ConvolutionWeights,
+        FeedForwardOptions, NormPair, Pair,
     },
     operations::CpuOperations,
 };
@@ -35,8 +35,8 @@ pub(crate) fn conv_gelu(
 pub(crate) fn feed_forward(
     _: &Tensor<3>,
     _: NormPair,
-    _: Pair,
-    _: Pair,
+    _: AffineWeights,
+    _: AffineWeights,
     _: FeedForwardOptions,
 ) -> Option<Tensor<3>> {
     None
@@ -45,8 +45,8 @@ pub(crate) fn feed_forward(
 pub(crate) fn attention(
     _: &Tensor<3>,
     _: NormPair,
-    _: Pair,
-    _: Pair,
+    _: AffineWeights,
+    _: AffineWeights,
     _: AttentionOptions<'_>,
 ) -> Option<Tensor<3>> {
     None

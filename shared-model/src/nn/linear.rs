@@ -1,8 +1,10 @@
 //! Affine map of the last axis.
 
+use std::sync::Arc;
+
 use burn::{module::Param, prelude::*, tensor::module};
 
-use super::builder::Builder;
+use super::{branch::AffineWeights, builder::Builder, int8::Int8Matrix};
 use crate::weights::{Init, WeightError};
 
 #[derive(Module, Debug)]
@@ -11,6 +13,8 @@ pub(crate) struct Linear {
     weight: Param<Tensor<2>>,
     /// `[d_out]`
     bias: Param<Tensor<1>>,
+    #[module(skip)]
+    int8: Option<Arc<Int8Matrix>>,
 }
 
 impl Linear {
@@ -22,6 +26,7 @@ impl Linear {
         bias_init: Init,
     ) -> Result<Self, WeightError> {
         Ok(Self {
+            int8: builder.int8("weight"),
             weight: builder.weight("weight", [d_in, d_out], weight_init)?,
             bias: builder.weight("bias", [d_out], bias_init)?,
         })
@@ -47,8 +52,11 @@ impl Linear {
     }
 
     /// `[d_in, d_out]` and `[d_out]`.
-    pub(crate) fn weights(&self) -> (Tensor<2>, Tensor<1>) {
-        (self.weight.val(), self.bias.val())
+    pub(crate) fn weights(&self) -> AffineWeights {
+        AffineWeights {
+            pair: (self.weight.val(), self.bias.val()),
+            int8: self.int8.clone(),
+        }
     }
 
     pub(crate) fn device(&self) -> Device {

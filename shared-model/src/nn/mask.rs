@@ -78,6 +78,20 @@ impl FrameMask {
     /// As [`Self::zero_padding`], for input whose padding may hold anything, NaN included.
     pub(crate) fn overwrite_padding(&self, x: Tensor<3>) -> Tensor<3> {
         match &self.padded {
+            // Without comparisons of tensors, which would add to the browser's download.
+            #[cfg(all(feature = "cpu", not(feature = "gpu"), target_arch = "wasm32"))]
+            Some(_) => {
+                let [batch, time, channels] = x.dims();
+                let device = x.device();
+                let mut values = x.into_data().try_into_vec::<f32>().unwrap_or_default();
+                values.resize(batch * time * channels, 0.0);
+                let utterances = values.chunks_mut((time * channels).max(1));
+                for (values, &length) in utterances.zip(&self.lengths) {
+                    values[length.min(time) * channels..].fill(0.0);
+                }
+                host::tensor(values, [batch, time, channels], &device)
+            }
+            #[cfg(not(all(feature = "cpu", not(feature = "gpu"), target_arch = "wasm32")))]
             Some(padded) => {
                 let is_padding = padded.real.clone().equal_elem(0.0).expand(x.dims());
                 x.mask_fill(is_padding, 0.0)

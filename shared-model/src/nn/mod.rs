@@ -16,11 +16,19 @@ pub(crate) mod fused;
 #[path = "composed.rs"]
 pub(crate) mod fused;
 pub(crate) mod host;
+#[cfg_attr(
+    not(feature = "cpu"),
+    allow(dead_code, reason = "only the CPU's operations multiply integers")
+)]
+pub mod int8;
 pub(crate) mod linear;
 pub(crate) mod mask;
 pub(crate) mod norm;
 pub(crate) mod operations;
 pub(crate) mod pass;
 pub(crate) mod positions;
+#[cfg(feature = "cpu")]
+pub mod products;
 #[cfg(all(feature = "cpu", target_arch = "wasm32", target_feature = "simd128"))]
 mod simd128;
+pub(crate) mod vectorize;

@@ -10,24 +10,24 @@ pub enum CpuOperations {
     #[default]
     Fused,
     /// As [`Self::Fused`], but factors of matrix products are rounded to bf16 (8 bits of
-    /// precision; sums stay f32) where the processor multiplies such tiles (Intel AMX). Elsewhere
-    /// the same as [`Self::Fused`].
+    /// precision; sums stay f32) where the processor multiplies those faster (Intel AMX, AVX-512
+    /// with bf16). Elsewhere the same as [`Self::Fused`].
     FusedBf16,
 }
 
 impl CpuOperations {
     /// Whether products are in bf16 on this processor.
     pub fn multiplies_bf16(self) -> bool {
-        self == Self::FusedBf16 && has_bf16_tiles()
+        self == Self::FusedBf16 && has_bf16()
     }
 }
 
 #[cfg(all(feature = "cpu", target_arch = "x86_64"))]
-fn has_bf16_tiles() -> bool {
-    super::fused::has_bf16_tiles()
+fn has_bf16() -> bool {
+    super::fused::has_bf16()
 }
 
 #[cfg(not(all(feature = "cpu", target_arch = "x86_64")))]
-fn has_bf16_tiles() -> bool {
+fn has_bf16() -> bool {
     false
 }

@@ -118,7 +118,13 @@ impl Recognizer {
         decoder: Decoder,
         device: &Device,
     ) -> Result<Self, RecognizeError> {
-        let model = CtcModel::from_weights(&loaded.model, &loaded.weights, device)?;
+        let LoadedModel {
+            model,
+            weights,
+            int8,
+            ..
+        } = loaded;
+        let model = CtcModel::from_quantized_weights(model, weights, int8, device)?;
         let tokens = loaded.tokens.clone();
         Self::from_model(model, &loaded.features, tokens, decoder, device)
     }

@@ -22,11 +22,15 @@ mod tune_decoder;
 pub use exit::{ExitStatus, Failure};
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use shared_model::bundle::LoadedModel;
+use shared_model::weights::Int8Weights;
 
 use crate::fault;
+use crate::model_folder::{self, ModelFolderError};
 
 const ABOUT: &str = "Trains a speech recogniser and distils small ones from it";
 
@@ -87,6 +91,25 @@ impl DeviceArgs {
         let from_environment = std::env::var_os("FLEDGE_SOFTWARE_ADAPTER")
             .is_some_and(|value| !value.is_empty() && value != "0");
         crate::device::open(self.device, self.allow_software_adapter || from_environment)
+    }
+}
+
+/// How weights are multiplied; the same options in `evaluate` and `transcribe`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct WeightArgs {
+    /// Multiply int8 weights as the numbers that they stand for, as graphics adapters do
+    #[arg(long)]
+    expand_int8: bool,
+}
+
+impl WeightArgs {
+    /// The model of a folder with its weights as asked.
+    fn read(&self, folder: &Path) -> Result<LoadedModel, ModelFolderError> {
+        let mut loaded = model_folder::read(folder)?;
+        if self.expand_int8 {
+            loaded.int8 = Int8Weights::default();
+        }
+        Ok(loaded)
     }
 }
 

@@ -10,10 +10,9 @@ use shared_model::decode::Word;
 use shared_model::recognizer::{Recognizer, Transcript};
 
 use super::evaluate::DecoderArgs;
-use super::{DeviceArgs, Failure, interrupt};
+use super::{DeviceArgs, Failure, WeightArgs, interrupt};
 use crate::block_on::block_on;
 use crate::data::audio_file::decode_16k;
-use crate::model_folder;
 
 /// Write down what is said in audio files
 ///
@@ -35,6 +34,8 @@ pub struct TranscribeArgs {
     decoder: DecoderArgs,
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    weights: WeightArgs,
     /// One JSON object a file: file, text and words with start, end (seconds) and confidence
     #[arg(long)]
     json: bool,
@@ -78,7 +79,7 @@ impl<'a> From<&'a Word> for JsonWord<'a> {
 }
 
 pub fn run(args: &TranscribeArgs) -> anyhow::Result<()> {
-    let loaded = model_folder::read(&args.model)?;
+    let loaded = args.weights.read(&args.model)?;
     let decoder = args.decoder.choose(&loaded)?.build(&loaded.tokens)?;
     let device = args.device.open()?;
     let recognizer = Recognizer::new(&loaded, decoder, &device.device)?;

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use burn::prelude::*;
 
 use super::{
-    Kept, Kernel, apply_6, is_supported,
+    Kept, Kernel, apply_6, int8_of, is_supported,
     matmul::{Affine, AffineGradient, Factors, Into, RightFactor, View, row_chunks},
     rows::{Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
     simd::{exp, max, sum, vectorized},
 };
 use crate::nn::{
-    branch::{AttentionOptions, NormPair, Pair},
+    branch::{AffineWeights, AttentionOptions, NormPair},
     dropout::DropMask,
+    int8::Int8Matrix,
     positions::Angles,
 };
 
@@ -21,8 +22,8 @@ use crate::nn::{
 pub(crate) fn attention(
     x: &Tensor<3>,
     norm: NormPair,
-    qkv: Pair,
-    out: Pair,
+    qkv: AffineWeights,
+    out: AffineWeights,
     options: AttentionOptions<'_>,
 ) -> Option<Tensor<3>> {
     let [_, time, width] = x.dims();
@@ -40,11 +41,11 @@ pub(crate) fn attention(
         masks: options.masks,
         epsilon: options.epsilon as f32,
         factors: Factors::of(options.operations),
+        int8: int8_of(options.operations, [qkv.int8, out.int8]),
     };
-    is_supported(x).then(|| apply_6(kernel, x, norm, qkv, out))
+    is_supported(x).then(|| apply_6(kernel, x, norm, qkv.pair, out.pair))
 }
 
-#[derive(Debug)]
 struct Attention {
     time: usize,
     /// Of the model.
@@ -55,17 +56,20 @@ struct Attention {
     masks: [Option<DropMask>; 2],
     epsilon: f32,
     factors: Factors,
+    int8: [Option<Arc<Int8Matrix>>; 2],
 }
 
 impl Attention {
-    fn parts<'a>(&self, weights: &[&'a [f32]]) -> (Norm<'a>, Affine<'a>, Affine<'a>) {
+    fn parts<'a>(&'a self, weights: &[&'a [f32]]) -> (Norm<'a>, Affine<'a>, Affine<'a>) {
         let norm = Norm {
             gamma: weights[0],
             beta: weights[1],
             epsilon: self.epsilon,
         };
-        let qkv = Affine::new(weights[2], weights[3], self.factors);
-        (norm, qkv, Affine::new(weights[4], weights[5], self.factors))
+        let [int8_qkv, int8_out] = self.int8.each_ref().map(Option::as_deref);
+        let qkv = Affine::new(weights[2], weights[3], self.factors).with_int8(int8_qkv);
+        let out = Affine::new(weights[4], weights[5], self.factors).with_int8(int8_out);
+        (norm, qkv, out)
     }
 
     fn d_head(&self) -> usize {

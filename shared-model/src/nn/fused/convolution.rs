@@ -1,11 +1,13 @@
 //! The convolution branch of a Conformer block whose inner norm is a layer norm.
 
+use std::sync::Arc;
+
 use burn::prelude::*;
 
 use super::{
     Kept, Kernel, apply_10,
     depthwise::{add_weight_gradient, depthwise, reversed_taps},
-    is_supported,
+    int8_of, is_supported,
     matmul::{Affine, AffineGradient, Factors, View, row_chunks},
     rows::{self, Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
     simd::{sigmoid, vectorized},
@@ -13,6 +15,7 @@ use super::{
 use crate::nn::{
     branch::{ConvolutionOptions, ConvolutionWeights},
     dropout::DropMask,
+    int8::Int8Matrix,
 };
 
 /// `x + drop(out(silu(norm(depthwise(glu(gate(norm_in(x))))))))`, `[batch, time, d_model]`. The
@@ -23,13 +26,6 @@ pub(crate) fn convolution(
     weights: ConvolutionWeights,
     options: ConvolutionOptions<'_>,
 ) -> Option<Tensor<3>> {
-    let kernel = Convolution {
-        time: x.dims()[1],
-        lengths: options.lengths.to_vec(),
-        mask: options.mask,
-        epsilon: options.epsilon as f32,
-        factors: Factors::of(options.operations),
-    };
     let ConvolutionWeights {
         norm_in,
         gate,
@@ -37,10 +33,17 @@ pub(crate) fn convolution(
         norm,
         out,
     } = weights;
-    is_supported(x).then(|| apply_10(kernel, x, norm_in, gate, depthwise, norm, out))
+    let kernel = Convolution {
+        time: x.dims()[1],
+        lengths: options.lengths.to_vec(),
+        mask: options.mask,
+        epsilon: options.epsilon as f32,
+        factors: Factors::of(options.operations),
+        int8: int8_of(options.operations, [gate.int8, out.int8]),
+    };
+    is_supported(x).then(|| apply_10(kernel, x, norm_in, gate.pair, depthwise, norm, out.pair))
 }
 
-#[derive(Debug)]
 struct Convolution {
     time: usize,
     /// Real frames of each utterance.
@@ -48,6 +51,7 @@ struct Convolution {
     mask: Option<DropMask>,
     epsilon: f32,
     factors: Factors,
+    int8: [Option<Arc<Int8Matrix>>; 2],
 }
 
 struct Parts<'a> {
@@ -60,19 +64,20 @@ struct Parts<'a> {
 }
 
 impl Convolution {
-    fn parts<'a>(&self, weights: &[&'a [f32]]) -> Parts<'a> {
+    fn parts<'a>(&'a self, weights: &[&'a [f32]]) -> Parts<'a> {
         let norm = |gamma, beta| Norm {
             gamma,
             beta,
             epsilon: self.epsilon,
         };
+        let [int8_gate, int8_out] = self.int8.each_ref().map(Option::as_deref);
         Parts {
             norm_in: norm(weights[0], weights[1]),
-            gate: Affine::new(weights[2], weights[3], self.factors),
+            gate: Affine::new(weights[2], weights[3], self.factors).with_int8(int8_gate),
             taps: weights[4],
             bias: weights[5],
             norm: norm(weights[6], weights[7]),
-            out: Affine::new(weights[8], weights[9], self.factors),
+            out: Affine::new(weights[8], weights[9], self.factors).with_int8(int8_out),
         }
     }
 

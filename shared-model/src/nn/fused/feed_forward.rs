@@ -1,15 +1,18 @@
 //! The feed-forward branch of a Conformer block.
 
+use std::sync::Arc;
+
 use burn::prelude::*;
 
 use super::{
-    Kept, Kernel, apply_6, is_supported,
+    Kept, Kernel, apply_6, int8_of, is_supported,
     matmul::{Affine, AffineGradient, Factors, View, row_chunks},
     rows::{self, Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
 };
 use crate::nn::{
-    branch::{FeedForwardOptions, NormPair, Pair},
+    branch::{AffineWeights, FeedForwardOptions, NormPair},
     dropout::DropMask,
+    int8::Int8Matrix,
 };
 
 /// `x + scale * drop(down(drop(silu(up(norm(x))))))`, `[batch, time, d_model]`.
@@ -17,8 +20,8 @@ use crate::nn::{
 pub(crate) fn feed_forward(
     x: &Tensor<3>,
     norm: NormPair,
-    up: Pair,
-    down: Pair,
+    up: AffineWeights,
+    down: AffineWeights,
     options: FeedForwardOptions,
 ) -> Option<Tensor<3>> {
     let kernel = FeedForward {
@@ -26,27 +29,30 @@ pub(crate) fn feed_forward(
         scale: options.scale as f32,
         epsilon: options.epsilon as f32,
         factors: Factors::of(options.operations),
+        int8: int8_of(options.operations, [up.int8, down.int8]),
     };
-    is_supported(x).then(|| apply_6(kernel, x, norm, up, down))
+    is_supported(x).then(|| apply_6(kernel, x, norm, up.pair, down.pair))
 }
 
-#[derive(Debug)]
 struct FeedForward {
     masks: [Option<DropMask>; 2],
     scale: f32,
     epsilon: f32,
     factors: Factors,
+    int8: [Option<Arc<Int8Matrix>>; 2],
 }
 
 impl FeedForward {
-    fn parts<'a>(&self, weights: &[&'a [f32]]) -> (Norm<'a>, Affine<'a>, Affine<'a>) {
+    fn parts<'a>(&'a self, weights: &[&'a [f32]]) -> (Norm<'a>, Affine<'a>, Affine<'a>) {
         let norm = Norm {
             gamma: weights[0],
             beta: weights[1],
             epsilon: self.epsilon,
         };
-        let up = Affine::new(weights[2], weights[3], self.factors);
-        (norm, up, Affine::new(weights[4], weights[5], self.factors))
+        let [int8_up, int8_down] = self.int8.each_ref().map(Option::as_deref);
+        let up = Affine::new(weights[2], weights[3], self.factors).with_int8(int8_up);
+        let down = Affine::new(weights[4], weights[5], self.factors).with_int8(int8_down);
+        (norm, up, down)
     }
 }
 

@@ -4,12 +4,12 @@
 use std::cell::OnceCell;
 
 #[cfg(target_arch = "x86_64")]
-use super::amx::{self, RightTiles};
-use crate::nn::operations::CpuOperations;
+use super::bf16::{self, RightTiles};
+use crate::nn::{int8::Int8Matrix, operations::CpuOperations};
 
 /// A matrix in a slice.
 #[derive(Clone, Copy)]
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     pub values: &'a [f32],
     pub rows: usize,
     pub columns: usize,
@@ -25,7 +25,7 @@ impl<'a> View<'a> {
 
     /// `rows` rows of `columns` values, `row_stride` values from the start of one to the next.
     /// Rows may overlap.
-    pub(super) fn strided(
+    pub(crate) fn strided(
         values: &'a [f32],
         rows: usize,
         columns: usize,
@@ -40,7 +40,7 @@ impl<'a> View<'a> {
         }
     }
 
-    pub(super) fn transposed(self) -> Self {
+    pub(crate) fn transposed(self) -> Self {
         Self {
             values: self.values,
             rows: self.columns,
@@ -87,7 +87,7 @@ fn end(rows: usize, columns: usize, row_stride: usize, column_stride: usize) -> 
 
 /// What a product does with the matrix that it is written to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Into {
+pub(crate) enum Into {
     Replace,
     Add,
 }
@@ -167,14 +167,14 @@ fn multiply_in_tiles(
 
 /// What the factors of products are rounded to; sums are f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Factors {
+pub(crate) enum Factors {
     F32,
     #[cfg(target_arch = "x86_64")]
     Bf16,
 }
 
 impl Factors {
-    pub(super) fn of(operations: CpuOperations) -> Self {
+    pub(crate) fn of(operations: CpuOperations) -> Self {
         #[cfg(target_arch = "x86_64")]
         if operations.multiplies_bf16() {
             return Self::Bf16;
@@ -185,7 +185,7 @@ impl Factors {
 }
 
 /// The right factor of one or more products, laid out once for all.
-pub(super) struct RightFactor<'a> {
+pub(crate) struct RightFactor<'a> {
     matrix: View<'a>,
     factors: Factors,
     #[cfg(target_arch = "x86_64")]
@@ -193,7 +193,7 @@ pub(super) struct RightFactor<'a> {
 }
 
 impl<'a> RightFactor<'a> {
-    pub(super) fn new(matrix: View<'a>, factors: Factors) -> Self {
+    pub(crate) fn new(matrix: View<'a>, factors: Factors) -> Self {
         Self {
             matrix,
             factors,
@@ -204,14 +204,14 @@ impl<'a> RightFactor<'a> {
 
     /// `out = scale * a self` or `out += scale * a self`; `out` has rows of as many values as its
     /// number says.
-    pub(super) fn multiply(&self, out: (&mut [f32], usize), a: View<'_>, scale: f32, into: Into) {
+    pub(crate) fn multiply(&self, out: (&mut [f32], usize), a: View<'_>, scale: f32, into: Into) {
         match self.factors {
             Factors::F32 => multiply(out, a, self.matrix, scale, into),
             #[cfg(target_arch = "x86_64")]
             Factors::Bf16 => {
                 assert_fit(&out, a, self.matrix);
                 let tiles = self.tiles.get_or_init(|| RightTiles::of(self.matrix));
-                amx::multiply(out, a, tiles, scale, into);
+                bf16::multiply(out, a, tiles, scale, into);
             }
         }
     }
@@ -225,6 +225,7 @@ pub(super) struct Affine<'a> {
     weight: RightFactor<'a>,
     /// Its transpose.
     back: RightFactor<'a>,
+    int8: Option<&'a Int8Matrix>,
 }
 
 impl<'a> Affine<'a> {
@@ -235,7 +236,13 @@ impl<'a> Affine<'a> {
             bias,
             weight: RightFactor::new(weight, factors),
             back: RightFactor::new(weight.transposed(), factors),
+            int8: None,
         }
+    }
+
+    /// The same with the integers that the weight came as, if it did and they are to be used.
+    pub(super) fn with_int8(self, int8: Option<&'a Int8Matrix>) -> Self {
+        Self { int8, ..self }
     }
 
     pub(super) fn d_out(&self) -> usize {
@@ -247,14 +254,18 @@ impl<'a> Affine<'a> {
     }
 
     /// Appends `[rows, d_out]`.
+    #[inline(never)]
     pub(super) fn append(&self, x: View<'_>, out: &mut Vec<f32>) {
         let start = out.len();
         out.reserve(x.rows * self.d_out());
         for _ in 0..x.rows {
             out.extend_from_slice(self.bias);
         }
-        let out = (&mut out[start..], self.d_out());
-        self.weight.multiply(out, x, 1.0, Into::Add);
+        let out = &mut out[start..];
+        match self.int8 {
+            Some(int8) if x.column_stride == 1 => int8.add_product(out, x.values, x.row_stride),
+            _ => self.weight.multiply((out, self.d_out()), x, 1.0, Into::Add),
+        }
     }
 
     /// Gradient of the input: replaces `out` by `[rows, d_in]`.

@@ -11,15 +11,15 @@
     allow(dead_code, unused_imports, reason = "only gradients need them")
 )]
 
-#[cfg(target_arch = "x86_64")]
-mod amx;
 mod attention;
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 mod convolution;
 mod depthwise;
 mod feed_forward;
 #[cfg(feature = "autodiff")]
 mod gradient;
-mod matmul;
+pub(crate) mod matmul;
 mod norm;
 mod rows;
 mod simd;
@@ -40,19 +40,20 @@ use burn::{
 
 use super::{
     branch::{NormPair, Pair},
+    int8::Int8Matrix,
     operations::CpuOperations,
 };
 
-#[cfg(target_arch = "x86_64")]
-pub(crate) use amx::is_available as has_bf16_tiles;
 pub(crate) use attention::attention;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use bf16::is_available as has_bf16;
 pub(crate) use convolution::convolution;
 pub(crate) use feed_forward::feed_forward;
 pub(crate) use norm::layer_norm;
 pub(crate) use subsampling::conv_gelu;
 
 /// A function of activations `[batch, time, channels]` and weights, row-major slices all.
-trait Kernel: std::fmt::Debug + Send + Sync {
+trait Kernel: Send + Sync {
     /// The shape of the result for an input of shape `input`.
     fn output_shape(&self, input: [usize; 3]) -> [usize; 3] {
         input
@@ -73,6 +74,14 @@ trait Kernel: std::fmt::Debug + Send + Sync {
         gradient: &[f32],
         want_input: bool,
     ) -> (Vec<f32>, Vec<Vec<f32>>);
+}
+
+/// burn asks this of everything that it differentiates. Nobody reads it: telling what is in a kernel
+/// would only add to the browser's download.
+impl std::fmt::Debug for dyn Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kernel")
+    }
 }
 
 /// Intermediate results.
@@ -215,6 +224,14 @@ pub(crate) fn is_supported<const D: usize>(x: &Tensor<D>) -> bool {
     }
     let device = x.device().without_autodiff();
     x.dtype() == DType::F32 && matches!(device.as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// The integers that weights came as, if they are to be used: never where something learns.
+fn int8_of<const N: usize>(
+    operations: CpuOperations,
+    int8: [Option<Arc<Int8Matrix>>; N],
+) -> [Option<Arc<Int8Matrix>>; N] {
+    int8.map(|matrix| matrix.filter(|_| operations == CpuOperations::Fused))
 }
 
 fn apply_2<const D: usize>(

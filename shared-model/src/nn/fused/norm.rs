@@ -17,7 +17,6 @@ pub(crate) fn layer_norm(x: &Tensor<3>, norm: NormPair, epsilon: f64) -> Option<
     is_supported(x).then(|| apply_2(kernel, x, norm))
 }
 
-#[derive(Debug)]
 struct LayerNorm {
     epsilon: f32,
 }

@@ -32,7 +32,6 @@ pub(crate) fn conv_gelu(
     is_supported(x).then(|| apply_2(kernel, x, conv))
 }
 
-#[derive(Debug)]
 struct ConvGelu {
     time: usize,
     c_in: usize,

@@ -9,9 +9,9 @@ use shared_model::audio::SAMPLE_RATE_HZ;
 use shared_model::features::FeatureExtractor;
 use shared_model::recognizer::{Decoder, Recognizer};
 
+use super::super::WeightArgs;
 use crate::block_on::block_on;
 use crate::device::OpenDevice;
-use crate::model_folder;
 
 /// Time model folders on one thread of the CPU, greedy
 ///
@@ -32,6 +32,8 @@ pub struct InferenceArgs {
     /// Timed runs, after three that are not
     #[arg(long, default_value_t = 30, value_name = "N")]
     repeats: usize,
+    #[command(flatten)]
+    weights: WeightArgs,
     /// One JSON object a model
     #[arg(long)]
     json: bool,
@@ -84,7 +86,7 @@ fn measure(
     args: &InferenceArgs,
     samples: &[f32],
 ) -> anyhow::Result<Line> {
-    let loaded = model_folder::read(folder)?;
+    let loaded = args.weights.read(folder)?;
     let device = OpenDevice::cpu("one thread of it is timed");
     let recognizer = Recognizer::new(&loaded, Decoder::Greedy, &device.device)?;
     let extractor = FeatureExtractor::new(&loaded.features)?;

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use shared_model::bundle::{CardInfo, ModelParts, Precision, write_model};
+use shared_model::bundle::{CardInfo, ModelParts, write_model};
 use shared_model::model::CtcModel;
 
+use super::super::export::PrecisionArg;
 use crate::config::Recipe;
 use crate::device::OpenDevice;
 use crate::{model_folder, recipe_data};
@@ -22,6 +23,9 @@ pub struct UntrainedArgs {
     /// Where to put a folder for each student
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// How weights are stored
+    #[arg(long, value_enum, default_value_t = PrecisionArg::F32)]
+    precision: PrecisionArg,
     /// Change a value of the recipe, `section.key=value`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -47,7 +51,7 @@ pub fn run(args: &UntrainedArgs) -> anyhow::Result<()> {
             tokens: &tokens,
             weights: &weights,
             beam: None,
-            precision: Precision::F32,
+            precision: args.precision.into(),
             evaluations: &[],
             card: &card,
         })?;

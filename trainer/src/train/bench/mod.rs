@@ -57,7 +57,7 @@ pub struct Report {
     pub machine: Machine,
     pub audio_secs: f64,
     pub fused: bool,
-    /// Whether matrix products are in bf16: asked for, and the processor has tiles.
+    /// Whether matrix products are in bf16: asked for, and the processor has them.
     pub bf16: bool,
     pub steps: Vec<Step>,
     pub concurrency: Option<Concurrency>,
