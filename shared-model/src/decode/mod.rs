@@ -16,7 +16,8 @@
 //!           + word_bonus * n + unknown_word_bonus * (words that the language model does not know)
 //! ```
 //!
-//! Without a language model only the first line counts. A word's terms are added when it ends, at
+//! where `blank_penalty` is taken from the blank's `ln p_t` first. Without a language model only the
+//! first line counts. A word's terms are added when it ends, at
 //! the next `▁` or at the end of the utterance. Paths that fell out of the beam are missing from
 //! the sum; with a wide enough beam and margin and no `token_min_log_prob` it is exact.
 

@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use anyhow::Context;
 use serde::Serialize;
+use shared_model::bundle::{Evaluation, with_evaluations};
 
-use super::{DeviceArgs, Failure, interrupt};
+use super::{DeviceArgs, Failure, WeightArgs, interrupt};
 use crate::data::{Utterance, read_manifest};
 use crate::evaluate::{DecoderChoice, DecoderSettings, Evaluated, EvaluationReport, evaluate};
-use crate::model_folder;
+use crate::model_folder::{self, ModelFolderError};
 use crate::report::format_bytes;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -53,6 +54,9 @@ pub struct DecoderArgs {
     /// Added to the score of each word that the language model does not know
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     unknown_word_bonus: Option<f32>,
+    /// Taken from the natural-log probability of each frame's blank
+    #[arg(long, value_name = "X", allow_hyphen_values = true)]
+    blank_penalty: Option<f32>,
     /// Tokens whose natural-log probability is below this are not tried, such as -8
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     token_min_log_prob: Option<f32>,
@@ -70,6 +74,7 @@ impl DecoderArgs {
             self.lm_weight,
             self.word_bonus,
             self.unknown_word_bonus,
+            self.blank_penalty,
             self.token_min_log_prob,
             self.score_margin,
         ];
@@ -90,6 +95,7 @@ impl DecoderArgs {
                     lm_weight: self.lm_weight,
                     word_bonus: self.word_bonus,
                     unknown_word_bonus: self.unknown_word_bonus,
+                    blank_penalty: self.blank_penalty,
                     token_min_log_prob: self.token_min_log_prob,
                     score_margin: self.score_margin,
                     lm: self.lm.clone(),
@@ -126,6 +132,11 @@ pub struct EvaluateArgs {
     decoder: DecoderArgs,
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    weights: WeightArgs,
+    /// Put the figures into the model folder's manifest and card, as those of this test set
+    #[arg(long, value_name = "SET", conflicts_with_all = ["limit", "expand_int8"])]
+    store: Option<String>,
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -145,7 +156,7 @@ pub struct EvaluateArgs {
 
 pub fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
     super::memory::keep_freed_memory();
-    let loaded = model_folder::read(&args.model)?;
+    let loaded = args.weights.read(&args.model)?;
     let mut utterances = read_manifest(&args.manifest)?;
     if let Some(limit) = args.limit {
         utterances.truncate(limit);
@@ -188,6 +199,13 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     let report = EvaluationReport::new(&evaluated, &loaded.manifest, &decoder, &device.name);
+    if let Some(set) = &args.store {
+        store(
+            &args.model,
+            &loaded.manifest.evaluations,
+            report.to_evaluation(set),
+        )?;
+    }
     if args.json {
         super::print_json(&report)
     } else {
@@ -196,6 +214,24 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
         }
         Ok(())
     }
+}
+
+/// Puts figures among those that a model folder has, in the place of older ones of the same kind.
+fn store(folder: &Path, known: &[Evaluation], new: Evaluation) -> anyhow::Result<()> {
+    let mut evaluations = known.to_vec();
+    let kind = |e: &Evaluation| (e.set.clone(), e.decoder.clone(), e.lm.clone());
+    match evaluations.iter_mut().find(|old| kind(old) == kind(&new)) {
+        Some(old) => *old = new,
+        None => evaluations.push(new),
+    }
+    let files = model_folder::read_files(folder)?;
+    let changed = with_evaluations(&files, &evaluations);
+    let changed = changed.map_err(|source| ModelFolderError::Content {
+        folder: folder.to_owned(),
+        source: Box::new(source),
+    })?;
+    model_folder::update(folder, &changed)?;
+    Ok(())
 }
 
 fn summary(report: &EvaluationReport) -> Vec<String> {

@@ -218,11 +218,12 @@ fn summary(report: &Report) -> Vec<String> {
         ),
         format!(
             "--beam {} --lm-weight {} --word-bonus {} --unknown-word-bonus {} \
-             --token-min-log-prob {} --score-margin {}",
+             --blank-penalty {} --token-min-log-prob {} --score-margin {}",
             settings.beam,
             settings.lm_weight,
             settings.word_bonus,
             settings.unknown_word_bonus,
+            settings.blank_penalty,
             settings.token_min_log_prob,
             settings.score_margin
         ),
@@ -261,17 +262,18 @@ impl Table {
             self.has_head = true;
             let _ = writeln!(
                 out,
-                "beam  lm weight  word bonus  unknown  token min  margin   WER %  decoding s"
+                "beam  lm weight  word bonus  unknown  blank  token min  margin   WER %  decoding s"
             );
         }
         let config = &trial.config;
         let _ = writeln!(
             out,
-            "{:>4}  {:>9.3}  {:>10.3}  {:>7.2}  {:>9.1}  {:>6.1}  {:>6.2}  {:>10.2}",
+            "{:>4}  {:>9.3}  {:>10.3}  {:>7.2}  {:>5.2}  {:>9.1}  {:>6.1}  {:>6.2}  {:>10.2}",
             config.beam,
             config.lm_weight,
             config.word_bonus,
             config.unknown_word_bonus,
+            config.blank_penalty,
             config.token_min_log_prob,
             config.score_margin,
             trial.wer * 100.0,

@@ -37,6 +37,7 @@ pub struct DecoderSettings {
     pub lm_weight: Option<f32>,
     pub word_bonus: Option<f32>,
     pub unknown_word_bonus: Option<f32>,
+    pub blank_penalty: Option<f32>,
     pub token_min_log_prob: Option<f32>,
     pub score_margin: Option<f32>,
     /// ARPA or binary; without one the model folder's own.
@@ -70,6 +71,7 @@ impl DecoderChoice {
         set(&mut config.lm_weight, settings.lm_weight);
         set(&mut config.word_bonus, settings.word_bonus);
         set(&mut config.unknown_word_bonus, settings.unknown_word_bonus);
+        set(&mut config.blank_penalty, settings.blank_penalty);
         set(&mut config.token_min_log_prob, settings.token_min_log_prob);
         set(&mut config.score_margin, settings.score_margin);
         let words = settings.words.as_deref().map(read_words).transpose()?;

@@ -107,7 +107,7 @@ impl Default for SearchSpace {
         Self {
             beams: vec![4, 8, 16, 32, 64],
             lm_weights: vec![0.2, 0.4, 0.6, 0.8, 1.0, 1.3],
-            word_bonuses: vec![0.0, 1.0, 2.0, 3.0],
+            word_bonuses: vec![-1.0, 0.0, 1.0, 2.0],
         }
     }
 }
@@ -115,13 +115,14 @@ impl Default for SearchSpace {
 /// A value that the search moves, and by how much at first.
 type Move = (fn(&mut BeamConfig) -> &mut f32, f32);
 
-const MOVES: [Move; 3] = [
+const MOVES: [Move; 4] = [
     (|config| &mut config.lm_weight, 0.1),
     (|config| &mut config.word_bonus, 0.5),
     (|config| &mut config.unknown_word_bonus, 2.0),
+    (|config| &mut config.blank_penalty, 0.5),
 ];
 /// The steps are halved so often.
-const NUM_HALVINGS: usize = 2;
+const NUM_HALVINGS: i32 = 2;
 /// From fast to thorough.
 const SCORE_MARGINS: [f32; 4] = [8.0, 11.0, 14.0, 20.0];
 const TOKEN_MIN_LOG_PROBS: [f32; 3] = [-6.0, -8.0, -11.0];
@@ -149,7 +150,8 @@ impl Tuner<'_> {
     }
 
     /// The best settings found from `start` on; of equally good ones the fastest. First the weights
-    /// of the language model on a grid and in ever smaller steps, then beam and pruning.
+    /// of the language model on a grid and in ever smaller steps, then the beam, the weights once
+    /// more, and pruning.
     ///
     /// # Errors
     /// Settings out of range, or a stop.
@@ -170,13 +172,17 @@ impl Tuner<'_> {
                     self.keep_better(&mut best, &config)?;
                 }
             }
-            self.descend(&mut best)?;
+            self.descend(&mut best, 0)?;
         }
         let beams = space.beams.iter().map(|&beam| BeamConfig {
             beam,
             ..best.config.clone()
         });
         let mut best = self.fastest(beams.collect())?.unwrap_or(best);
+        if self.lm.is_some() {
+            // A wide beam finds what a narrow one lost: other weights may be right for it.
+            self.descend(&mut best, 1)?;
+        }
         let margins = SCORE_MARGINS.map(|score_margin| BeamConfig {
             score_margin,
             ..best.config.clone()
@@ -189,10 +195,11 @@ impl Tuner<'_> {
         Ok(self.fastest(limits.to_vec())?.unwrap_or(best))
     }
 
-    /// Steps to better neighbours, in smaller steps where there is none.
-    fn descend(&mut self, best: &mut Trial) -> Result<(), EvaluateError> {
-        let mut scale = 1.0;
-        for _ in 0..=NUM_HALVINGS {
+    /// Steps to better neighbours, in smaller steps where there is none; the first ones are halved
+    /// so often.
+    fn descend(&mut self, best: &mut Trial, num_halved: i32) -> Result<(), EvaluateError> {
+        let mut scale = 0.5f32.powi(num_halved);
+        for _ in num_halved..=NUM_HALVINGS {
             let mut has_moved = true;
             while has_moved {
                 has_moved = false;

@@ -23,6 +23,9 @@ pub struct BeamConfig {
     /// bonus, -1000 to 1000. It stands for the probability of the word's spelling, so it is
     /// usually negative; less favours known words.
     pub unknown_word_bonus: f32,
+    /// Taken from each frame's natural-log probability of the blank, -1000 to 1000. More favours
+    /// tokens that the network is not sure of.
+    pub blank_penalty: f32,
     /// Classes below this natural-log posterior are not expanded, at most 0. Higher is faster and
     /// misses more; a frame's best token is always expanded.
     pub token_min_log_prob: f32,
@@ -38,6 +41,7 @@ impl Default for BeamConfig {
             lm_weight: 0.5,
             word_bonus: 1.0,
             unknown_word_bonus: -4.0,
+            blank_penalty: 0.0,
             token_min_log_prob: -8.0,
             score_margin: 14.0,
         }
@@ -71,6 +75,7 @@ impl BeamConfig {
         let bonuses = [
             ("word_bonus", self.word_bonus),
             ("unknown_word_bonus", self.unknown_word_bonus),
+            ("blank_penalty", self.blank_penalty),
         ];
         for (name, value) in bonuses {
             if !(-MAX_WEIGHT..=MAX_WEIGHT).contains(&value) {
@@ -89,7 +94,7 @@ mod tests {
     fn settings_out_of_range_are_errors_that_name_them() {
         assert_eq!(BeamConfig::default().validate(), Ok(()));
         type Change = fn(&mut BeamConfig);
-        let bad: [(&str, Change); 9] = [
+        let bad: [(&str, Change); 10] = [
             ("beam", |config| config.beam = 0),
             ("beam", |config| config.beam = 5000),
             ("lm_weight", |config| config.lm_weight = -1.0),
@@ -98,6 +103,7 @@ mod tests {
             ("unknown_word_bonus", |config| {
                 config.unknown_word_bonus = -2000.0
             }),
+            ("blank_penalty", |config| config.blank_penalty = f32::NAN),
             ("token_min_log_prob", |config| {
                 config.token_min_log_prob = 0.1
             }),

@@ -112,7 +112,7 @@ impl<'a> Search<'a> {
     fn stay(&mut self, index: usize, frame: usize, log_probs: &[f32]) {
         let Active { prefix, paths, .. } = self.beam[index];
         let (token, word) = (self.tree.get(prefix).token, self.tree.get(prefix).word);
-        let blank = finite(log_probs[BLANK_ID as usize]);
+        let blank = finite(log_probs[BLANK_ID as usize] - self.decoder.config.blank_penalty);
         let repeat = match token {
             BLANK_ID => f32::NEG_INFINITY,
             _ => finite(log_probs[token as usize]),

@@ -12,6 +12,7 @@ const NO_PRUNING: BeamConfig = BeamConfig {
     lm_weight: 0.0,
     word_bonus: 0.0,
     unknown_word_bonus: 0.0,
+    blank_penalty: 0.0,
     token_min_log_prob: f32::NEG_INFINITY,
     score_margin: 1000.0,
 };
@@ -99,6 +100,20 @@ proptest! {
             prop_assert!((f64::from(hypothesis.score) - sum.ln()).abs() < 1e-4);
             prop_assert_eq!(&hypothesis.tokens, spans, "frames of the best path");
         }
+    }
+
+    #[test]
+    fn a_penalty_of_the_blank_is_a_lower_log_prob_of_the_blank(
+        logits in prop::collection::vec(-4.0f32..4.0, 5 * 4),
+        blank_penalty in -2.0f32..2.0,
+    ) {
+        let data = log_softmax(&logits, 4);
+        let mut lowered = data.clone();
+        lowered.iter_mut().step_by(4).for_each(|blank| *blank -= blank_penalty);
+        let config = BeamConfig { blank_penalty, ..NO_PRUNING };
+        let found = plain(&letters("ab▁"), config).decode(LogProbs::new(&data, 4));
+        let expected = plain(&letters("ab▁"), NO_PRUNING).decode(LogProbs::new(&lowered, 4));
+        prop_assert_eq!(found, expected);
     }
 
     #[test]
