@@ -214,6 +214,18 @@ fn card(network: &TrainedNetwork<'_>, recipe: &Recipe) -> CardInfo {
             recipe.name, teacher.n_layers, teacher.d_model
         ));
     }
+    let start = if network.is_teacher {
+        recipe.teacher.init_from.as_ref()
+    } else {
+        let own = recipe.students.iter().find(|s| s.name == network.name);
+        own.and_then(|student| student.init_from.as_ref())
+    };
+    if let Some(folder) = start.and_then(|path| path.file_name()) {
+        method.push(format!(
+            "Training began with the weights of the model folder {}.",
+            folder.to_string_lossy()
+        ));
+    }
     method.push(format!("Seed {}.", recipe.seed));
     CardInfo {
         name: network.name.to_owned(),

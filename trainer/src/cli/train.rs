@@ -1,12 +1,13 @@
 //! `fledge teach`, `distill`, `finetune` and `run`: a recipe's training, in parts or as a whole.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use serde::Serialize;
-use shared_model::tokens::Tokens;
+use shared_model::{bundle::LoadedModel, tokens::Tokens};
 
 use super::export::{export_all, print_models, store_reports};
 use super::{DeviceArgs, Failure, interrupt};
@@ -151,6 +152,7 @@ fn start(args: &TrainArgs, part: Part) -> anyhow::Result<()> {
         .as_deref()
         .map(model_folder::read)
         .transpose()?;
+    let starts = initial_models(&recipe)?;
     let device = args.device.open()?;
     let folder = RunFolder::open(&path, &recipe, &text, args.fresh)?;
     folder.write_environment(&Environment::capture(&device.name, &device.reason))?;
@@ -196,6 +198,7 @@ fn start(args: &TrainArgs, part: Part) -> anyhow::Result<()> {
             device: device.device.clone(),
             is_gpu: device.kind == DeviceKind::Gpu,
             pretrained_teacher,
+            starts,
             stop,
             events: &mut events,
         };
@@ -226,6 +229,20 @@ fn start(args: &TrainArgs, part: Part) -> anyhow::Result<()> {
     let models = export_all(&recipe, &tokens, &networks, precision, args.quiet, name)?;
     store_reports(&folder, &models)?;
     print_models(&models, args.json)
+}
+
+/// The models that networks of the recipe start from, by network.
+fn initial_models(recipe: &Recipe) -> anyhow::Result<BTreeMap<String, LoadedModel>> {
+    let teacher = std::iter::once(("teacher", &recipe.teacher.init_from));
+    let students = recipe
+        .students
+        .iter()
+        .map(|s| (s.name.as_str(), &s.init_from));
+    teacher
+        .chain(students)
+        .filter_map(|(name, folder)| Some((name, folder.as_deref()?)))
+        .map(|(name, folder)| Ok((name.to_owned(), model_folder::read(folder)?)))
+        .collect()
 }
 
 /// Tokens are part of a run: ids mean nothing with others.

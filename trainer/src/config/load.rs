@@ -11,7 +11,13 @@ use super::{Recipe, RecipeError, TokenKind, overrides};
 const MAX_RECIPE_BYTES: u64 = 1 << 20;
 
 /// Files that a recipe may do without: an empty path (`--set data.dev=`) takes one away.
-const OPTIONAL_PATH_KEYS: [&str; 3] = ["data.dev", "teacher.from", "tokens.file"];
+const OPTIONAL_PATH_KEYS: [&str; 5] = [
+    "data.dev",
+    "teacher.from",
+    "teacher.init_from",
+    "student.*.init_from",
+    "tokens.file",
+];
 
 impl Recipe {
     /// Reads a recipe file, applies `overrides` (`a.b=c`, in order), resolves paths and checks
@@ -188,6 +194,11 @@ fn remove_empty(table: &mut Table, keys: &[&str]) {
     };
     match table.get_mut(*first) {
         Some(Value::Table(child)) => remove_empty(child, rest),
+        Some(Value::Array(items)) => {
+            for child in items.iter_mut().filter_map(Value::as_table_mut) {
+                remove_empty(child, rest.get(1..).unwrap_or_default());
+            }
+        }
         Some(Value::String(path)) if path.is_empty() => {
             table.remove(*first);
         }
@@ -195,7 +206,7 @@ fn remove_empty(table: &mut Table, keys: &[&str]) {
     }
 }
 
-/// Makes the path values under `keys` (`*`: every key) absolute.
+/// Makes the path values under `keys` (`*`: every key, or every table of a list) absolute.
 fn resolve_paths(table: &mut Table, keys: &[&str], folder: &Path) {
     let Some((first, rest)) = keys.split_first() else {
         return;
@@ -208,6 +219,12 @@ fn resolve_paths(table: &mut Table, keys: &[&str], folder: &Path) {
     for value in matching {
         match value {
             Value::Table(child) => resolve_paths(child, rest, folder),
+            // A list of tables: `*` stands for each.
+            Value::Array(items) if rest.first() == Some(&"*") => {
+                for child in items.iter_mut().filter_map(Value::as_table_mut) {
+                    resolve_paths(child, &rest[1..], folder);
+                }
+            }
             other => resolve_value(other, folder),
         }
     }

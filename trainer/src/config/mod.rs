@@ -17,7 +17,7 @@ pub use error::RecipeError;
 pub use networks::{
     DistillConfig, DistillWeights, Preset, StudentConfig, StudentInit, TeacherConfig,
 };
-pub use optim::{CheckpointConfig, ExportConfig, OptimConfig, Schedule};
+pub use optim::{CheckpointConfig, ExportConfig, OptimConfig, OptimRule, Schedule};
 
 use serde::{Deserialize, Serialize};
 use shared_model::features::FeatureConfig;

@@ -16,6 +16,9 @@ pub struct TeacherConfig {
     pub optim: OptimConfig,
     /// A trained model folder to use instead of training one.
     pub from: Option<PathBuf>,
+    /// A trained model folder whose weights training begins with: a network of the same shape, of
+    /// any number of layers.
+    pub init_from: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +29,8 @@ pub struct StudentConfig {
     pub model: ModelConfig,
     #[serde(default)]
     pub init: StudentInit,
+    /// A trained model folder whose weights step 1 begins with, as the teacher's `init_from`.
+    pub init_from: Option<PathBuf>,
     /// Name of a larger student whose last blocks this one takes after step 1, skipping step 1
     /// itself (the paper's 6 to 4 to 2).
     pub cut_from: Option<String>,

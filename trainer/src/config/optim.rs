@@ -11,6 +11,7 @@ pub struct OptimConfig {
     /// First epochs in which audio varies in speed and loudness alone. CTC finds its alignments
     /// sooner where nothing is masked; masks and noise count afterwards.
     pub gentle_epochs: usize,
+    pub rule: OptimRule,
     /// Peak learning rate.
     pub learning_rate: f64,
     pub schedule: Schedule,
@@ -37,6 +38,7 @@ impl Default for OptimConfig {
         Self {
             epochs: 30,
             gentle_epochs: 0,
+            rule: OptimRule::AdamW,
             learning_rate: 1e-3,
             schedule: Schedule::Cosine,
             warmup_steps: 200,
@@ -51,6 +53,16 @@ impl Default for OptimConfig {
             average_epochs: 5,
         }
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimRule {
+    /// Loshchilov and Hutter, 2019.
+    AdamW,
+    /// Orthogonal steps of matrices (Jordan et al., 2024), AdamW of everything else, both at
+    /// `learning_rate` and `weight_decay`.
+    Muon,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +90,7 @@ pub struct CheckpointConfig {
     /// compositions; the same up to rounding.
     pub fused: bool,
     /// Whether fused operations round the factors of matrix products to bf16 where the processor
-    /// multiplies tiles of it (Intel AMX); sums stay f32. Elsewhere it changes nothing.
+    /// multiplies it (Intel AMX, AVX-512 with bf16); sums stay f32. Elsewhere it changes nothing.
     pub bf16: bool,
 }
 

@@ -18,12 +18,14 @@ use super::{
 const ANY_KEY: &str = "*";
 
 /// Keys whose values are paths.
-pub(super) const PATH_KEYS: [&str; 5] = [
+pub(super) const PATH_KEYS: [&str; 7] = [
     "data.train",
     "data.dev",
     "data.test.*",
     "tokens.file",
     "teacher.from",
+    "teacher.init_from",
+    "student.*.init_from",
 ];
 
 /// Every key of a recipe with a value of its kind.
@@ -60,11 +62,13 @@ pub(super) fn pattern() -> &'static Table {
                 model: ModelConfig::default(),
                 optim: optim.clone(),
                 from: Some(path()),
+                init_from: Some(path()),
             },
             students: vec![StudentConfig {
                 name: String::new(),
                 model: ModelConfig::default(),
                 init: Default::default(),
+                init_from: Some(path()),
                 cut_from: Some(String::new()),
                 finetune: Some(optim.clone()),
             }],

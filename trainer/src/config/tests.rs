@@ -169,6 +169,41 @@ fn paths_count_from_the_file_and_overrides_from_the_current_folder() {
 }
 
 #[test]
+fn starts_are_paths_of_the_teacher_and_of_each_student() {
+    let text = SMALL.replace(
+        "[teacher.model]",
+        "[teacher]\ninit_from = \"old\"\n[teacher.model]",
+    );
+    let text = text.replacen(
+        "[student.model]",
+        "init_from = \"../older\"\n[student.model]",
+        1,
+    );
+    let recipe = parse(&text, &[]).unwrap();
+    assert_eq!(
+        recipe.teacher.init_from.as_deref(),
+        Some(Path::new("/recipes/old"))
+    );
+    let start = |recipe: &Recipe| recipe.students[0].init_from.clone();
+    assert_eq!(start(&recipe), Some("/recipes/../older".into()));
+    let here = std::env::current_dir().unwrap();
+    let elsewhere = parse(&text, &["student.small.init_from=there"]).unwrap();
+    assert_eq!(start(&elsewhere), Some(here.join("there")));
+    assert_eq!(
+        start(&parse(&text, &["student.small.init_from="]).unwrap()),
+        None
+    );
+    for (set, expected) in [
+        ("teacher.from=a", "contradicts teacher.from"),
+        ("student.small.init=teacher-blocks", "contradicts init"),
+        ("student.tiny.init_from=a", "contradicts cut_from"),
+    ] {
+        let text = message(&text, &[set]);
+        assert!(text.contains(expected), "{set}: {text}");
+    }
+}
+
+#[test]
 fn an_empty_path_takes_an_optional_file_away() {
     let with_dev = SMALL.replace("[data]", "[data]\ndev = \"dev.jsonl\"");
     assert!(parse(&with_dev, &[]).unwrap().data.dev.is_some());

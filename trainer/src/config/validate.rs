@@ -6,8 +6,8 @@ use shared_model::model::ModelConfig;
 
 use super::load::CHARACTER_PIECES;
 use super::{
-    AugmentConfig, DataConfig, DistillConfig, OptimConfig, Recipe, StudentConfig, TokenConfig,
-    TokenKind,
+    AugmentConfig, DataConfig, DistillConfig, OptimConfig, Recipe, StudentConfig, StudentInit,
+    TokenConfig, TokenKind,
 };
 
 /// The dotted key and what is wrong with its value.
@@ -32,6 +32,11 @@ impl Recipe {
             .map_err(|e| ("features".to_owned(), format!("is unusable: {e}")))?;
         self.check_model("teacher.model", &self.teacher.model)?;
         check_optim("teacher.optim", &self.teacher.optim, &self.teacher.model)?;
+        require(
+            self.teacher.from.is_none() || self.teacher.init_from.is_none(),
+            "teacher.init_from",
+            "contradicts teacher.from, which takes a trained teacher as it is: name one of the two",
+        )?;
         require(
             self.students.len() <= MAX_STUDENTS,
             "student",
@@ -109,9 +114,19 @@ impl Recipe {
         } else {
             check_layers("finetune", &self.finetune, model)?;
         }
+        require(
+            student.init_from.is_none() || student.init == StudentInit::Random,
+            &format!("{key}.init_from"),
+            "contradicts init: name one of the two",
+        )?;
         let Some(source) = &student.cut_from else {
             return Ok(());
         };
+        require(
+            student.init_from.is_none(),
+            &format!("{key}.init_from"),
+            "contradicts cut_from, which takes another student's weights: name one of the two",
+        )?;
         let cut_key = format!("{key}.cut_from");
         let Some(source) = self.students.iter().find(|s| &s.name == source) else {
             return Err(problem(

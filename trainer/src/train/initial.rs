@@ -1,4 +1,4 @@
-//! What students start from.
+//! What networks start from.
 
 use shared_model::{
     model::ModelConfig,
@@ -17,16 +17,17 @@ pub(super) fn random_weights(config: &ModelConfig, seed: u64) -> Result<Weights,
     .map(|model| model.weights())
 }
 
-/// A student's random weights with the teacher's in their place wherever name and shape agree,
-/// after the student's blocks were given evenly spaced blocks of the teacher, the last among them.
-pub(super) fn from_teacher_blocks(
-    student: &ModelConfig,
+/// Random weights of `config` with those of a trained network in their place wherever name and
+/// shape agree, after the blocks were given evenly spaced blocks of the trained network, the last
+/// among them: some are left out where it has more, some serve twice where it has fewer.
+pub(super) fn from_blocks(
+    config: &ModelConfig,
     random: Weights,
-    teacher: &Weights,
-    teacher_layers: usize,
+    trained: &Weights,
+    trained_layers: usize,
 ) -> Result<Weights, WeightError> {
-    let blocks = evenly_spaced(student.n_layers, teacher_layers);
-    let chosen = select_blocks(teacher, &blocks)?;
+    let blocks = evenly_spaced(config.n_layers, trained_layers);
+    let chosen = select_blocks(trained, &blocks)?;
     Ok(random
         .into_iter()
         .map(|(name, weight)| match chosen.get(&name) {
@@ -85,7 +86,7 @@ mod tests {
     fn a_student_of_the_teachers_width_takes_front_end_head_and_blocks() {
         let teacher = random_weights(&config(8, 4), 1).unwrap();
         let random = random_weights(&config(8, 2), 2).unwrap();
-        let student = from_teacher_blocks(&config(8, 2), random.clone(), &teacher, 4).unwrap();
+        let student = from_blocks(&config(8, 2), random.clone(), &teacher, 4).unwrap();
         assert_eq!(student.len(), random.len());
         assert_eq!(student["head.weight"], teacher["head.weight"]);
         for name in student.keys() {
@@ -99,7 +100,7 @@ mod tests {
     fn a_student_of_another_width_keeps_its_own_weights_where_shapes_differ() {
         let teacher = random_weights(&config(16, 4), 1).unwrap();
         let random = random_weights(&config(8, 2), 2).unwrap();
-        let student = from_teacher_blocks(&config(8, 2), random.clone(), &teacher, 4).unwrap();
+        let student = from_blocks(&config(8, 2), random.clone(), &teacher, 4).unwrap();
         assert_eq!(student["head.weight"], random["head.weight"]);
         assert_eq!(student["head.bias"], teacher["head.bias"]);
     }

@@ -41,7 +41,7 @@ pub(super) struct BatchOutcome {
 impl Learner {
     pub fn new(name: String, optim: OptimConfig, trainee: Trainee, total_steps: usize) -> Self {
         Self {
-            optimizer: NetworkOptimizer::new(&optim),
+            optimizer: NetworkOptimizer::new(&optim, trainee.model.operations()),
             average: Averaging::default(),
             name,
             optim,
@@ -82,7 +82,7 @@ impl Learner {
         tensors: NetworkTensors,
         device: &Device,
     ) -> Result<Self, WeightError> {
-        let optimizer = NetworkOptimizer::new(&self.optim)
+        let optimizer = NetworkOptimizer::new(&self.optim, self.trainee.model.operations())
             .with_state(&tensors.optimizer, &device.clone().inner())
             .ok_or(WeightError::Missing {
                 name: "state of the optimiser".into(),

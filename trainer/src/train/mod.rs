@@ -14,6 +14,7 @@ mod error;
 mod gradients;
 mod initial;
 mod learner;
+mod muon;
 mod network;
 mod objective;
 mod optimizer;
@@ -35,7 +36,7 @@ pub use validate::Validation;
 
 pub(crate) use tensor_file::{read as read_tensors, write as write_tensors, write_atomically};
 
-use std::sync::atomic::AtomicBool;
+use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
 use burn::prelude::Device;
 use shared_model::{
@@ -65,6 +66,8 @@ pub struct RunContext<'a> {
     pub is_gpu: bool,
     /// The model that `teacher.from` names.
     pub pretrained_teacher: Option<LoadedModel>,
+    /// The models that `init_from` names, by the name of the network that starts from it.
+    pub starts: BTreeMap<String, LoadedModel>,
     /// Set from outside to save and stop after the step under way.
     pub stop: &'a AtomicBool,
     pub events: &'a mut dyn FnMut(TrainEvent),
@@ -126,7 +129,10 @@ pub fn teach(context: &mut RunContext<'_>) -> Result<TrainedNetwork, TrainError>
     }
     let seed = derive_seed(recipe.seed, &["init", TEACHER], &[]);
     let initial = initial::random_weights(&config, seed).map_err(of_network(TEACHER))?;
-    let initial = with_corpus_stats(context, &config, initial)?;
+    let initial = match context.starts.get(TEACHER) {
+        Some(start) => trained_start(context, TEACHER, &config, initial, start)?,
+        None => with_corpus_stats(context, &config, initial)?,
+    };
     let phase = Phase {
         name: TEACH,
         goal: Goal::Ctc,
@@ -179,7 +185,7 @@ pub fn distill(context: &mut RunContext<'_>) -> Result<Vec<TrainedNetwork>, Trai
         candidates.push(Candidate {
             name: student.name.clone(),
             config: config.clone(),
-            initial: student_start(recipe, student, config, &teacher)?,
+            initial: student_start(context, student, config, &teacher)?,
             optim: recipe.distill.optim.clone(),
         });
     }
@@ -398,7 +404,7 @@ fn with_corpus_stats(
 
 /// What a student starts step 1 from; the corpus's statistics are always the teacher's.
 fn student_start(
-    recipe: &Recipe,
+    context: &RunContext<'_>,
     student: &StudentConfig,
     config: &ModelConfig,
     teacher: &TrainedNetwork,
@@ -414,18 +420,17 @@ fn student_start(
             student.name
         )));
     }
-    let seed = derive_seed(recipe.seed, &["init", &student.name], &[]);
+    let seed = derive_seed(context.recipe.seed, &["init", &student.name], &[]);
+    let random = initial::random_weights(config, seed).map_err(of_network(&student.name))?;
+    let weights = match (context.starts.get(&student.name), student.init) {
+        (Some(start), _) => trained_start(context, &student.name, config, random, start)?,
+        (None, StudentInit::Random) => random,
+        (None, StudentInit::TeacherBlocks) => {
+            initial::from_blocks(config, random, &teacher.weights, teacher.config.n_layers)
+                .map_err(of_network(&student.name))?
+        }
+    };
     let start = || {
-        let random = initial::random_weights(config, seed)?;
-        let weights = match student.init {
-            StudentInit::Random => random,
-            StudentInit::TeacherBlocks => initial::from_teacher_blocks(
-                config,
-                random,
-                &teacher.weights,
-                teacher.config.n_layers,
-            )?,
-        };
         let of_teacher =
             CtcModel::from_weights(&teacher.config, &teacher.weights, &Device::flex())?;
         let (mean, std) = of_teacher.corpus_stats();
@@ -435,4 +440,36 @@ fn student_start(
             .weights())
     };
     start().map_err(failed)
+}
+
+/// What a network starts from whose recipe names a trained model for it.
+fn trained_start(
+    context: &RunContext<'_>,
+    name: &str,
+    config: &ModelConfig,
+    random: Weights,
+    start: &LoadedModel,
+) -> Result<Weights, TrainError> {
+    let unfit = |reason: &str| {
+        TrainError::Recipe(format!(
+            "the model that init_from of \"{name}\" names {reason}"
+        ))
+    };
+    if start.tokens != *context.tokens || start.features != context.recipe.features {
+        return Err(unfit(
+            "has other tokens or features than the recipe: set tokens.file to its tokens.txt and [features] to what its config.json says",
+        ));
+    }
+    let alike = ModelConfig {
+        n_layers: config.n_layers,
+        dropout: config.dropout,
+        ..start.model.clone()
+    };
+    if alike != *config {
+        return Err(unfit(
+            "has another shape: only n_layers and dropout may differ from its config.json",
+        ));
+    }
+    initial::from_blocks(config, random, &start.weights, start.model.n_layers)
+        .map_err(of_network(name))
 }

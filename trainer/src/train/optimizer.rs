@@ -1,4 +1,5 @@
-//! AdamW over all weights of a network, with a state that can be saved under the weights' names.
+//! AdamW over all weights of a network, or Muon over its matrices and AdamW over the rest, with a
+//! state that can be saved under the weights' names.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,30 +11,70 @@ use burn::{
     },
     prelude::*,
 };
-use shared_model::weights::{WeightTensor, Weights};
+use shared_model::{
+    model::CpuOperations,
+    weights::{WeightTensor, Weights},
+};
 
-use super::parallel::{Task, run_all};
-use crate::config::OptimConfig;
+use super::{
+    muon,
+    parallel::{Task, run_all},
+};
+use crate::config::{OptimConfig, OptimRule};
 
 /// Decoupled weight decay (Loshchilov and Hutter, 2019). The state of each weight is kept flat,
 /// under the weight's name, so it fits any network of the same configuration.
 pub(super) struct NetworkOptimizer {
+    rules: Rules,
+    states: BTreeMap<String, State>,
+}
+
+struct Rules {
     config: OptimConfig,
-    /// The same as burn composes it, for devices that are not the host.
-    rule: AdamW,
-    states: BTreeMap<String, AdamWState<1>>,
+    /// AdamW as burn composes it, for devices that are not the host.
+    adamw: AdamW,
+    /// How the host multiplies matrices.
+    operations: CpuOperations,
+}
+
+/// What is remembered of a weight between steps.
+#[derive(Clone)]
+enum State {
+    AdamW(Box<AdamWState<1>>),
+    /// The momentum.
+    Muon(Box<Tensor<1>>),
+}
+
+impl State {
+    fn len(&self) -> usize {
+        let of = match self {
+            Self::AdamW(state) => &state.momentum.moment_1,
+            Self::Muon(momentum) => momentum,
+        };
+        of.dims()[0]
+    }
+
+    fn adamw(self) -> Option<AdamWState<1>> {
+        match self {
+            Self::AdamW(state) => Some(*state),
+            Self::Muon(_) => None,
+        }
+    }
 }
 
 impl NetworkOptimizer {
-    pub fn new(config: &OptimConfig) -> Self {
+    pub fn new(config: &OptimConfig, operations: CpuOperations) -> Self {
         Self {
-            config: config.clone(),
-            rule: AdamWConfig::new()
-                .with_beta_1(config.beta1)
-                .with_beta_2(config.beta2)
-                .with_epsilon(config.epsilon)
-                .with_weight_decay(config.weight_decay)
-                .build(),
+            rules: Rules {
+                config: config.clone(),
+                adamw: AdamWConfig::new()
+                    .with_beta_1(config.beta1)
+                    .with_beta_2(config.beta2)
+                    .with_epsilon(config.epsilon)
+                    .with_weight_decay(config.weight_decay)
+                    .build(),
+                operations,
+            },
             states: BTreeMap::new(),
         }
     }
@@ -54,15 +95,9 @@ impl NetworkOptimizer {
             weights: vec![],
         };
         module.visit(&mut collector);
-        let (config, rule) = (&self.config, &self.rule);
+        let rules = &self.rules;
         let tasks = collector.weights.into_iter().map(|weight| {
-            let task = move || {
-                (
-                    weight.id,
-                    weight.name.clone(),
-                    weight.step(config, rule, rate),
-                )
-            };
+            let task = move || (weight.id, weight.name.clone(), weight.step(rules, rate));
             Box::new(task) as Task<'_, _>
         });
         let mut stepped = HashMap::new();
@@ -75,7 +110,7 @@ impl NetworkOptimizer {
         module.map(&mut Replacer { stepped })
     }
 
-    /// Moments and step counts by name: `m/NAME`, `v/NAME`, `time/NAME`.
+    /// Moments and step counts by name: `m/NAME`, `v/NAME`, `time/NAME` of AdamW, `muon/NAME` of Muon.
     pub fn state(&self) -> Weights {
         let flat = |data: Vec<f32>| WeightTensor {
             shape: vec![data.len()],
@@ -83,7 +118,14 @@ impl NetworkOptimizer {
         };
         let read = |tensor: &Tensor<1>| flat(tensor.to_data().iter::<f32>().collect());
         let mut state = Weights::new();
-        for (name, AdamWState { momentum }) in &self.states {
+        for (name, of_weight) in &self.states {
+            let momentum = match of_weight {
+                State::AdamW(state) => &state.momentum,
+                State::Muon(momentum) => {
+                    state.insert(format!("muon/{name}"), read(momentum));
+                    continue;
+                }
+            };
             state.insert(format!("m/{name}"), read(&momentum.moment_1));
             state.insert(format!("v/{name}"), read(&momentum.moment_2));
             // Exact up to 16 million steps.
@@ -112,7 +154,13 @@ impl NetworkOptimizer {
                 moment_2,
                 max_moment_2: None,
             };
-            self.states.insert(name.into(), AdamWState { momentum });
+            let state = State::AdamW(Box::new(AdamWState { momentum }));
+            self.states.insert(name.into(), state);
+        }
+        for name in state.keys().filter_map(|key| key.strip_prefix("muon/")) {
+            let momentum = read(format!("muon/{name}"))?;
+            self.states
+                .insert(name.into(), State::Muon(Box::new(momentum)));
         }
         Some(self)
     }
@@ -142,32 +190,66 @@ struct Weight {
     name: String,
     value: Tensor<1>,
     gradient: Tensor<1>,
-    state: Option<AdamWState<1>>,
+    /// The weight's own shape.
+    shape: Vec<usize>,
+    state: Option<State>,
 }
 
 impl Weight {
-    fn step(
-        self,
-        config: &OptimConfig,
-        rule: &AdamW,
-        rate: StepRate,
-    ) -> (Tensor<1>, Option<AdamWState<1>>) {
+    fn step(self, rules: &Rules, rate: StepRate) -> (Tensor<1>, Option<State>) {
+        if rules.config.rule == OptimRule::Muon && muon::is_for(&self.shape) {
+            return self.step_orthogonally(rules, rate);
+        }
         if is_on_host(&self.value) {
-            return self.step_on_host(config, rate);
+            return self.step_on_host(&rules.config, rate);
         }
         let mut gradient = self.gradient;
         if rate.scale != 1.0 {
             gradient = gradient * rate.scale;
         }
-        rule.step(rate.learning_rate, self.value, gradient, self.state)
+        let state = self.state.and_then(State::adamw);
+        let (value, state) = rules
+            .adamw
+            .step(rate.learning_rate, self.value, gradient, state);
+        (value, state.map(|state| State::AdamW(Box::new(state))))
     }
 
-    /// The rule in one pass over memory.
-    fn step_on_host(
-        self,
-        config: &OptimConfig,
-        rate: StepRate,
-    ) -> (Tensor<1>, Option<AdamWState<1>>) {
+    fn step_orthogonally(self, rules: &Rules, rate: StepRate) -> (Tensor<1>, Option<State>) {
+        let weight_decay = rules.config.weight_decay;
+        let (rows, len) = (self.shape[0], self.value.dims()[0]);
+        if is_on_host(&self.value) {
+            let device = self.value.device();
+            let mut momentum = match self.state {
+                Some(State::Muon(momentum)) => numbers(*momentum),
+                _ => vec![0.0; len],
+            };
+            let (mut weights, gradient) = (numbers(self.value), numbers(self.gradient));
+            muon::step_on_host(
+                &mut weights,
+                &gradient,
+                &mut momentum,
+                [rows, len / rows],
+                rate,
+                weight_decay,
+                rules.operations,
+            );
+            let tensor = |numbers| Tensor::from_data(TensorData::new(numbers, [len]), &device);
+            let state = State::Muon(Box::new(tensor(momentum)));
+            return (tensor(weights), Some(state));
+        }
+        let matrix = |flat: Tensor<1>| flat.reshape([rows, len / rows]);
+        let momentum = match self.state {
+            Some(State::Muon(momentum)) => Some(matrix(*momentum)),
+            _ => None,
+        };
+        let (value, gradient) = (matrix(self.value), matrix(self.gradient));
+        let (value, momentum) = muon::step(value, gradient, momentum, rate, weight_decay);
+        let momentum = State::Muon(Box::new(momentum.reshape([len])));
+        (value.reshape([len]), Some(momentum))
+    }
+
+    /// AdamW in one pass over memory.
+    fn step_on_host(self, config: &OptimConfig, rate: StepRate) -> (Tensor<1>, Option<State>) {
         let OptimConfig {
             beta1,
             beta2,
@@ -177,7 +259,8 @@ impl Weight {
         } = *config;
         let device = self.value.device();
         let len = self.value.dims()[0];
-        let (mut moment_1, mut moment_2, time) = match self.state.map(|state| state.momentum) {
+        let state = self.state.and_then(State::adamw);
+        let (mut moment_1, mut moment_2, time) = match state.map(|state| state.momentum) {
             Some(old) => (numbers(old.moment_1), numbers(old.moment_2), old.time + 1),
             None => (vec![0.0; len], vec![0.0; len], 1),
         };
@@ -201,14 +284,15 @@ impl Weight {
             moment_2: tensor(moment_2),
             max_moment_2: None,
         };
-        (tensor(weights), Some(AdamWState { momentum }))
+        let state = State::AdamW(Box::new(AdamWState { momentum }));
+        (tensor(weights), Some(state))
     }
 }
 
 /// Takes the weights that have a gradient, with their gradients and states.
 struct Collector<'a> {
     path: Vec<String>,
-    states: &'a mut BTreeMap<String, AdamWState<1>>,
+    states: &'a mut BTreeMap<String, State>,
     gradients: GradientsParams,
     weights: Vec<Weight>,
 }
@@ -230,13 +314,11 @@ impl ModuleVisitor for Collector<'_> {
         let len = value.dims().iter().product::<usize>();
         let name = self.path.join(".");
         // A saved state of another shape cannot belong to this weight.
-        let state = self
-            .states
-            .remove(&name)
-            .filter(|state| state.momentum.moment_1.dims() == [len]);
+        let state = self.states.remove(&name).filter(|state| state.len() == len);
         self.weights.push(Weight {
             id: param.id,
             name,
+            shape: value.dims().to_vec(),
             value: value.reshape([len]),
             gradient: gradient.reshape([len]),
             state,
@@ -291,7 +373,7 @@ mod tests {
 
     #[test]
     fn one_pass_over_memory_follows_the_composed_rule() {
-        let optimizer = NetworkOptimizer::new(&config());
+        let optimizer = NetworkOptimizer::new(&config(), CpuOperations::default());
         let rate = StepRate {
             learning_rate: 0.01,
             scale: 0.5,
@@ -299,7 +381,7 @@ mod tests {
         let device = Device::flex();
         let tensor = |values: [f32; 3]| Tensor::<1>::from_data(values, &device);
         let mut host = (tensor([0.5, -0.25, 1.0]), None);
-        let mut composed = host.clone();
+        let mut composed = (host.0.clone(), None);
         for gradient in [[1.0, -2.0, 0.0], [0.5, 3.0, 1e-4]] {
             let gradient = tensor(gradient);
             let weight = Weight {
@@ -307,10 +389,11 @@ mod tests {
                 name: String::new(),
                 value: host.0,
                 gradient: gradient.clone(),
+                shape: vec![3],
                 state: host.1,
             };
-            host = weight.step_on_host(&optimizer.config, rate);
-            let rule = &optimizer.rule;
+            host = weight.step_on_host(&optimizer.rules.config, rate);
+            let rule = &optimizer.rules.adamw;
             composed = rule.step(0.01, composed.0, gradient * 0.5, composed.1);
         }
         let worst = (host.0 - composed.0).abs().max().into_scalar::<f32>();
@@ -330,7 +413,7 @@ mod tests {
 
     #[test]
     fn steps_follow_the_rule_computed_by_hand() {
-        let mut optimizer = NetworkOptimizer::new(&config());
+        let mut optimizer = NetworkOptimizer::new(&config(), CpuOperations::default());
         let mut layer = layer();
         let mut weight = [0.5f64, -0.25];
         let (mut m, mut v) = ([0.0f64; 2], [0.0f64; 2]);
@@ -355,14 +438,41 @@ mod tests {
     }
 
     #[test]
+    fn muon_steps_matrices_and_is_saved_with_the_rest() {
+        let device = Device::flex().autodiff();
+        let config = OptimConfig {
+            rule: OptimRule::Muon,
+            ..config()
+        };
+        let new = || NetworkOptimizer::new(&config, CpuOperations::Fused);
+        let gradients = |layer: &Linear, scale: f32| {
+            let x = Tensor::<2>::full([1, 40], scale, &device);
+            GradientsParams::from_grads(layer.forward(x).powi_scalar(2).sum().backward(), layer)
+        };
+        let layer = LinearConfig::new(40, 33).init(&device);
+        let mut optimizer = new();
+        let step = gradients(&layer, 1.0);
+        let layer = optimizer.step(layer, step, rate(0.01, 1.0), 1);
+        let state = optimizer.state();
+        let names: Vec<&str> = state.keys().map(String::as_str).collect();
+        assert_eq!(names, ["m/bias", "muon/weight", "time/bias", "v/bias"]);
+        let mut restored = new().with_state(&state, &Device::flex()).unwrap();
+        let (step, again) = (gradients(&layer, 0.5), gradients(&layer, 0.5));
+        let straight = optimizer.step(layer.clone(), step, rate(0.01, 1.0), 1);
+        let resumed = restored.step(layer, again, rate(0.01, 1.0), 2);
+        assert_eq!(values(&straight), values(&resumed));
+        assert_eq!(optimizer.state(), restored.state());
+    }
+
+    #[test]
     fn a_saved_state_continues_bit_for_bit_and_weights_keep_their_gradients() {
-        let mut optimizer = NetworkOptimizer::new(&config());
+        let mut optimizer = NetworkOptimizer::new(&config(), CpuOperations::default());
         let mut layer = layer();
         for input in [[1.0, -2.0], [0.5, 3.0]] {
             let gradients = gradients(&layer, input);
             layer = optimizer.step(layer, gradients, rate(0.01, 1.0), 1);
         }
-        let mut restored = NetworkOptimizer::new(&config())
+        let mut restored = NetworkOptimizer::new(&config(), CpuOperations::default())
             .with_state(&optimizer.state(), &Device::flex())
             .unwrap();
         let other = layer.clone();

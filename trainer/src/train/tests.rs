@@ -192,6 +192,7 @@ fn with_context<T>(
         device: Device::flex(),
         is_gpu: false,
         pretrained_teacher: None,
+        starts: BTreeMap::new(),
         stop: &stop,
         events: &mut sink,
     };
@@ -469,6 +470,7 @@ fn a_run_that_leaves_the_finite_numbers_ends_with_a_reason() {
             device: Device::flex(),
             is_gpu: false,
             pretrained_teacher: None,
+            starts: BTreeMap::new(),
             stop: context.stop,
             events: &mut events,
         };
@@ -483,6 +485,75 @@ fn a_run_that_leaves_the_finite_numbers_ends_with_a_reason() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// A network as a model folder holds it.
+fn as_model(network: &TrainedNetwork) -> LoadedModel {
+    use shared_model::bundle::{CardInfo, ModelParts, Precision, read_model, write_model};
+    let files = write_model(&ModelParts {
+        features: &recipe(&[]).features,
+        model: &network.config,
+        tokens: &Tokens::characters(),
+        weights: &network.weights,
+        beam: None,
+        precision: Precision::F32,
+        evaluations: &[],
+        card: &CardInfo {
+            name: network.name.clone(),
+            ..CardInfo::default()
+        },
+    });
+    read_model(&files.unwrap()).unwrap()
+}
+
+#[test]
+fn networks_begin_with_the_weights_of_the_model_that_they_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (family, _) = with_context(folder.path(), &recipe(&[]), None, |c| run(c).unwrap());
+    // Nothing is learned at this rate: what comes out is what it began with.
+    let still = [
+        "teacher.optim.learning_rate=1e-30",
+        "teacher.optim.epochs=1",
+        "teacher.model.n_layers=3",
+        "distill.optim.learning_rate=1e-30",
+        "distill.optim.epochs=1",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let (students, _) = with_context(folder.path(), &recipe(&still), None, |context| {
+        let narrow = &family.students[1];
+        for network in [&family.teacher, narrow] {
+            let name = network.name.clone();
+            context.starts.insert(name, as_model(network));
+        }
+        let teacher = teach(context).unwrap();
+        let (n_layers, old) = (family.teacher.config.n_layers, &family.teacher.weights);
+        let grown = initial::from_blocks(&teacher.config, teacher.weights.clone(), old, n_layers);
+        assert_eq!(bits(&teacher.weights), bits(&grown.unwrap()));
+        assert_eq!(teacher.weights["corpus_mean"], old["corpus_mean"]);
+        distill(context).unwrap()
+    });
+    let narrow = students.iter().find(|s| s.name == "narrow").unwrap();
+    for (name, weight) in &family.students[1].weights {
+        assert_eq!(narrow.weights[name], *weight, "{name}");
+    }
+}
+
+#[test]
+fn a_start_of_another_shape_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (family, _) = with_context(folder.path(), &recipe(&[]), None, |c| run(c).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let wider = recipe(&["teacher.model.d_ffn=40"]);
+    let (result, _) = with_context(folder.path(), &wider, None, |context| {
+        let start = as_model(&family.teacher);
+        context.starts.insert(TEACHER.into(), start);
+        teach(context)
+    });
+    let text = result.unwrap_err().to_string();
+    assert!(
+        text.contains("init_from of \"teacher\"") && text.contains("another shape"),
+        "{text}"
+    );
 }
 
 #[test]
