@@ -2,7 +2,8 @@
 # Error rates of every model folder on every test manifest, greedy and with a language model, as a
 # table in Markdown: what RESULTS.md holds for a family.
 #   scripts/family-results.sh LM MANIFEST... -- MODEL_FOLDER...
-# LIMIT: utterances of each manifest.
+# LIMIT: utterances of each manifest. SETTINGS: a prefix of model folders whose tuned beam search is
+# taken instead of a folder's own, such as www/models/english- for the folder small.
 . "$(dirname "$0")/common.sh"
 usage="usage: scripts/family-results.sh LM MANIFEST... -- MODEL_FOLDER..."
 lm=${1:?$usage}
@@ -19,8 +20,15 @@ echo "| manifest | model | parameters | weights | greedy WER % | beam WER % | re
 echo "| --- | --- | ---: | --- | ---: | ---: | ---: |"
 for manifest in "${manifests[@]}"; do
   for model in "$@"; do
+    settings=()
+    if [ -n "${SETTINGS:-}" ]; then
+      mapfile -t settings < <(node -e '
+        const { beam } = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));
+        for (const [name, value] of Object.entries(beam)) console.log(`--${name.replaceAll("_", "-")}=${value}`);' \
+        "$SETTINGS$(basename "$model")/config.json")
+    fi
     found=$("$FLEDGE_BIN" evaluate --model "$model" --manifest "$manifest" --decoder beam --lm "$lm" \
-      --device cpu ${LIMIT:+--limit "$LIMIT"} --quiet --json) ||
+      --device cpu ${settings[@]+"${settings[@]}"} ${LIMIT:+--limit "$LIMIT"} --quiet --json) ||
       die "$model could not be measured on $manifest: see the message above"
     node -e '
       const [manifest, model, json] = process.argv.slice(1);
