@@ -132,9 +132,8 @@ describe("without WebGPU", () => {
       await engineReady(page);
       const url = `${site.url}samples/${SHORTEST.file}`;
       const { values } = await engineLogProbs(page, "engine-cpu", `models/${SMALLEST.path}`, url);
-      // Another order of sums may round an activation to the next of its 255 integers.
       const expected = native.logProbs(SMALLEST.folder, SHORTEST.path).flat();
-      const worst = assertClose(values, expected, 1e-2);
+      const worst = assertClose(values, expected, 3e-3);
       t.diagnostic(`largest difference ${worst}`);
     });
   });

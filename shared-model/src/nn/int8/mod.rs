@@ -1,8 +1,7 @@
 //! Products of activations with weights that stay int8.
 //!
-//! A row of activations is scaled so that its largest magnitude becomes 127, and rounded; a weight
-//! has one scale per output channel. Sums of products of integers are exact, so every processor
-//! gets the same ones:
+//! A row of activations is scaled to integers of 16 bits and rounded; a weight has one scale per
+//! output channel. Sums of products of integers are exact, so every processor gets the same ones:
 //!
 //! ```text
 //! y[r, c] = scale_x[r] * scale_w[c] * sum over d of round(x[r, d] / scale_x[r]) * w[d, c]
@@ -19,8 +18,10 @@ use super::vectorize::vectorized;
 const ROWS: usize = 8;
 /// Columns of a weight that lie together.
 const COLUMNS: usize = 16;
-/// Largest magnitude of an integer.
-const MOST: f32 = 127.0;
+/// Largest magnitude of an activation's integer, unless sums of the weight's depth could overflow.
+/// The same vectors would take 8 bits: then what rounds differently on two processors, by a last
+/// bit before, would differ by a hundredth, and words with it.
+const MOST: i32 = 32_000;
 
 /// Sums of a group of rows and a panel of columns.
 type Sums = [[i32; COLUMNS]; ROWS];
@@ -65,6 +66,13 @@ impl Int8Matrix {
         }
     }
 
+    /// Largest magnitude of an activation's integer.
+    fn most(&self) -> f32 {
+        const LARGEST_WEIGHT: i32 = 128;
+        let depth = i32::try_from(self.depth.max(1)).unwrap_or(i32::MAX);
+        MOST.min(i32::MAX / LARGEST_WEIGHT / depth) as f32
+    }
+
     /// Adds the product of `x`, rows of `depth` values `stride` apart, to `out`, rows of as many
     /// values as there are columns.
     #[inline(never)]
@@ -76,7 +84,7 @@ impl Int8Matrix {
             let mut scales = [0.0; ROWS];
             for (r, scale) in scales.iter_mut().enumerate().take(out.len() / columns) {
                 let x = &x[(group * ROWS + r) * stride..][..self.depth];
-                *scale = quantise(x, &mut integers[r * 2 * pairs..][..self.depth]);
+                *scale = quantise(x, self.most(), &mut integers[r * 2 * pairs..][..self.depth]);
             }
             for (panel, weights) in self.pairs.chunks_exact(2 * COLUMNS * pairs).enumerate() {
                 let sums = products(&integers, weights, pairs);
@@ -100,12 +108,15 @@ fn add_scaled(out: &mut [f32], sums: &[i32; COLUMNS], scale: f32, scales: &[f32]
 }
 
 vectorized! {
-    /// Integers of a row, and what one of them stands for.
-    fn quantise(x: &[f32], out: &mut [i16]) -> f32 {
+    /// Integers of a row, of which the largest magnitude becomes `most`, and what one of them stands
+    /// for.
+    fn quantise(x: &[f32], most: f32, out: &mut [i16]) -> f32 {
         // Added to a small number, it leaves the number's whole part in the last bits.
         const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
         const LANES: usize = 16;
-        let mut lanes = [f32::MIN_POSITIVE; LANES];
+        // Of a row of zeros, so that its inverse is finite.
+        const LEAST: f32 = 1e-30;
+        let mut lanes = [LEAST; LANES];
         let chunks = x.chunks_exact(LANES);
         for (lane, value) in lanes.iter_mut().zip(chunks.remainder()) {
             *lane = value.abs();
@@ -116,8 +127,8 @@ vectorized! {
                 *lane = if magnitude > *lane { magnitude } else { *lane };
             }
         }
-        let most = lanes.iter().fold(f32::MIN_POSITIVE, |most, lane| most.max(*lane));
-        let (scale, inverse) = (most / MOST, MOST / most);
+        let highest = lanes.iter().fold(LEAST, |most, lane| most.max(*lane));
+        let (scale, inverse) = (highest / most, most / highest);
         for (out, value) in out.iter_mut().zip(x) {
             let bits = (value * inverse + ROUND).to_bits();
             *out = bits.wrapping_sub(ROUND.to_bits()) as i16;
@@ -184,14 +195,15 @@ mod tests {
                 for c in 0..columns {
                     let sum: f64 = (0..depth)
                         .map(|d| {
-                            let x = (f64::from(row[d]) / most * 127.0).round();
+                            let x = (f64::from(row[d]) / most * 32_000.0).round();
                             x * f64::from(values[d * columns + c])
                         })
                         .sum();
-                    let expected = 0.5 + sum * most / 127.0 * f64::from(scales[c]);
+                    let expected = 0.5 + sum * most / 32_000.0 * f64::from(scales[c]);
                     let found = f64::from(out[r * columns + c]);
                     // A value in the middle between two integers may go either way.
-                    let tolerance = 1e-5 * (1.0 + expected.abs()) + most * f64::from(scales[c]);
+                    let tolerance =
+                        1e-5 * (1.0 + expected.abs()) + most / 250.0 * f64::from(scales[c]);
                     assert!(
                         (found - expected).abs() < tolerance,
                         "{r}, {c}: {found}, {expected}"
@@ -216,6 +228,17 @@ mod tests {
     }
 
     #[test]
+    fn sums_of_the_largest_integers_do_not_overflow() {
+        for depth in [1, 432, 5000] {
+            let matrix = Int8Matrix::new(&vec![-128; depth], &[1.0]);
+            let mut out = [0.0];
+            matrix.add_product(&mut out, &vec![1.0; depth], depth);
+            let expected = -128.0 * depth as f32;
+            assert!((out[0] / expected - 1.0).abs() < 1e-5, "{depth}: {out:?}");
+        }
+    }
+
+    #[test]
     fn rows_of_zeros_stay_zero() {
         let matrix = Int8Matrix::new(&[1, 2, 3, 4], &[1.0, 1.0]);
         let mut out = [0.0; 4];
@@ -233,7 +256,7 @@ mod tests {
         let mut x = [0.0; 18];
         x[..4].copy_from_slice(&[1.27, -0.014, 0.006, -1.0]);
         x[17] = 2.54;
-        let scale = quantise(&x, &mut out);
+        let scale = quantise(&x, 127.0, &mut out);
         assert!((scale - 0.02).abs() < 1e-8);
         assert_eq!((out[..4].to_vec(), out[17]), (vec![64, -1, 0, -50], 127));
     }
