@@ -123,24 +123,17 @@ pub(crate) fn name_hash(name: &str) -> u64 {
 /// Takes weights from a map and remembers which, so that leftovers are found.
 pub(crate) struct NamedWeights<'a> {
     weights: &'a Weights,
-    int8: Option<&'a Int8Weights>,
+    int8: &'a Int8Weights,
     taken: BTreeSet<&'a str>,
 }
 
 impl<'a> NamedWeights<'a> {
-    pub(crate) fn new(weights: &'a Weights) -> Self {
+    /// `int8`: those that came as integers.
+    pub(crate) fn new(weights: &'a Weights, int8: &'a Int8Weights) -> Self {
         Self {
             weights,
-            int8: None,
+            int8,
             taken: BTreeSet::new(),
-        }
-    }
-
-    /// The same, some of which came as integers.
-    pub(crate) fn with_int8(self, int8: &'a Int8Weights) -> Self {
-        Self {
-            int8: Some(int8),
-            ..self
         }
     }
 
@@ -178,7 +171,7 @@ impl WeightSource for NamedWeights<'_> {
     }
 
     fn int8(&self, name: &str) -> Option<Arc<Int8Matrix>> {
-        self.int8?.get(name).cloned()
+        self.int8.get(name).cloned()
     }
 }
 
@@ -266,7 +259,8 @@ mod tests {
     #[test]
     fn named_weights_are_checked() {
         let mut weights = Weights::from([("a".into(), weight(&[1.0, 2.0]))]);
-        let mut source = NamedWeights::new(&weights);
+        let int8 = Int8Weights::default();
+        let mut source = NamedWeights::new(&weights, &int8);
         let init = Init::Constant(0.0);
         assert_eq!(source.take("a", &[2], init), Ok(vec![1.0, 2.0]));
         assert!(matches!(
@@ -279,12 +273,12 @@ mod tests {
         ));
         assert_eq!(source.finish(), Ok(()));
         assert!(matches!(
-            NamedWeights::new(&weights).finish(),
+            NamedWeights::new(&weights, &int8).finish(),
             Err(WeightError::Unknown { .. })
         ));
         weights.insert("a".into(), weight(&[1.0, f32::NAN]));
         assert!(matches!(
-            NamedWeights::new(&weights).take("a", &[2], init),
+            NamedWeights::new(&weights, &int8).take("a", &[2], init),
             Err(WeightError::NotFinite { .. })
         ));
         weights.insert(
@@ -295,7 +289,7 @@ mod tests {
             },
         );
         assert!(matches!(
-            NamedWeights::new(&weights).take("a", &[2], init),
+            NamedWeights::new(&weights, &int8).take("a", &[2], init),
             Err(WeightError::Shape { .. })
         ));
     }

@@ -177,6 +177,52 @@ fn evaluate_prints_one_object_with_every_figure_and_hypotheses_in_order() {
 }
 
 #[test]
+fn evaluate_stores_its_figures_in_the_card_once_for_each_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    write_tiny_model(&model, Precision::Int8);
+    fs::write(
+        folder.path().join("a.wav"),
+        wav_bytes(&speech(), 16_000, 1, 16),
+    )
+    .unwrap();
+    let manifest = folder.path().join("m.jsonl");
+    let line = serde_json::json!({"audio_filepath": "a.wav", "duration": 2.0, "text": "one two"});
+    fs::write(&manifest, line.to_string()).unwrap();
+    let evaluate = |more: &[&str]| {
+        let mut arguments = vec!["evaluate", "--model", text(&model)];
+        arguments.extend(["--manifest", text(&manifest), "--device", "cpu", "--json"]);
+        arguments.extend(more);
+        fledge(arguments)
+    };
+    let stored = || -> Vec<(String, String)> {
+        let card = fs::read(model.join("manifest.json")).unwrap();
+        let card: serde_json::Value = serde_json::from_slice(&card).unwrap();
+        let name = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let evaluations = card["evaluations"].as_array().unwrap();
+        evaluations
+            .iter()
+            .map(|e| (name(&e["set"]), name(&e["decoder"])))
+            .collect()
+    };
+    let before = stored().len();
+    for _ in 0..2 {
+        evaluate(&["--store", "mine"]).assert_done();
+    }
+    evaluate(&["--store", "mine", "--decoder", "beam"]).assert_done();
+    let mine: Vec<(String, String)> = stored().split_off(before);
+    let expected = ["greedy", "beam"].map(|decoder| ("mine".to_owned(), decoder.to_owned()));
+    assert_eq!(mine, expected);
+    let card = fs::read_to_string(model.join("README.md")).unwrap();
+    assert!(card.contains("mine"), "{card}");
+
+    // What the folder's own weights did not measure does not belong into its card.
+    let refused = evaluate(&["--store", "mine", "--expand-int8"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    evaluate(&["--expand-int8"]).assert_done();
+}
+
+#[test]
 fn figures_do_not_depend_on_the_number_of_threads() {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("model");

@@ -104,10 +104,7 @@ impl CtcModel {
         weights: &Weights,
         device: &Device,
     ) -> Result<Self, WeightError> {
-        let mut source = NamedWeights::new(weights);
-        let model = Self::from_source(config, &mut source, device)?;
-        source.finish()?;
-        Ok(model)
+        Self::from_quantized_weights(config, weights, &Int8Weights::default(), device)
     }
 
     /// As [`Self::from_weights`]; those that came as int8 stay so where the CPU multiplies them.
@@ -117,7 +114,7 @@ impl CtcModel {
         int8: &Int8Weights,
         device: &Device,
     ) -> Result<Self, WeightError> {
-        let mut source = NamedWeights::new(weights).with_int8(int8);
+        let mut source = NamedWeights::new(weights, int8);
         let model = Self::from_source(config, &mut source, device)?;
         source.finish()?;
         Ok(model)

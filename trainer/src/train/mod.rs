@@ -112,11 +112,7 @@ pub fn run(context: &mut RunContext<'_>) -> Result<TrainedFamily, TrainError> {
 pub fn teach(context: &mut RunContext<'_>) -> Result<TrainedNetwork, TrainError> {
     let recipe = context.recipe;
     if let Some(loaded) = &context.pretrained_teacher {
-        if loaded.tokens != *context.tokens || loaded.features != recipe.features {
-            return Err(TrainError::Recipe(
-                "the model that teacher.from names has other tokens or features than the recipe: set tokens.file to its tokens.txt and [features] to what its config.json says".into(),
-            ));
-        }
+        check_inputs(context, loaded, "the model that teacher.from names")?;
         return Ok(TrainedNetwork {
             name: TEACHER.into(),
             config: loaded.model.clone(),
@@ -442,6 +438,20 @@ fn student_start(
     start().map_err(failed)
 }
 
+/// An error if a loaded model hears or spells otherwise than the recipe; `model`: what to call it.
+fn check_inputs(
+    context: &RunContext<'_>,
+    loaded: &LoadedModel,
+    model: &str,
+) -> Result<(), TrainError> {
+    if loaded.tokens == *context.tokens && loaded.features == context.recipe.features {
+        return Ok(());
+    }
+    Err(TrainError::Recipe(format!(
+        "{model} has other tokens or features than the recipe: set tokens.file to its tokens.txt and [features] to what its config.json says"
+    )))
+}
+
 /// What a network starts from whose recipe names a trained model for it.
 fn trained_start(
     context: &RunContext<'_>,
@@ -450,25 +460,17 @@ fn trained_start(
     random: Weights,
     start: &LoadedModel,
 ) -> Result<Weights, TrainError> {
-    let unfit = |reason: &str| {
-        TrainError::Recipe(format!(
-            "the model that init_from of \"{name}\" names {reason}"
-        ))
-    };
-    if start.tokens != *context.tokens || start.features != context.recipe.features {
-        return Err(unfit(
-            "has other tokens or features than the recipe: set tokens.file to its tokens.txt and [features] to what its config.json says",
-        ));
-    }
+    let model = format!("the model that init_from of \"{name}\" names");
+    check_inputs(context, start, &model)?;
     let alike = ModelConfig {
         n_layers: config.n_layers,
         dropout: config.dropout,
         ..start.model.clone()
     };
     if alike != *config {
-        return Err(unfit(
-            "has another shape: only n_layers and dropout may differ from its config.json",
-        ));
+        return Err(TrainError::Recipe(format!(
+            "{model} has another shape: only n_layers and dropout may differ from its config.json"
+        )));
     }
     initial::from_blocks(config, random, &start.weights, start.model.n_layers)
         .map_err(of_network(name))

@@ -34,8 +34,9 @@ fn sizes([d_in, d_out]: [usize; 2], rate: StepRate, weight_decay: f32) -> (f64, 
     (1.0 - rate.learning_rate * f64::from(weight_decay), step)
 }
 
-/// One step of a weight `[d_in, d_out]`; gives the weight and its momentum. The rule as burn
-/// composes it.
+/// One step of a weight `[d_in, d_out]`; gives the weight and its momentum, as a composition of
+/// burn's operations. burn has the rule, too, but keeps the momentum to itself, which a checkpoint
+/// needs.
 pub(super) fn step(
     weight: Tensor<2>,
     gradient: Tensor<2>,
@@ -250,6 +251,31 @@ mod tests {
             for (a, b) in weight.iter().zip(numbers(composed)) {
                 assert!((a - b).abs() < 1e-5, "{shape:?}: {a} {b}");
             }
+        }
+    }
+
+    #[test]
+    fn steps_are_those_of_burns_own_rule() {
+        use burn::optim::{AdjustLrFn, MuonConfig, Optimizer as _};
+        let device = Device::flex();
+        let theirs = MuonConfig::new()
+            .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
+            .build();
+        let values = |salt: usize| {
+            let values: Vec<f32> = (0..36 * 70)
+                .map(|i| ((i * 7919 + salt) % 1009) as f32 / 504.5 - 1.0)
+                .collect();
+            Tensor::<2>::from_data(TensorData::new(values, [36, 70]), &device)
+        };
+        let (mut ours, mut momentum) = (values(1), None);
+        let (mut burns, mut state) = (values(1), None);
+        for gradient in [values(2), values(3), values(4)] {
+            let stepped = step(ours, gradient.clone(), momentum, rate(0.1, 1.0), 0.0);
+            (ours, momentum) = (stepped.0, Some(stepped.1));
+            (burns, state) = theirs.step(0.1, burns, gradient, state);
+        }
+        for (a, b) in numbers(ours).iter().zip(numbers(burns)) {
+            assert!((a - b).abs() < 1e-5, "{a} {b}");
         }
     }
 

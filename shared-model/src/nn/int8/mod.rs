@@ -79,12 +79,13 @@ impl Int8Matrix {
     pub(crate) fn add_product(&self, out: &mut [f32], x: &[f32], stride: usize) {
         let columns = self.scales.len();
         let pairs = self.depth.div_ceil(2);
+        let most = self.most();
         let mut integers = vec![0i16; ROWS * 2 * pairs];
         for (group, out) in out.chunks_mut(ROWS * columns.max(1)).enumerate() {
             let mut scales = [0.0; ROWS];
             for (r, scale) in scales.iter_mut().enumerate().take(out.len() / columns) {
                 let x = &x[(group * ROWS + r) * stride..][..self.depth];
-                *scale = quantise(x, self.most(), &mut integers[r * 2 * pairs..][..self.depth]);
+                *scale = quantise(x, most, &mut integers[r * 2 * pairs..][..self.depth]);
             }
             for (panel, weights) in self.pairs.chunks_exact(2 * COLUMNS * pairs).enumerate() {
                 let sums = products(&integers, weights, pairs);
