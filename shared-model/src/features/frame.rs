@@ -5,7 +5,7 @@ use std::sync::Arc;
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
-use super::mel::MelFilters;
+use super::mel::{MelFilters, ln_in_place};
 use super::{FeatureConfig, FeatureError, FrontEnd};
 use crate::audio::usable_sample;
 
@@ -67,7 +67,7 @@ impl FramePlan {
             padded: self.fft.make_input_vec(),
             spectrum: self.fft.make_output_vec(),
             fft: self.fft.make_scratch_vec(),
-            power: vec![0.0; self.fft.len() / 2 + 1],
+            power: vec![0.0; (self.fft.len() / 2 + 1).max(self.filters.num_bins())],
         }
     }
 
@@ -147,9 +147,13 @@ impl FramePlan {
         let start = out.len();
         self.filters.apply(&scratch.power, out);
         if self.front_end == FrontEnd::Kaldi {
-            for value in &mut out[start..] {
-                *value = value.max(f32::EPSILON).ln();
+            let bands = &mut out[start..];
+            for value in bands.iter_mut() {
+                // `f32::max` is a call on WebAssembly.
+                let enough = *value > f32::EPSILON;
+                *value = if enough { *value } else { f32::EPSILON };
             }
+            ln_in_place(bands);
         }
     }
 

@@ -93,7 +93,10 @@ fn log_softmax(logits: &[f32], vocab_size: usize) -> Result<Vec<f32>, RecognizeE
     }
     let mut log_probs = Vec::with_capacity(logits.len());
     for frame in logits.chunks(vocab_size) {
-        let largest = frame.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut largest = f32::NEG_INFINITY;
+        for &value in frame {
+            largest = if value > largest { value } else { largest };
+        }
         let sum: f32 = frame.iter().map(|value| (value - largest).exp()).sum();
         let log_sum = largest + sum.ln();
         log_probs.extend(frame.iter().map(|value| value - log_sum));

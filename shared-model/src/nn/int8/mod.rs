@@ -128,7 +128,9 @@ vectorized! {
                 *lane = if magnitude > *lane { magnitude } else { *lane };
             }
         }
-        let highest = lanes.iter().fold(LEAST, |most, lane| most.max(*lane));
+        let highest = lanes
+            .iter()
+            .fold(LEAST, |most, &lane| if lane > most { lane } else { most });
         let (scale, inverse) = (highest / most, most / highest);
         for (out, value) in out.iter_mut().zip(x) {
             let bits = (value * inverse + ROUND).to_bits();
