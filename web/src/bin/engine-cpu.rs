@@ -7,6 +7,7 @@ fn main() {
             device: burn::prelude::Device::flex(),
             adapter: None,
             pad_to_frames_multiple: 1,
+            warm_up_secs: &[2],
         })
     });
 }

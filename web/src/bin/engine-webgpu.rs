@@ -17,8 +17,10 @@ fn main() {
         Ok(web::engine::EngineDevice {
             device,
             adapter: Some(name).filter(|name| !name.is_empty()),
-            // Fewer different lengths, fewer programs for the GPU to compile.
-            pad_to_frames_multiple: 64,
+            // Fewer different lengths, fewer programs for the GPU to compile: those of the warm-up
+            // do for every utterance below ten seconds.
+            pad_to_frames_multiple: 256,
+            warm_up_secs: &[2, 5, 10],
         })
     });
 }

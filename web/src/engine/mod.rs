@@ -22,6 +22,8 @@ pub struct EngineDevice {
     pub adapter: Option<String>,
     /// See [`Recognizer::with_pad_to_frames_multiple`](shared_model::recognizer::Recognizer).
     pub pad_to_frames_multiple: usize,
+    /// Lengths of silence that are recognised when a student is loaded.
+    pub warm_up_secs: &'static [usize],
 }
 
 /// What a request fails with.
@@ -74,13 +76,10 @@ pub fn start(
                 return channel.post(NO_REQUEST, &Response::Unusable { reason }, None);
             }
         };
+        let adapter = ready.adapter.clone();
         let queue = Rc::new(Queue {
             waiting: RefCell::new(VecDeque::new()),
-            session: RefCell::new(Some(Session::new(
-                ready.device,
-                ready.pad_to_frames_multiple,
-                channel.clone(),
-            ))),
+            session: RefCell::new(Some(Session::new(ready, channel.clone()))),
             channel: channel.clone(),
         });
         channel.on_message(move |incoming| queue.clone().accept(incoming));
@@ -89,7 +88,7 @@ pub fn start(
             &Response::Ready {
                 protocol: PROTOCOL_VERSION,
                 engine,
-                adapter: ready.adapter,
+                adapter,
                 self_test_error,
                 start_ms: channel.now() - started,
             },

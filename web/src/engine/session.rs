@@ -2,7 +2,6 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use burn::prelude::Device;
 use shared_model::{
     audio::{SAMPLE_RATE_HZ, StreamResampler, resample},
     bundle::read_model,
@@ -13,7 +12,7 @@ use shared_model::{
 };
 
 use super::{
-    Failure,
+    EngineDevice, Failure,
     download::{fetch_folder, fetch_lm},
     turns::in_turns,
 };
@@ -24,9 +23,6 @@ use crate::{
     },
     worker_channel::{Channel, Incoming},
 };
-
-/// Two seconds: of silence, for which the network does the same work as for speech.
-const WARM_UP_SAMPLES: usize = 2 * SAMPLE_RATE_HZ as usize;
 
 struct Student {
     recognizer: Rc<Recognizer>,
@@ -41,8 +37,7 @@ struct Live {
 }
 
 pub struct Session {
-    device: Device,
-    pad_to_frames_multiple: usize,
+    engine: EngineDevice,
     channel: Channel,
     student: Option<Student>,
     live: Option<Live>,
@@ -51,10 +46,9 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(device: Device, pad_to_frames_multiple: usize, channel: Channel) -> Self {
+    pub fn new(engine: EngineDevice, channel: Channel) -> Self {
         Self {
-            device,
-            pad_to_frames_multiple,
+            engine,
             channel,
             student: None,
             live: None,
@@ -131,10 +125,14 @@ impl Session {
             }
             None => Decoder::Greedy,
         };
-        let recognizer = Recognizer::new(&loaded, decoder, &self.device)?
-            .with_pad_to_frames_multiple(self.pad_to_frames_multiple);
+        let recognizer = Recognizer::new(&loaded, decoder, &self.engine.device)?
+            .with_pad_to_frames_multiple(self.engine.pad_to_frames_multiple);
         // Compiles what the first words would wait for: a GPU's programs, the module's hot loops.
-        recognizer.log_probs(&vec![0.0; WARM_UP_SAMPLES]).await?;
+        // The network does the same work for silence as for speech.
+        for secs in self.engine.warm_up_secs {
+            let silence = vec![0.0; secs * SAMPLE_RATE_HZ as usize];
+            recognizer.log_probs(&silence).await?;
+        }
         self.student = Some(Student {
             recognizer: Rc::new(recognizer),
             vocab_size,
