@@ -69,6 +69,7 @@ impl RecipeData {
             features: recipe.features.clone(),
             augment,
             cache_bytes,
+            keep_unmasked: recipe.distill.unmasked_teacher,
             quarantine_file: None,
         };
         let augmentation = Augmentation {

@@ -64,6 +64,9 @@ pub struct DistillConfig {
     /// Mean squared error of normalised last-block features (through a projection where widths differ).
     pub feature: Option<f64>,
     pub temperature: Option<f64>,
+    /// Whether the teacher hears each batch without SpecAugment's masks, as in noisy student
+    /// training (Park et al., Interspeech 2020); otherwise it hears what the students hear.
+    pub unmasked_teacher: bool,
 }
 
 impl Default for DistillConfig {
@@ -77,6 +80,7 @@ impl Default for DistillConfig {
             ctc: None,
             feature: None,
             temperature: None,
+            unmasked_teacher: false,
         }
     }
 }

@@ -50,6 +50,8 @@ pub struct Utterance {
 pub struct Batch {
     /// `[batch, time, n_mels]`, row-major, zero after each length.
     pub features: Vec<f32>,
+    /// The same before SpecAugment's masks, if the pipeline keeps them.
+    pub unmasked: Option<Vec<f32>>,
     pub time: usize,
     pub n_mels: usize,
     /// Valid frames per utterance.

@@ -64,6 +64,8 @@ pub struct PipelineOptions {
     pub augment: Option<Augmentation>,
     /// Decoded audio kept in memory, bytes.
     pub cache_bytes: usize,
+    /// Whether batches keep their features as they are before the masks, too.
+    pub keep_unmasked: bool,
     /// Where unreadable files are listed.
     pub quarantine_file: Option<PathBuf>,
 }
@@ -77,6 +79,7 @@ pub struct Pipeline {
     augment: Option<Augmentation>,
     /// The same for gentle passes.
     gentle: Option<Augmentation>,
+    keep_unmasked: bool,
     cache: AudioCache,
     quarantine: Quarantine,
     /// Indices of short clips by speaker, for joining.
@@ -92,6 +95,7 @@ struct Timing {
 
 struct Prepared {
     features: Features,
+    unmasked: Option<Features>,
     targets: Vec<u32>,
     audio_secs: f64,
 }
@@ -121,6 +125,7 @@ impl Pipeline {
             quarantine: Quarantine::new(examples.len(), options.quarantine_file),
             n_mels: options.features.n_mels,
             cache: AudioCache::new(options.cache_bytes),
+            keep_unmasked: options.keep_unmasked,
             gentle: options.augment.as_ref().map(Augmentation::gentle),
             augment: options.augment,
             examples,
@@ -170,6 +175,7 @@ impl Pipeline {
     pub fn batch(&self, indices: &[usize], pass: Pass) -> Result<Batch, DataError> {
         let mut batch = Batch {
             features: vec![],
+            unmasked: None,
             time: 0,
             n_mels: self.n_mels,
             lengths: vec![],
@@ -178,6 +184,7 @@ impl Pipeline {
             audio_secs: 0.0,
         };
         let mut features = Vec::with_capacity(indices.len());
+        let mut unmasked = Vec::new();
         for &index in indices {
             let Some(prepared) = self.prepare(index, pass)? else {
                 continue;
@@ -189,13 +196,12 @@ impl Pipeline {
                 .push(self.examples[index].utterance.id.clone());
             batch.audio_secs += prepared.audio_secs;
             features.push(prepared.features.data);
+            unmasked.extend(prepared.unmasked.map(|features| features.data));
         }
         batch.time = batch.lengths.iter().copied().max().unwrap_or(0);
         let row = batch.time * self.n_mels;
-        batch.features = vec![0.0; row * features.len()];
-        for (utterance, row) in features.iter().zip(batch.features.chunks_mut(row.max(1))) {
-            row[..utterance.len()].copy_from_slice(utterance);
-        }
+        batch.features = padded(&features, row);
+        batch.unmasked = self.keep_unmasked.then(|| padded(&unmasked, row));
         Ok(batch)
     }
 
@@ -229,11 +235,13 @@ impl Pipeline {
                 .report(index, path, "is too short for one frame")?;
             return Ok(None);
         }
+        let unmasked = self.keep_unmasked.then(|| features.clone());
         if let (Some(augment), Some(rng)) = (augment, rng.as_mut()) {
             spec_augment(&mut features, &augment.config, rng);
         }
         Ok(Some(Prepared {
             features,
+            unmasked,
             targets,
             audio_secs: samples.len() as f64 / 16_000.0,
         }))
@@ -324,4 +332,13 @@ impl Pipeline {
             }
         }
     }
+}
+
+/// Utterances of up to `row` values, one after the other, filled up with zeros.
+fn padded(utterances: &[Vec<f32>], row: usize) -> Vec<f32> {
+    let mut rows = vec![0.0; row * utterances.len()];
+    for (utterance, row) in utterances.iter().zip(rows.chunks_mut(row.max(1))) {
+        row[..utterance.len()].copy_from_slice(utterance);
+    }
+    rows
 }

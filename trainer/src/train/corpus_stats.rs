@@ -57,6 +57,7 @@ mod tests {
     #[test]
     fn padding_is_left_out() {
         let batch = Batch {
+            unmasked: None,
             features: vec![1.0, 10.0, 3.0, 10.0, 99.0, 99.0],
             time: 3,
             n_mels: 2,

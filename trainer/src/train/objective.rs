@@ -26,7 +26,7 @@ pub(super) struct TeacherOutput {
 impl TeacherOutput {
     /// The frozen teacher's pass: evaluation mode, no autodiff.
     pub fn compute(teacher: &CtcModel, part: &Part, device: &Device) -> Self {
-        let features = part.features(device);
+        let features = part.teacher_features(device);
         let output = teacher.forward(features, &part.lengths, &mut Mode::Eval);
         let hidden = last_hidden(&output);
         Self {
@@ -330,7 +330,44 @@ fn distill(
 
 #[cfg(test)]
 mod tests {
+    use shared_model::model::ModelConfig;
+
     use super::*;
+    use crate::data::Batch;
+    use crate::train::part::split;
+
+    #[test]
+    fn the_teacher_answers_to_the_batch_without_masks_where_it_is_kept() {
+        let config = ModelConfig {
+            n_mels: 8,
+            d_model: 16,
+            n_layers: 1,
+            n_heads: 2,
+            d_ffn: 16,
+            conv_kernel: 3,
+            ..ModelConfig::default()
+        };
+        let device = Device::flex();
+        let teacher = CtcModel::init(&config, 1, &device).expect("the shapes fit");
+        let sound: Vec<f32> = (0..40 * 8).map(|i| (i as f32 * 0.37).sin()).collect();
+        let silence = vec![0.0; sound.len()];
+        let answer = |features: &[f32], unmasked: Option<&[f32]>| -> Vec<f32> {
+            let batch = Batch {
+                features: features.to_vec(),
+                unmasked: unmasked.map(<[f32]>::to_vec),
+                time: 40,
+                n_mels: 8,
+                lengths: vec![40],
+                targets: vec![vec![3]],
+                utterance_ids: vec!["a".into()],
+                audio_secs: 0.4,
+            };
+            let output = TeacherOutput::compute(&teacher, &split(&batch, 1)[0], &device);
+            output.logits.into_data().iter().collect()
+        };
+        assert_eq!(answer(&silence, Some(&sound)), answer(&sound, None));
+        assert_ne!(answer(&silence, Some(&sound)), answer(&silence, None));
+    }
 
     #[test]
     fn intermediate_losses_sit_at_the_middle_or_where_named() {

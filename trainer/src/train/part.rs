@@ -9,6 +9,8 @@ use crate::data::Batch;
 pub(super) struct Part {
     /// `[batch, time, n_mels]`, row-major.
     features: Vec<f32>,
+    /// The same before the masks, if the batch has it.
+    unmasked: Option<Vec<f32>>,
     time: usize,
     n_mels: usize,
     /// Real feature frames per utterance.
@@ -22,13 +24,17 @@ impl Part {
     fn new(batch: &Batch, indices: Vec<usize>) -> Self {
         let lengths: Vec<usize> = indices.iter().map(|&u| batch.lengths[u]).collect();
         let time = lengths.iter().copied().max().unwrap_or(0);
-        let mut features = Vec::with_capacity(indices.len() * time * batch.n_mels);
-        for &u in &indices {
-            let start = u * batch.time * batch.n_mels;
-            features.extend_from_slice(&batch.features[start..start + time * batch.n_mels]);
-        }
+        let own = |all: &[f32]| {
+            let mut own = Vec::with_capacity(indices.len() * time * batch.n_mels);
+            for &u in &indices {
+                let start = u * batch.time * batch.n_mels;
+                own.extend_from_slice(&all[start..start + time * batch.n_mels]);
+            }
+            own
+        };
         Self {
-            features,
+            features: own(&batch.features),
+            unmasked: batch.unmasked.as_deref().map(own),
             time,
             n_mels: batch.n_mels,
             targets: indices.iter().map(|&u| batch.targets[u].clone()).collect(),
@@ -39,8 +45,17 @@ impl Part {
 
     /// `[batch, time, n_mels]` on `device`.
     pub fn features(&self, device: &Device) -> Tensor<3> {
+        self.tensor(&self.features, device)
+    }
+
+    /// As [`Self::features`], without masks if the batch keeps them so.
+    pub fn teacher_features(&self, device: &Device) -> Tensor<3> {
+        self.tensor(self.unmasked.as_ref().unwrap_or(&self.features), device)
+    }
+
+    fn tensor(&self, values: &[f32], device: &Device) -> Tensor<3> {
         let shape = [self.lengths.len(), self.time, self.n_mels];
-        Tensor::from_data(TensorData::new(self.features.clone(), shape), device)
+        Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
     }
 }
 
@@ -82,6 +97,7 @@ mod tests {
             }
         }
         Batch {
+            unmasked: Some(features.iter().map(|value| -value).collect()),
             features,
             time: 3,
             n_mels: 2,
@@ -110,10 +126,26 @@ mod tests {
     }
 
     #[test]
+    fn the_teacher_hears_what_no_mask_hides_where_the_batch_keeps_it() {
+        let heard = |batch: &Batch| -> Vec<f32> {
+            let part = &split(batch, 2)[0];
+            part.teacher_features(&Device::flex())
+                .into_data()
+                .iter()
+                .collect()
+        };
+        let mut batch = batch();
+        assert_eq!(heard(&batch), [-11.0, -12.0, -13.0, -14.0, -15.0, -16.0]);
+        batch.unmasked = None;
+        assert_eq!(heard(&batch), [11.0, 12.0, 13.0, 14.0, 15.0, 16.0]);
+    }
+
+    #[test]
     fn parts_are_about_equally_long() {
         let lengths = vec![8, 7, 6, 5, 4, 3, 1];
         let batch = Batch {
             features: vec![0.0; 7 * 8],
+            unmasked: None,
             time: 8,
             n_mels: 1,
             targets: vec![vec![]; 7],

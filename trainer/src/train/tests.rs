@@ -57,6 +57,7 @@ impl ToySource {
             features.extend(row);
         }
         Batch {
+            unmasked: None,
             features,
             time,
             n_mels: N_MELS,

@@ -57,6 +57,7 @@ fn pipeline(examples: Vec<Example>, augment: bool, cache_bytes: usize) -> Arc<Pi
             max_secs: 10.0,
         }),
         cache_bytes,
+        keep_unmasked: false,
         quarantine_file: None,
     };
     Arc::new(Pipeline::new(examples, Tokens::characters(), options).unwrap())
@@ -98,6 +99,7 @@ fn a_gentle_pass_masks_nothing_and_adds_nothing() {
         features: FeatureConfig::default(),
         augment,
         cache_bytes: 0,
+        keep_unmasked: false,
         quarantine_file: None,
     };
     let varied = options(Some(Augmentation {
@@ -115,6 +117,41 @@ fn a_gentle_pass_masks_nothing_and_adds_nothing() {
     };
     assert_eq!(features(&varied, true), features(&plain, false));
     assert_ne!(features(&varied, false), features(&plain, false));
+}
+
+#[test]
+fn what_is_kept_unmasked_is_the_batch_without_masks_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let examples = examples(folder.path(), 6);
+    let pipeline = |freq_masks, keep_unmasked| {
+        let config = AugmentConfig {
+            speeds: vec![0.9, 1.1],
+            noise_share: 1.0,
+            freq_masks,
+            time_masks: 0,
+            ..AugmentConfig::default()
+        };
+        let options = PipelineOptions {
+            features: FeatureConfig::default(),
+            augment: Some(Augmentation {
+                config,
+                seed: 5,
+                max_secs: 10.0,
+            }),
+            cache_bytes: 0,
+            keep_unmasked,
+            quarantine_file: None,
+        };
+        Pipeline::new(examples.clone(), Tokens::characters(), options).unwrap()
+    };
+    let all: Vec<usize> = (0..6).collect();
+    let batch = |pipeline: Pipeline| pipeline.batch(&all, pass(1)).unwrap();
+    let kept = batch(pipeline(2, true));
+    let without_masks = batch(pipeline(0, false));
+    assert_eq!(kept.unmasked, Some(without_masks.features));
+    assert_eq!(kept.features, batch(pipeline(2, false)).features);
+    assert_ne!(kept.unmasked, Some(kept.features));
+    assert_eq!(without_masks.unmasked, None);
 }
 
 #[test]

@@ -286,6 +286,7 @@ fn least_batch(team: &Team, batch: &Batch) -> Batch {
         .max()
         .unwrap_or(8);
     Batch {
+        unmasked: None,
         features: vec![0.5; frames * batch.n_mels],
         time: frames,
         n_mels: batch.n_mels,

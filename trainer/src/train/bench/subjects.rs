@@ -214,6 +214,7 @@ pub(super) fn synthetic_batch(recipe: &Recipe, vocab_size: usize, options: Optio
     let targets = targets.collect();
     let values = (0..utterances * time * n_mels).map(|_| rng.random_range(-8.0..2.0));
     Batch {
+        unmasked: None,
         features: values.collect(),
         time,
         n_mels,
