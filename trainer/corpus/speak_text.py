@@ -3,9 +3,10 @@
 
     python3 trainer/corpus/speak_text.py --text FILE.gz --sentences 5000 --out runs/synthetic
 
-Takes sentences of 4 to 30 words, one a line, drawn by a fixed seed, and writes 16 kHz WAV files and
+Takes sentences of 4 to 30 words, one a line, drawn by a fixed seed, and writes 16 kHz clips and
 synthetic.jsonl. Four in five are spoken by flite's voices, the rest by variants of espeak-ng; tempo
-and pitch vary. Debian packages: flite espeak-ng sox.
+and pitch vary. Every second clip is MP3 of 24 kbit/s, the others are WAV. Debian packages: flite
+espeak-ng sox lame.
 """
 
 import argparse
@@ -49,7 +50,7 @@ def sentences(path, count):
 
 def speak(folder, index, text, engine, voice, stretch, pitch):
     """Writes one clip; its line of the manifest."""
-    raw, clip = folder / f"{index:06d}.raw.wav", folder / f"{index:06d}.wav"
+    raw, spoken = folder / f"{index:06d}.raw.wav", folder / f"{index:06d}.wav"
     if engine == "flite":
         command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch:.2f}",
                    "--setf", f"int_f0_target_mean={FLITE_PITCH_HZ[voice] * pitch:.0f}",
@@ -58,11 +59,16 @@ def speak(folder, index, text, engine, voice, stretch, pitch):
         command = ["espeak-ng", "-v", voice, "-s", str(int(165 / stretch)),
                    "-p", str(int(50 * pitch)), "-w", str(raw), text]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    subprocess.run(["sox", "-D", "-V1", str(raw), "-r", "16000", "-c", "1", "-b", "16", str(clip),
+    subprocess.run(["sox", "-D", "-V1", str(raw), "-r", "16000", "-c", "1", "-b", "16", str(spoken),
                     "gain", "-n", "-6"], check=True)
     raw.unlink()
-    with wave.open(str(clip)) as samples:
+    with wave.open(str(spoken)) as samples:
         seconds = samples.getnframes() / samples.getframerate()
+    clip = spoken
+    if index % 2 == 1:
+        clip = spoken.with_suffix(".mp3")
+        subprocess.run(["lame", "--quiet", "-m", "m", "-b", "24", str(spoken), str(clip)], check=True)
+        spoken.unlink()
     return {"audio_filepath": clip.name, "duration": round(seconds, 4), "text": text,
             "speaker": f"{engine}-{voice}", "source": "synthetic"}
 
