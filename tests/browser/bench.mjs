@@ -69,14 +69,14 @@ await import("./engine-webgpu_loader.js");
 
 async function timeEngine(page, engine, models, report) {
   await teachWorkers(page);
-  const samples = Array.from(signal(80_000));
+  const samples = Array.from(signal(320_000));
   for (const model of models) {
     const result = await page.evaluate(
       async ({ engine, model, samples, repeats }) => {
         const worker = await openWorker(engine);
         const model_url = new URL(`models/${model}`, document.baseURI).href;
         const loaded = await worker.ask({ Load: { model_url } });
-        const run = async (num_samples = samples.length) => {
+        const run = async (num_samples = 80_000) => {
           const audio = Float32Array.from(samples.slice(0, num_samples)).buffer;
           const { body, counts } = await worker.ask({ Transcribe: { sample_rate_hz: 16000, reference: null } }, audio);
           return { ms: body.Transcribed.recognize_ms, counts };
@@ -86,9 +86,17 @@ async function timeEngine(page, engine, models, report) {
         const gpu = first.counts && {
           dispatches: second.counts.dispatches - first.counts.dispatches,
           pipelines: first.counts.pipelines,
-          // Another length, which falls into another bucket.
-          more_pipelines: (await run(56_000)).counts.pipelines - first.counts.pipelines,
         };
+        if (gpu) {
+          // Other lengths, which fall into other buckets: below ten seconds, and up to twenty.
+          const after = async (...secs) => {
+            let last = second;
+            for (const length of secs) last = await run(length * 16_000);
+            return last.counts.pipelines - first.counts.pipelines;
+          };
+          gpu.more_pipelines = await after(0.5, 1, 2.5, 3.5, 7, 8, 9.9);
+          gpu.long_pipelines = await after(12, 15, 20);
+        }
         const times = [];
         for (let i = 0; i < repeats; i += 1) times.push((await run()).ms);
         worker.close();
