@@ -50,9 +50,13 @@ export function assertClean({ requests, complaints }, origin) {
   assert.deepEqual(foreign, []);
 }
 
-/** Waits until an engine runs; the sentence that says which. */
+/**
+ * Waits until an engine runs and files can be given, which needs the list of students; the sentence
+ * that says which engine.
+ */
 export async function engineReady(page, timeout = 300_000) {
   await page.locator("#engine-status.ready").waitFor({ timeout });
+  await idle(page, timeout);
   return page.locator("#engine-text").textContent();
 }
 
