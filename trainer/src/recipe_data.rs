@@ -65,11 +65,11 @@ pub struct RecipeData {
 impl RecipeData {
     pub fn new(recipe: &Recipe, tokens: &Tokens, data: TrainingData) -> Result<Self, DataError> {
         let cache_bytes = recipe.data.cache_mib << 20;
-        let options = |augment, cache_bytes| PipelineOptions {
+        let options = |augment: Option<Augmentation>, cache_bytes| PipelineOptions {
             features: recipe.features.clone(),
+            keep_unmasked: augment.is_some() && recipe.distill.unmasked_teacher,
             augment,
             cache_bytes,
-            keep_unmasked: recipe.distill.unmasked_teacher,
             quarantine_file: None,
         };
         let augmentation = Augmentation {

@@ -118,7 +118,7 @@ impl MelFilters {
     }
 }
 
-/// Natural logarithm of positive normal numbers, in place, exact to two units in the last place.
+/// Natural logarithm of positive normal numbers, in place; its error is below 2.4e-7 of it or of 0.5.
 /// Without branches or calls, so that the compiler can take several at once.
 pub(super) fn ln_in_place(values: &mut [f32]) {
     // x = 2^exponent * mantissa, the mantissa within a factor of sqrt(2) of 1.
