@@ -29,6 +29,10 @@ pub struct OptimConfig {
     pub intermediate_ctc_weight: f64,
     /// Blocks (1-based) that get an intermediate CTC loss; empty: the middle one.
     pub intermediate_ctc_layers: Vec<usize>,
+    /// CR-CTC (Yao et al., 2024): batches hold two independently masked views of each utterance, and
+    /// a frame's posteriors in one view are pulled towards those in the other by this much of their
+    /// divergence, beside the CTC losses of both (0: one view, no such term; the paper: 0.2).
+    pub consistency_weight: f64,
     /// The final weights are the mean of this many last epochs' (0 or 1: the last alone).
     pub average_epochs: usize,
 }
@@ -50,6 +54,7 @@ impl Default for OptimConfig {
             accumulate: 1,
             intermediate_ctc_weight: 0.0,
             intermediate_ctc_layers: vec![],
+            consistency_weight: 0.0,
             average_epochs: 5,
         }
     }

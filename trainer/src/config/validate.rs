@@ -293,6 +293,12 @@ fn check_optim_alone(key: &str, optim: &OptimConfig) -> Checked {
         0.0,
         1.0,
     )?;
+    real(
+        &at("consistency_weight"),
+        optim.consistency_weight,
+        0.0,
+        100.0,
+    )?;
     in_range(&at("gentle_epochs"), optim.gentle_epochs, 0, 1000)?;
     in_range(&at("average_epochs"), optim.average_epochs, 0, 1000)
 }
@@ -300,6 +306,11 @@ fn check_optim_alone(key: &str, optim: &OptimConfig) -> Checked {
 fn check_distill(distill: &DistillConfig, teacher: &ModelConfig) -> Checked {
     check_optim_alone("distill.optim", &distill.optim)?;
     check_layers("distill.optim", &distill.optim, teacher)?;
+    require(
+        distill.optim.consistency_weight == 0.0,
+        "distill.optim.consistency_weight",
+        "must be 0: the other view of an utterance would count among the strangers of step 1",
+    )?;
     let weights = distill.resolved();
     let losses = [
         ("clip", weights.clip),

@@ -52,11 +52,13 @@ pub struct Batch {
     pub features: Vec<f32>,
     /// The same before SpecAugment's masks, if the pipeline keeps them.
     pub unmasked: Option<Vec<f32>>,
+    /// Rows of an utterance, one after the other: the same audio under other masks.
+    pub views: usize,
     pub time: usize,
     pub n_mels: usize,
-    /// Valid frames per utterance.
+    /// Valid frames per row.
     pub lengths: Vec<usize>,
-    /// Token ids per utterance (empty: no transcript).
+    /// Token ids per row (empty: no transcript).
     pub targets: Vec<Vec<u32>>,
     pub utterance_ids: Vec<String>,
     /// Audio in the batch, seconds, without padding.

@@ -55,6 +55,15 @@ pub struct Pass {
     pub epoch: usize,
     /// Speed and loudness are all that varies.
     pub gentle: bool,
+    /// Every utterance comes twice, under masks of its own each time.
+    pub two_views: bool,
+}
+
+impl Pass {
+    /// Rows that an utterance has in a batch.
+    pub fn views(&self) -> usize {
+        1 + usize::from(self.two_views)
+    }
 }
 
 /// Settings of a [`Pipeline`].
@@ -94,7 +103,8 @@ struct Timing {
 }
 
 struct Prepared {
-    features: Features,
+    /// One of each view.
+    features: Vec<Features>,
     unmasked: Option<Features>,
     targets: Vec<u32>,
     audio_secs: f64,
@@ -176,6 +186,7 @@ impl Pipeline {
         let mut batch = Batch {
             features: vec![],
             unmasked: None,
+            views: pass.views(),
             time: 0,
             n_mels: self.n_mels,
             lengths: vec![],
@@ -189,14 +200,15 @@ impl Pipeline {
             let Some(prepared) = self.prepare(index, pass)? else {
                 continue;
             };
-            batch.lengths.push(prepared.features.num_frames());
-            batch.targets.push(prepared.targets);
-            batch
-                .utterance_ids
-                .push(self.examples[index].utterance.id.clone());
-            batch.audio_secs += prepared.audio_secs;
-            features.push(prepared.features.data);
-            unmasked.extend(prepared.unmasked.map(|features| features.data));
+            let id = &self.examples[index].utterance.id;
+            for view in prepared.features {
+                batch.lengths.push(view.num_frames());
+                batch.targets.push(prepared.targets.clone());
+                batch.utterance_ids.push(id.clone());
+                batch.audio_secs += prepared.audio_secs;
+                unmasked.extend(prepared.unmasked.as_ref().map(|plain| plain.data.clone()));
+                features.push(view.data);
+            }
         }
         batch.time = batch.lengths.iter().copied().max().unwrap_or(0);
         let row = batch.time * self.n_mels;
@@ -228,7 +240,7 @@ impl Pipeline {
             gain *= random_gain(&augment.config, rng);
         }
         samples.iter_mut().for_each(|sample| *sample *= gain);
-        let mut features = self.extractor.extract(&samples);
+        let features = self.extractor.extract(&samples);
         if features.num_frames() == 0 {
             let path = &self.examples[index].utterance.audio_path;
             self.quarantine
@@ -236,8 +248,11 @@ impl Pipeline {
             return Ok(None);
         }
         let unmasked = self.keep_unmasked.then(|| features.clone());
+        let mut features = vec![features; pass.views()];
         if let (Some(augment), Some(rng)) = (augment, rng.as_mut()) {
-            spec_augment(&mut features, &augment.config, rng);
+            for view in &mut features {
+                spec_augment(view, &augment.config, rng);
+            }
         }
         Ok(Some(Prepared {
             features,

@@ -119,9 +119,14 @@ fn unit<const D: usize>(vectors: Tensor<D>) -> Tensor<D> {
 
 /// Sum of `[batch, time, 1]` over real frames.
 fn masked_sum(per_frame: Tensor<3>, lengths: &[usize]) -> Tensor<1> {
+    masked_frames(per_frame, lengths).sum()
+}
+
+/// `[batch, time, 1]` with zeros where there is no real frame.
+pub(super) fn masked_frames(per_frame: Tensor<3>, lengths: &[usize]) -> Tensor<3> {
     let [_, time, _] = per_frame.dims();
     let padding = frame_mask(lengths, time, &per_frame.device().inner()).lower_elem(0.5);
-    per_frame.mask_fill(padding, 0.0).sum()
+    per_frame.mask_fill(padding, 0.0)
 }
 
 #[cfg(test)]

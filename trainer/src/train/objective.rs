@@ -9,7 +9,7 @@ use super::{clock::thread_time, network::Trainee, part::Part};
 use crate::{
     config::{DistillWeights, OptimConfig, Preset},
     loss::{
-        Clip, clip_loss, ctc_loss_weighted, feature_loss, is_feasible, kl_loss,
+        Clip, clip_loss, consistency_loss, ctc_loss_weighted, feature_loss, is_feasible, kl_loss,
         mse_log_posterior_loss, utterance_means,
     },
 };
@@ -220,6 +220,12 @@ pub(super) fn train_part(trainee: Trainee, job: &PartJob<'_>) -> PartResult {
         } else {
             optim.intermediate_ctc_weight
         };
+        if part.views == 2 && optim.consistency_weight > 0.0 {
+            let log_probs = log_softmax(output.logits.clone(), 2);
+            let loss = consistency_loss(log_probs, ctc.lengths, &ctc.weights);
+            terms.push(("consistency", Term::Device(Box::new(loss.clone().inner()))));
+            losses.push(loss * (ctc_weight * optim.consistency_weight));
+        }
         let (loss, value) = ctc.loss(output.logits.clone(), &mut ctc_time);
         terms.push(("ctc", Term::Host(value)));
         losses.push(loss * (ctc_weight * (1.0 - shared)));
@@ -355,6 +361,7 @@ mod tests {
             let batch = Batch {
                 features: features.to_vec(),
                 unmasked: unmasked.map(<[f32]>::to_vec),
+                views: 1,
                 time: 40,
                 n_mels: 8,
                 lengths: vec![40],

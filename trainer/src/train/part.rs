@@ -11,12 +11,14 @@ pub(super) struct Part {
     features: Vec<f32>,
     /// The same before the masks, if the batch has it.
     unmasked: Option<Vec<f32>>,
+    /// Rows of an utterance, one after the other.
+    pub views: usize,
     time: usize,
     n_mels: usize,
-    /// Real feature frames per utterance.
+    /// Real feature frames per row.
     pub lengths: Vec<usize>,
     pub targets: Vec<Vec<u32>>,
-    /// Positions of the utterances in the batch.
+    /// Positions of the rows in the batch.
     pub indices: Vec<usize>,
 }
 
@@ -35,6 +37,7 @@ impl Part {
         Self {
             features: own(&batch.features),
             unmasked: batch.unmasked.as_deref().map(own),
+            views: batch.views,
             time,
             n_mels: batch.n_mels,
             targets: indices.iter().map(|&u| batch.targets[u].clone()).collect(),
@@ -60,15 +63,16 @@ impl Part {
 }
 
 /// Deals a batch out into at most `parts` parts of about equal length: the longest utterances go
-/// first, each to the part that is shortest so far.
+/// first, each with all its views to the part that is shortest so far.
 pub(super) fn split(batch: &Batch, parts: usize) -> Vec<Part> {
-    let mut order: Vec<usize> = (0..batch.lengths.len()).collect();
+    let views = batch.views.max(1);
+    let mut order: Vec<usize> = (0..batch.lengths.len()).step_by(views).collect();
     order.sort_by_key(|&u| std::cmp::Reverse(batch.lengths[u]));
     let mut dealt = vec![(0, vec![]); parts.clamp(1, order.len().max(1))];
     for utterance in order {
         if let Some((frames, own)) = dealt.iter_mut().min_by_key(|(frames, _)| *frames) {
             *frames += batch.lengths[utterance];
-            own.push(utterance);
+            own.extend(utterance..utterance + views);
         }
     }
     dealt
@@ -98,6 +102,7 @@ mod tests {
         }
         Batch {
             unmasked: Some(features.iter().map(|value| -value).collect()),
+            views: 1,
             features,
             time: 3,
             n_mels: 2,
@@ -141,11 +146,32 @@ mod tests {
     }
 
     #[test]
+    fn views_of_an_utterance_stay_together() {
+        let lengths = vec![4, 4, 9, 9, 6, 6];
+        let batch = Batch {
+            features: vec![0.0; 6 * 9],
+            unmasked: None,
+            views: 2,
+            time: 9,
+            n_mels: 1,
+            targets: vec![vec![]; 6],
+            utterance_ids: vec![String::new(); 6],
+            audio_secs: 0.38,
+            lengths,
+        };
+        let parts = split(&batch, 2);
+        assert_eq!(parts[0].indices, vec![2, 3]);
+        assert_eq!(parts[1].indices, vec![4, 5, 0, 1]);
+        assert!(parts.iter().all(|part| part.views == 2));
+    }
+
+    #[test]
     fn parts_are_about_equally_long() {
         let lengths = vec![8, 7, 6, 5, 4, 3, 1];
         let batch = Batch {
             features: vec![0.0; 7 * 8],
             unmasked: None,
+            views: 1,
             time: 8,
             n_mels: 1,
             targets: vec![vec![]; 7],

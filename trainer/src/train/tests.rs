@@ -58,6 +58,7 @@ impl ToySource {
         }
         Batch {
             unmasked: None,
+            views: 1,
             features,
             time,
             n_mels: N_MELS,

@@ -66,7 +66,7 @@ fn pipeline(examples: Vec<Example>, augment: bool, cache_bytes: usize) -> Arc<Pi
 fn pass(epoch: usize) -> Pass {
     Pass {
         epoch,
-        gentle: false,
+        ..Pass::default()
     }
 }
 
@@ -112,11 +112,67 @@ fn a_gentle_pass_masks_nothing_and_adds_nothing() {
     let plain = Pipeline::new(examples, tokens, options(None)).unwrap();
     let all: Vec<usize> = (0..6).collect();
     let features = |pipeline: &Pipeline, gentle| {
-        let pass = Pass { epoch: 1, gentle };
+        let pass = Pass {
+            epoch: 1,
+            gentle,
+            ..Pass::default()
+        };
         pipeline.batch(&all, pass).unwrap().features
     };
     assert_eq!(features(&varied, true), features(&plain, false));
     assert_ne!(features(&varied, false), features(&plain, false));
+}
+
+#[test]
+fn two_views_are_the_same_audio_under_masks_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let examples = examples(folder.path(), 6);
+    let views = |two_views, freq_masks| {
+        let config = AugmentConfig {
+            speeds: vec![0.9, 1.1],
+            noise_share: 1.0,
+            freq_masks,
+            time_masks: 0,
+            ..AugmentConfig::default()
+        };
+        let options = PipelineOptions {
+            features: FeatureConfig::default(),
+            augment: Some(Augmentation {
+                config,
+                seed: 5,
+                max_secs: 10.0,
+            }),
+            cache_bytes: 0,
+            keep_unmasked: false,
+            quarantine_file: None,
+        };
+        let pipeline = Pipeline::new(examples.clone(), Tokens::characters(), options).unwrap();
+        let pass = Pass {
+            two_views,
+            ..pass(1)
+        };
+        let batch = pipeline.batch(&[0, 1, 2, 3, 4, 5], pass).unwrap();
+        assert_eq!(batch.views, 1 + usize::from(two_views));
+        let row = batch.time * batch.n_mels;
+        let rows: Vec<Vec<f32>> = batch.features.chunks(row).map(<[f32]>::to_vec).collect();
+        (rows, batch)
+    };
+    let (one, single) = views(false, 2);
+    let (two, double) = views(true, 2);
+    let (plain, _) = views(true, 0);
+    assert_eq!(two.len(), 12);
+    for (utterance, alone) in one.iter().enumerate() {
+        let (first, second) = (2 * utterance, 2 * utterance + 1);
+        assert_eq!(plain[first], plain[second]);
+        assert_eq!(&two[first], alone);
+        assert_ne!(two[first], two[second]);
+        for row in [first, second] {
+            assert_eq!(double.lengths[row], single.lengths[utterance]);
+            assert_eq!(double.targets[row], single.targets[utterance]);
+            assert_eq!(double.utterance_ids[row], single.utterance_ids[utterance]);
+        }
+    }
+    assert!((double.audio_secs - 2.0 * single.audio_secs).abs() < 1e-9);
 }
 
 #[test]
@@ -181,6 +237,7 @@ fn audio_is_as_long_as_batches_were_planned_for() {
     let plain = pipeline.durations(Pass {
         epoch: 3,
         gentle: true,
+        ..Pass::default()
     });
     let planned = pipeline.durations(pass(3));
     for (index, &secs) in planned.iter().enumerate() {

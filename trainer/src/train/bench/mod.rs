@@ -287,6 +287,7 @@ fn least_batch(team: &Team, batch: &Batch) -> Batch {
         .unwrap_or(8);
     Batch {
         unmasked: None,
+        views: 1,
         features: vec![0.5; frames * batch.n_mels],
         time: frames,
         n_mels: batch.n_mels,

@@ -215,6 +215,7 @@ pub(super) fn synthetic_batch(recipe: &Recipe, vocab_size: usize, options: Optio
     let values = (0..utterances * time * n_mels).map(|_| rng.random_range(-8.0..2.0));
     Batch {
         unmasked: None,
+        views: 1,
         features: values.collect(),
         time,
         n_mels,

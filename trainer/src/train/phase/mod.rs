@@ -85,12 +85,13 @@ pub(super) fn threads_and_shards(is_gpu: bool, shards: usize) -> (usize, usize) 
     }
 }
 
-/// A pass for all networks of a phase: gentle while one of them asks for it.
-fn pass<'a>(epoch: usize, networks: impl Iterator<Item = &'a OptimConfig>) -> Pass {
-    let gentle_epochs = networks.map(|optim| optim.gentle_epochs).max();
+/// A pass for all networks of a phase: gentle, or with two views, while one of them asks for it.
+fn pass<'a>(epoch: usize, networks: impl Iterator<Item = &'a OptimConfig> + Clone) -> Pass {
+    let mut training = networks.filter(|optim| epoch < optim.epochs);
     Pass {
         epoch,
-        gentle: gentle_epochs.is_some_and(|epochs| epoch < epochs),
+        gentle: training.clone().any(|optim| epoch < optim.gentle_epochs),
+        two_views: training.any(|optim| optim.consistency_weight > 0.0),
     }
 }
 
