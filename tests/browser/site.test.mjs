@@ -189,6 +189,35 @@ describe("without WebGPU", () => {
     });
   });
 
+  test("a file dropped too early is answered, and taken later", { timeout: 5 * MINUTE }, async () => {
+    const drop = (page) =>
+      page.evaluate(
+        async ([name, base64]) => {
+          const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([bytes], name, { type: "audio/wav" }));
+          document.querySelector("#drop").dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
+        },
+        ["clip.wav", readFileSync(SHORTEST.path).toString("base64")],
+      );
+    await withPage({}, async ({ page }) => {
+      let list;
+      await page.route("**/models/index.json", async (route) => {
+        await new Promise((resolve) => (list = resolve));
+        await route.continue();
+      });
+      await page.reload();
+      await engineReady(page);
+      await drop(page);
+      assert.match(await page.locator("#error").textContent(), /not ready/);
+      list();
+      await page.locator("#students .option").first().waitFor();
+      await settled(page, () => drop(page));
+      assert.equal(await page.locator("#error").isVisible(), false);
+      assert.equal(await transcript(page), heardNatively(MODELS[0], SHORTEST.path));
+    });
+  });
+
   test("a language model gives the words of the native beam search", { timeout: 5 * MINUTE }, async () => {
     const lm = join(scratch, "sentences.bin");
     native.languageModel(CLIPS.map(({ text }) => text), lm);

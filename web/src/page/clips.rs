@@ -66,7 +66,9 @@ impl App {
     }
 
     pub fn accept_file(self: Rc<Self>, file: File) {
+        // The field is disabled then, but dropping always works.
         if self.activity() != Activity::Idle || self.students.borrow().is_empty() {
+            self.show_error("The page is not ready for a file yet. Drop it again in a moment.");
             return;
         }
         spawn_local(async move {
