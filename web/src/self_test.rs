@@ -127,7 +127,8 @@ mod tests {
                 .iter()
                 .flat_map(|value| value.to_le_bytes())
                 .collect();
-            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/self_test.f32");
+            let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+            let path = std::path::Path::new(&package).join("src/self_test.f32");
             std::fs::write(path, bytes).unwrap();
             return;
         }

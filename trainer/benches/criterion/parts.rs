@@ -4,7 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a bench has nobody to report to")]
 
-use std::{hint::black_box, path::Path};
+use std::{
+    hint::black_box,
+    path::{Path, PathBuf},
+};
 
 use burn::{prelude::*, tensor::activation::log_softmax};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -23,8 +26,9 @@ use trainer::{
     train::bench::{Options, TeacherStep},
 };
 
-fn repository() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."))
+fn repository() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+    Path::new(&package).join("../../..")
 }
 
 fn clip() -> Vec<f32> {

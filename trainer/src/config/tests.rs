@@ -35,11 +35,16 @@ fn message(text: &str, overrides: &[&str]) -> String {
     parse(text, overrides).unwrap_err().to_string()
 }
 
+fn shipped(name: &str) -> Recipe {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+    let path = Path::new(&package).join(format!("../recipes/{name}.toml"));
+    Recipe::load(&path, &[]).unwrap()
+}
+
 #[test]
 fn the_shipped_recipes_load_and_survive_being_saved() {
     for name in ["quick", "paper", "english"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../recipes/{name}.toml"));
-        let recipe = Recipe::load(&path, &[]).unwrap();
+        let recipe = shipped(name);
         assert_eq!(recipe.name, name);
         assert_eq!(recipe.students.len(), 3);
         let text = recipe.to_toml().unwrap();
@@ -50,8 +55,7 @@ fn the_shipped_recipes_load_and_survive_being_saved() {
 
 #[test]
 fn the_paper_recipe_has_the_papers_parameter_counts() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes/paper.toml");
-    let recipe = Recipe::load(&path, &[]).unwrap();
+    let recipe = shipped("paper");
     assert_eq!(recipe.teacher.model.num_parameters(), 18_600_192);
     let counts: Vec<usize> = recipe
         .students

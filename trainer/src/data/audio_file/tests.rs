@@ -7,9 +7,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures/audio")
-        .join(name)
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+    Path::new(&package).join("fixtures/audio").join(name)
 }
 
 fn write(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {

@@ -4,9 +4,8 @@ use super::*;
 use crate::data::read_manifest;
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures/audio")
-        .join(name)
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+    Path::new(&package).join("fixtures/audio").join(name)
 }
 
 fn put(root: &Path, path: &str, text: &str) {
