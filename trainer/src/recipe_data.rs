@@ -102,9 +102,7 @@ impl RecipeData {
         if audio == TrainingAudio::Transcribed {
             secs.truncate(self.num_transcribed);
         }
-        // A batch takes as much memory with two views as with one.
-        let batch_secs = self.batch_secs / pass.views() as f32;
-        plan_epoch(&secs, batch_secs, self.seed, pass.epoch)
+        plan_epoch(&secs, self.batch_secs, self.seed, pass.epoch)
     }
 }
 

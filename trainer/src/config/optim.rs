@@ -32,6 +32,7 @@ pub struct OptimConfig {
     /// CR-CTC (Yao et al., 2024): batches hold two independently masked views of each utterance, and
     /// a frame's posteriors in one view are pulled towards those in the other by this much of their
     /// divergence, beside the CTC losses of both (0: one view, no such term; the paper: 0.2).
+    /// A batch is twice as large with two views.
     pub consistency_weight: f64,
     /// The final weights are the mean of this many last epochs' (0 or 1: the last alone).
     pub average_epochs: usize,
