@@ -13,7 +13,7 @@ use std::{
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::nn::int8::Int8Matrix;
+use crate::kernels::int8::Int8Matrix;
 
 /// One weight: row-major f32 values and their shape.
 #[derive(Debug, Clone, PartialEq)]

@@ -14,7 +14,7 @@ use super::{
     quantize::{channel_axis, dequantize, quantize},
 };
 use crate::{
-    nn::int8::Int8Matrix,
+    kernels::int8::Int8Matrix,
     weights::{Int8Weights, WeightError, WeightTensor, Weights},
 };
 

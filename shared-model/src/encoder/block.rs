@@ -3,7 +3,7 @@
 use burn::prelude::*;
 
 use crate::{
-    model::{Mode, ModelConfig},
+    network::{Mode, ModelConfig},
     nn::{
         attention::SelfAttention, builder::Builder, conv_module::ConvModule,
         feed_forward::FeedForward, norm::Norm, pass::Pass,

@@ -6,19 +6,19 @@ mod subsampling;
 use burn::prelude::*;
 
 use crate::{
-    model::{Mode, ModelConfig, Positions},
+    kernels::operations::CpuOperations,
+    network::{Mode, ModelConfig, Positions},
     nn::{
         builder::Builder,
-        dropout::{DropMask, dropout},
+        dropout::{draw, dropout},
         mask::FrameMask,
-        operations::CpuOperations,
         pass::Pass,
         positions::{RotaryTables, sinusoids},
     },
     weights::WeightError,
 };
 pub(crate) use block::Block;
-pub(crate) use subsampling::{Frontend, conv_lengths, encoder_length};
+pub(crate) use subsampling::Frontend;
 
 /// Positions and blocks.
 #[derive(Module, Debug)]
@@ -66,7 +66,7 @@ impl Encoder {
             rotary: rotary.as_ref(),
             operations,
         };
-        let mut x = dropout(x, DropMask::draw(self.dropout, mode));
+        let mut x = dropout(x, draw(self.dropout, mode));
         let mut hidden = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
             x = block.forward(x, pass, mode);

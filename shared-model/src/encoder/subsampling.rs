@@ -2,13 +2,13 @@
 //!
 //! Each convolution has kernel 3 and stride 2. It is computed as a matrix multiplication of
 //! windows of three frames, which keeps `[batch, time, channels]` and needs no convolution kernel
-//! of the backend. Lengths, for `L` frames: `ceil(L / 2)` with one frame of padding on each side,
-//! `floor((L - 1) / 2)` without.
+//! of the backend.
 
 use burn::prelude::*;
 
 use crate::{
-    model::{Mode, ModelConfig, SubsamplingPadding},
+    kernels::operations::CpuOperations,
+    network::{Mode, ModelConfig, conv_length},
     nn::{
         activation::gelu,
         builder::Builder,
@@ -16,43 +16,11 @@ use crate::{
         linear::Linear,
         mask::FrameMask,
         norm::Norm,
-        operations::CpuOperations,
     },
     weights::WeightError,
 };
 
 const KERNEL: usize = 3;
-
-/// Whether each convolution of the front end is padded by a frame on each side.
-fn paddings(config: &ModelConfig) -> impl Iterator<Item = bool> {
-    let second = config.subsampling_padding == SubsamplingPadding::Same;
-    let num_convs = if config.subsampling_factor == 8 { 3 } else { 2 };
-    [true, second, true].into_iter().take(num_convs)
-}
-
-fn conv_length(frames: usize, is_padded: bool) -> usize {
-    if is_padded {
-        frames.div_ceil(2)
-    } else {
-        frames.saturating_sub(1) / 2
-    }
-}
-
-/// Frames after each convolution for `feature_frames` feature frames.
-pub(crate) fn conv_lengths(config: &ModelConfig, feature_frames: usize) -> Vec<usize> {
-    let mut frames = feature_frames;
-    paddings(config)
-        .map(|is_padded| {
-            frames = conv_length(frames, is_padded);
-            frames
-        })
-        .collect()
-}
-
-/// Encoder frames for `feature_frames` feature frames.
-pub(crate) fn encoder_length(config: &ModelConfig, feature_frames: usize) -> usize {
-    paddings(config).fold(feature_frames, conv_length)
-}
 
 /// Three frames to one, every second frame: `[batch, time, c_in]` to `[batch, time', c_out]`.
 /// `conv`'s weight is `[3 * c_in, c_out]`, taps outermost. `time` must give at least one frame. GELU
@@ -120,7 +88,7 @@ pub(crate) struct Frontend {
 impl Frontend {
     pub(crate) fn new(mut builder: Builder, config: &ModelConfig) -> Result<Self, WeightError> {
         let d_model = config.d_model;
-        let paddings: Vec<bool> = paddings(config).collect();
+        let paddings: Vec<bool> = config.paddings().collect();
         let mut conv = |name: &str, c_in: usize| {
             Linear::with_default_init(builder.scope(name), KERNEL * c_in, d_model)
         };

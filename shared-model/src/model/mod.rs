@@ -1,18 +1,18 @@
 //! The whole network: feature normalisation, encoder and CTC head.
 
-mod config;
-mod cost;
-mod mode;
 mod normalize;
 #[cfg(test)]
 mod tests;
 
-pub use config::{ModelConfig, NormKind, Normalization, Positions, SubsamplingPadding};
-pub use cost::Product;
-pub use mode::{BatchStats, Mode, TrainContext};
 pub use normalize::NORMALIZATION_EPSILON;
 
-pub use crate::nn::operations::CpuOperations;
+pub use crate::{
+    kernels::operations::CpuOperations,
+    network::{
+        BatchStats, Mode, ModelConfig, NormKind, Normalization, Positions, Product,
+        SubsamplingPadding, TrainContext,
+    },
+};
 
 use burn::{
     module::{ModuleVisitor, Param},

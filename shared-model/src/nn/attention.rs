@@ -8,7 +8,7 @@ use burn::{
 use super::{
     branch::AttentionOptions,
     builder::Builder,
-    dropout::{DropMask, dropout},
+    dropout::{draw, dropout},
     fused,
     linear::Linear,
     mask::FrameMask,
@@ -17,7 +17,8 @@ use super::{
     positions::RotaryTables,
 };
 use crate::{
-    model::{Mode, ModelConfig},
+    kernels::drop_mask::DropMask,
+    network::{Mode, ModelConfig},
     weights::{Init, WeightError},
 };
 
@@ -65,7 +66,7 @@ impl SelfAttention {
             rotary,
             operations,
         } = pass;
-        let masks = [(); 2].map(|()| DropMask::draw(self.dropout, mode));
+        let masks = [(); 2].map(|()| draw(self.dropout, mode));
         if fused::are_tried(operations) {
             let options = AttentionOptions {
                 n_heads: self.n_heads,

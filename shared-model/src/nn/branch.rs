@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 
-use super::{dropout::DropMask, int8::Int8Matrix, operations::CpuOperations, positions::Angles};
+use super::positions::Angles;
+use crate::kernels::{drop_mask::DropMask, int8::Int8Matrix, operations::CpuOperations};
 
 /// A weight and a bias.
 pub(crate) type Pair = (Tensor<2>, Tensor<1>);

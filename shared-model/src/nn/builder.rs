@@ -7,8 +7,11 @@ use burn::{
     prelude::*,
 };
 
-use super::{host, int8::Int8Matrix};
-use crate::weights::{Init, WeightError, WeightSource, name_hash};
+use super::host;
+use crate::{
+    kernels::int8::Int8Matrix,
+    weights::{Init, WeightError, WeightSource, name_hash},
+};
 
 /// Hands a layer its weights by name.
 pub(crate) struct Builder<'a> {

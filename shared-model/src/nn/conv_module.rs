@@ -10,14 +10,14 @@ use super::{
     activation::{glu, silu},
     branch::{ConvolutionOptions, ConvolutionWeights},
     builder::Builder,
-    dropout::{DropMask, dropout},
+    dropout::{draw, dropout},
     fused::{self, convolution},
     linear::Linear,
     norm::{EPSILON, Norm},
     pass::Pass,
 };
 use crate::{
-    model::{Mode, ModelConfig},
+    network::{Mode, ModelConfig},
     weights::{Init, WeightError},
 };
 
@@ -51,7 +51,7 @@ impl ConvModule {
         let Pass {
             mask, operations, ..
         } = pass;
-        let drop_mask = DropMask::draw(self.dropout, mode);
+        let drop_mask = draw(self.dropout, mode);
         if fused::are_tried(operations) && self.norm.is_layer() {
             let weights = ConvolutionWeights {
                 norm_in: self.norm_in.weights(),

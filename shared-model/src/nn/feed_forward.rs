@@ -6,14 +6,14 @@ use super::{
     activation::silu,
     branch::FeedForwardOptions,
     builder::Builder,
-    dropout::{DropMask, dropout},
+    dropout::{draw, dropout},
     fused,
     linear::Linear,
     norm::{EPSILON, Norm},
     pass::Pass,
 };
 use crate::{
-    model::{Mode, ModelConfig},
+    network::{Mode, ModelConfig},
     weights::WeightError,
 };
 
@@ -40,7 +40,7 @@ impl FeedForward {
 
     /// `[batch, time, d_model]` to the same shape: the input plus half of the branch.
     pub(crate) fn forward(&self, x: Tensor<3>, pass: Pass<'_>, mode: &mut Mode) -> Tensor<3> {
-        let masks = [(); 2].map(|()| DropMask::draw(self.dropout, mode));
+        let masks = [(); 2].map(|()| draw(self.dropout, mode));
         let (norm, up, down) = (self.norm.weights(), self.up.weights(), self.down.weights());
         if fused::are_tried(pass.operations) {
             let options = FeedForwardOptions {

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use burn::{module::Param, prelude::*, tensor::module};
 
-use super::{branch::AffineWeights, builder::Builder, int8::Int8Matrix};
-use crate::weights::{Init, WeightError};
+use super::{branch::AffineWeights, builder::Builder};
+use crate::{
+    kernels::int8::Int8Matrix,
+    weights::{Init, WeightError},
+};
 
 #[derive(Module, Debug)]
 pub(crate) struct Linear {
@@ -45,7 +48,7 @@ impl Linear {
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         #[cfg(all(feature = "cpu", target_arch = "wasm32", target_feature = "simd128"))]
-        if let Some(y) = super::simd128::affine(&x, &weight, &bias) {
+        if let Some(y) = super::simd128_affine::affine(&x, &weight, &bias) {
             return y;
         }
         module::linear(x, weight, Some(bias))

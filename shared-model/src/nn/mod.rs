@@ -13,22 +13,15 @@ pub(crate) mod feed_forward;
 #[cfg(feature = "cpu")]
 pub(crate) mod fused;
 #[cfg(not(feature = "cpu"))]
-#[path = "composed.rs"]
-pub(crate) mod fused;
+pub(crate) mod fused_absent;
 pub(crate) mod host;
-#[cfg_attr(
-    not(feature = "cpu"),
-    allow(dead_code, reason = "only the CPU's operations multiply integers")
-)]
-pub mod int8;
 pub(crate) mod linear;
 pub(crate) mod mask;
 pub(crate) mod norm;
-pub(crate) mod operations;
 pub(crate) mod pass;
 pub(crate) mod positions;
-#[cfg(feature = "cpu")]
-pub mod products;
 #[cfg(all(feature = "cpu", target_arch = "wasm32", target_feature = "simd128"))]
-mod simd128;
-pub(crate) mod vectorize;
+mod simd128_affine;
+
+#[cfg(not(feature = "cpu"))]
+pub(crate) use fused_absent as fused;

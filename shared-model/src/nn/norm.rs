@@ -2,9 +2,10 @@
 
 use burn::{module::Param, prelude::*, tensor::module};
 
-use super::{builder::Builder, fused, host, mask::FrameMask, operations::CpuOperations};
+use super::{builder::Builder, fused, host, mask::FrameMask};
 use crate::{
-    model::{BatchStats, Mode, NormKind},
+    kernels::operations::CpuOperations,
+    network::{BatchStats, Mode, NormKind},
     weights::{Init, WeightError, WeightTensor, Weights},
 };
 
@@ -191,7 +192,7 @@ impl Norm {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::{model::TrainContext, weights::RandomInit};
+    use crate::{network::TrainContext, weights::RandomInit};
 
     #[test]
     fn a_batch_is_normalised_by_its_real_frames() {

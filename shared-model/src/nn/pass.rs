@@ -1,6 +1,7 @@
 //! What the layers of one forward pass share.
 
-use super::{mask::FrameMask, operations::CpuOperations, positions::RotaryTables};
+use super::{mask::FrameMask, positions::RotaryTables};
+use crate::kernels::operations::CpuOperations;
 
 /// Handed from block to block.
 #[derive(Clone, Copy)]

@@ -4,8 +4,8 @@
 
 use burn::prelude::*;
 use shared_model::{
+    kernels::products::{Right, add_product},
     model::CpuOperations,
-    nn::products::{Right, add_product},
 };
 
 use super::optimizer::StepRate;

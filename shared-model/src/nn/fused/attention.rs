@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 
-use super::{
-    Kept, Kernel, apply_6, int8_of, is_supported,
-    matmul::{Affine, AffineGradient, Factors, Into, RightFactor, View, row_chunks},
-    rows::{Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
-    simd::{exp, max, sum, vectorized},
-};
-use crate::nn::{
-    branch::{AffineWeights, AttentionOptions, NormPair},
-    dropout::DropMask,
-    int8::Int8Matrix,
-    positions::Angles,
+use super::{Kept, Kernel, apply_6, int8_of, is_supported};
+use crate::{
+    kernels::{
+        drop_mask::DropMask,
+        elementwise::{exp, max, sum},
+        int8::Int8Matrix,
+        matmul::{Affine, AffineGradient, Factors, RightFactor, row_chunks},
+        rows::{Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
+        vectorize::vectorized,
+        view::{Into, View},
+    },
+    nn::{
+        branch::{AffineWeights, AttentionOptions, NormPair},
+        positions::Angles,
+    },
 };
 
 /// `x + drop(out(attend(qkv(norm(x)))))`, `[batch, time, d_model]`.

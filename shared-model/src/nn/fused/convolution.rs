@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 
-use super::{
-    Kept, Kernel, apply_10,
-    depthwise::{add_weight_gradient, depthwise, reversed_taps},
-    int8_of, is_supported,
-    matmul::{Affine, AffineGradient, Factors, View, row_chunks},
-    rows::{self, Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
-    simd::{sigmoid, vectorized},
-};
-use crate::nn::{
-    branch::{ConvolutionOptions, ConvolutionWeights},
-    dropout::DropMask,
-    int8::Int8Matrix,
+use super::{Kept, Kernel, apply_10, int8_of, is_supported};
+use crate::{
+    kernels::{
+        depthwise::{add_weight_gradient, depthwise, reversed_taps},
+        drop_mask::DropMask,
+        elementwise::sigmoid,
+        int8::Int8Matrix,
+        matmul::{Affine, AffineGradient, Factors, row_chunks},
+        rows::{self, Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
+        vectorize::vectorized,
+        view::View,
+    },
+    nn::branch::{ConvolutionOptions, ConvolutionWeights},
 };
 
 /// `x + drop(out(silu(norm(depthwise(glu(gate(norm_in(x))))))))`, `[batch, time, d_model]`. The

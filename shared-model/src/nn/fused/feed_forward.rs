@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 
-use super::{
-    Kept, Kernel, apply_6, int8_of, is_supported,
-    matmul::{Affine, AffineGradient, Factors, View, row_chunks},
-    rows::{self, Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
-};
-use crate::nn::{
-    branch::{AffineWeights, FeedForwardOptions, NormPair},
-    dropout::DropMask,
-    int8::Int8Matrix,
+use super::{Kept, Kernel, apply_6, int8_of, is_supported};
+use crate::{
+    kernels::{
+        drop_mask::DropMask,
+        int8::Int8Matrix,
+        matmul::{Affine, AffineGradient, Factors, row_chunks},
+        rows::{self, Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
+        view::View,
+    },
+    nn::branch::{AffineWeights, FeedForwardOptions, NormPair},
 };
 
 /// `x + scale * drop(down(drop(silu(up(norm(x))))))`, `[batch, time, d_model]`.

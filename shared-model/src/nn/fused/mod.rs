@@ -12,17 +12,11 @@
 )]
 
 mod attention;
-#[cfg(target_arch = "x86_64")]
-mod bf16;
 mod convolution;
-mod depthwise;
 mod feed_forward;
 #[cfg(feature = "autodiff")]
 mod gradient;
-pub(crate) mod matmul;
 mod norm;
-mod rows;
-mod simd;
 mod subsampling;
 #[cfg(all(test, feature = "autodiff"))]
 mod tests;
@@ -38,15 +32,10 @@ use burn::{
     tensor::DType,
 };
 
-use super::{
-    branch::{NormPair, Pair},
-    int8::Int8Matrix,
-    operations::CpuOperations,
-};
+use super::branch::{NormPair, Pair};
+use crate::kernels::{int8::Int8Matrix, operations::CpuOperations};
 
 pub(crate) use attention::attention;
-#[cfg(target_arch = "x86_64")]
-pub(crate) use bf16::is_available as has_bf16;
 pub(crate) use convolution::convolution;
 pub(crate) use feed_forward::feed_forward;
 pub(crate) use norm::layer_norm;

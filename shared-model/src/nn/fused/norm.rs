@@ -2,11 +2,11 @@
 
 use burn::prelude::*;
 
-use super::{
-    Kept, Kernel, apply_2, is_supported,
-    rows::{Norm, NormGradient, normalise},
+use super::{Kept, Kernel, apply_2, is_supported};
+use crate::{
+    kernels::rows::{Norm, NormGradient, normalise},
+    nn::branch::NormPair,
 };
-use crate::nn::branch::NormPair;
 
 /// Layer norm over the last axis with scale and shift.
 #[inline(always)]

@@ -2,12 +2,17 @@
 
 use burn::prelude::*;
 
-use super::{
-    Kept, Kernel, apply_2, is_supported,
-    matmul::{Affine, AffineGradient, Factors, Into, RightFactor, View},
-    simd::{self, vectorized},
+use super::{Kept, Kernel, apply_2, is_supported};
+use crate::{
+    kernels::{
+        elementwise,
+        matmul::{Affine, AffineGradient, Factors, RightFactor},
+        operations::CpuOperations,
+        vectorize::vectorized,
+        view::{Into, View},
+    },
+    nn::branch::Pair,
 };
-use crate::nn::{branch::Pair, operations::CpuOperations};
 
 /// GELU of the convolution of `[batch, time, c_in]` with `[3 * c_in, c_out]`, taps outermost:
 /// `[batch, out_time, c_out]`. The first window starts `left` frames (0 or 1) before the input;
@@ -127,7 +132,7 @@ impl Kernel for ConvGelu {
 vectorized! {
     fn gelu(x: &[f32], out: &mut [f32]) {
         for (out, &x) in out.iter_mut().zip(x) {
-            *out = simd::gelu(x);
+            *out = elementwise::gelu(x);
         }
     }
 }
@@ -135,7 +140,7 @@ vectorized! {
 vectorized! {
     fn times_gelu_slope(x: &[f32], gradient: &mut [f32]) {
         for (gradient, &x) in gradient.iter_mut().zip(x) {
-            *gradient *= simd::gelu_slope(x);
+            *gradient *= elementwise::gelu_slope(x);
         }
     }
 }

@@ -7,7 +7,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use super::*;
 use crate::{
     encoder::Frontend,
-    model::{Mode, ModelConfig, SubsamplingPadding, TrainContext},
+    network::{Mode, ModelConfig, SubsamplingPadding, TrainContext},
     nn::{
         attention::SelfAttention, builder::Builder, conv_module::ConvModule,
         feed_forward::FeedForward, mask::FrameMask, norm::Norm, pass::Pass,

@@ -7,7 +7,7 @@
 
 use std::arch::wasm32::*;
 
-#[path = "../../../../shared-model/src/nn/simd128/tiles.rs"]
+#[path = "../../../../shared-model/src/kernels/simd128.rs"]
 #[allow(dead_code)]
 mod tiles;
 

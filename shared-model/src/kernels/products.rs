@@ -1,8 +1,9 @@
 //! Products of matrices outside a network, by the kernels of the fused operations.
 
 use super::{
-    fused::matmul::{Factors, Into, RightFactor, View},
+    matmul::{Factors, RightFactor},
     operations::CpuOperations,
+    view::{Into, View},
 };
 
 /// The right factor of a product, as rows one after the other.

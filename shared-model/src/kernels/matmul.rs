@@ -5,92 +5,11 @@ use std::cell::OnceCell;
 
 #[cfg(target_arch = "x86_64")]
 use super::bf16::{self, RightTiles};
-use crate::nn::{int8::Int8Matrix, operations::CpuOperations};
-
-/// A matrix in a slice.
-#[derive(Clone, Copy)]
-pub(crate) struct View<'a> {
-    pub values: &'a [f32],
-    pub rows: usize,
-    pub columns: usize,
-    pub row_stride: usize,
-    pub column_stride: usize,
-}
-
-impl<'a> View<'a> {
-    /// Rows of `columns` values one after the other.
-    pub(super) fn new(values: &'a [f32], columns: usize) -> Self {
-        Self::strided(values, values.len() / columns, columns, columns)
-    }
-
-    /// `rows` rows of `columns` values, `row_stride` values from the start of one to the next.
-    /// Rows may overlap.
-    pub(crate) fn strided(
-        values: &'a [f32],
-        rows: usize,
-        columns: usize,
-        row_stride: usize,
-    ) -> Self {
-        Self {
-            values,
-            rows,
-            columns,
-            row_stride,
-            column_stride: 1,
-        }
-    }
-
-    pub(crate) fn transposed(self) -> Self {
-        Self {
-            values: self.values,
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-        }
-    }
-
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    fn as_rows(&self) -> crate::nn::simd128::Rows<'a> {
-        crate::nn::simd128::Rows {
-            values: self.values,
-            rows: self.rows,
-            columns: self.columns,
-            stride: self.row_stride,
-        }
-    }
-
-    /// A copy by rows, times `scale`.
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    fn packed(&self, scale: f32) -> Vec<f32> {
-        let mut values = Vec::with_capacity(self.rows * self.columns);
-        for row in 0..self.rows {
-            let start = row * self.row_stride;
-            let places = (0..self.columns).map(|column| start + column * self.column_stride);
-            values.extend(places.map(|at| scale * self.values[at]));
-        }
-        values
-    }
-
-    /// Index behind the last element.
-    fn end(&self) -> usize {
-        end(self.rows, self.columns, self.row_stride, self.column_stride)
-    }
-}
-
-fn end(rows: usize, columns: usize, row_stride: usize, column_stride: usize) -> usize {
-    if rows == 0 || columns == 0 {
-        return 0;
-    }
-    (rows - 1) * row_stride + (columns - 1) * column_stride + 1
-}
-
-/// What a product does with the matrix that it is written to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Into {
-    Replace,
-    Add,
-}
+use super::{
+    int8::Int8Matrix,
+    operations::CpuOperations,
+    view::{Into, View, end},
+};
 
 /// Panics unless each access of a product stays inside the three slices.
 fn assert_fit((out, row_stride): &(&mut [f32], usize), a: View<'_>, b: View<'_>) {
@@ -148,7 +67,7 @@ fn multiply_in_tiles(
     scale: f32,
     into: Into,
 ) {
-    use crate::nn::simd128::multiply_add;
+    use super::simd128::multiply_add;
     if into == Into::Replace {
         for row in out.chunks_mut(row_stride).take(a.rows) {
             row[..b.columns].fill(0.0);
@@ -218,7 +137,7 @@ impl<'a> RightFactor<'a> {
 }
 
 /// `x W + b` of rows.
-pub(super) struct Affine<'a> {
+pub(crate) struct Affine<'a> {
     /// `[d_out]`
     bias: &'a [f32],
     /// `[d_in, d_out]`
@@ -230,7 +149,7 @@ pub(super) struct Affine<'a> {
 
 impl<'a> Affine<'a> {
     /// Weight `[d_in, d_out]` and bias `[d_out]`.
-    pub(super) fn new(weight: &'a [f32], bias: &'a [f32], factors: Factors) -> Self {
+    pub(crate) fn new(weight: &'a [f32], bias: &'a [f32], factors: Factors) -> Self {
         let weight = View::new(weight, bias.len());
         Self {
             bias,
@@ -241,21 +160,21 @@ impl<'a> Affine<'a> {
     }
 
     /// The same with the integers that the weight came as, if it did and they are to be used.
-    pub(super) fn with_int8(self, int8: Option<&'a Int8Matrix>) -> Self {
+    pub(crate) fn with_int8(self, int8: Option<&'a Int8Matrix>) -> Self {
         Self { int8, ..self }
     }
 
-    pub(super) fn d_out(&self) -> usize {
+    pub(crate) fn d_out(&self) -> usize {
         self.bias.len()
     }
 
-    pub(super) fn d_in(&self) -> usize {
+    pub(crate) fn d_in(&self) -> usize {
         self.weight.matrix.rows
     }
 
     /// Appends `[rows, d_out]`.
     #[inline(never)]
-    pub(super) fn append(&self, x: View<'_>, out: &mut Vec<f32>) {
+    pub(crate) fn append(&self, x: View<'_>, out: &mut Vec<f32>) {
         let start = out.len();
         out.reserve(x.rows * self.d_out());
         for _ in 0..x.rows {
@@ -269,7 +188,7 @@ impl<'a> Affine<'a> {
     }
 
     /// Gradient of the input: replaces `out` by `[rows, d_in]`.
-    pub(super) fn input_gradient(&self, gradient: &[f32], out: &mut Vec<f32>) {
+    pub(crate) fn input_gradient(&self, gradient: &[f32], out: &mut Vec<f32>) {
         let gradient = View::new(gradient, self.d_out());
         out.resize(gradient.rows * self.d_in(), 0.0);
         let out = (out.as_mut_slice(), self.d_in());
@@ -278,14 +197,14 @@ impl<'a> Affine<'a> {
 }
 
 /// Gradients of an affine map's weight and bias, summed over rows.
-pub(super) struct AffineGradient {
+pub(crate) struct AffineGradient {
     pub weight: Vec<f32>,
     pub bias: Vec<f32>,
     factors: Factors,
 }
 
 impl AffineGradient {
-    pub(super) fn zeros(map: &Affine<'_>) -> Self {
+    pub(crate) fn zeros(map: &Affine<'_>) -> Self {
         Self {
             weight: vec![0.0; map.d_in() * map.d_out()],
             bias: vec![0.0; map.d_out()],
@@ -294,7 +213,7 @@ impl AffineGradient {
     }
 
     /// Adds what rows `x` and the gradient of their images give.
-    pub(super) fn add(&mut self, x: View<'_>, gradient: &[f32]) {
+    pub(crate) fn add(&mut self, x: View<'_>, gradient: &[f32]) {
         let d_out = self.bias.len();
         for row in gradient.chunks_exact(d_out) {
             for (sum, value) in self.bias.iter_mut().zip(row) {
@@ -308,7 +227,7 @@ impl AffineGradient {
 }
 
 /// Ranges of rows whose `width` values each stay in the second-level cache together.
-pub(super) fn row_chunks(
+pub(crate) fn row_chunks(
     rows: usize,
     width: usize,
 ) -> impl Iterator<Item = std::ops::Range<usize>> {

@@ -14,7 +14,7 @@ mod vectors;
 
 use std::sync::OnceLock;
 
-use super::matmul::{Into, View};
+use super::view::{Into, View};
 use tiles::{DEPTH, SIDE, Side, Tile, ZEROS, pack};
 
 /// What multiplies.

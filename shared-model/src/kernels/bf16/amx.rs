@@ -2,10 +2,8 @@
 
 use std::arch::{asm, x86_64::__cpuid_count};
 
-use super::{
-    super::matmul::Into,
-    tiles::{SIDE, Tile},
-};
+use super::tiles::{SIDE, Tile};
+use crate::kernels::view::Into;
 
 const TILE_BYTES: usize = 1024;
 

@@ -6,10 +6,10 @@ use std::arch::x86_64::{
 };
 
 use super::{
-    super::matmul::Into,
     Panel,
     tiles::{DEPTH, Pairs, SIDE, Tile},
 };
+use crate::kernels::view::Into;
 
 /// Rows of sums in registers at once, beside one or two times 16 columns.
 const ROWS: usize = 8;

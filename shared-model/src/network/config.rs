@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{encoder, weights::WeightError};
+use crate::{features::FRAME_SHIFT_SECS, weights::WeightError};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -154,18 +154,9 @@ impl ModelConfig {
         Ok(())
     }
 
-    /// Encoder frames for `feature_frames` feature frames.
-    ///
-    /// Each convolution of the front end gives `ceil(L / 2)` frames, or `floor((L - 1) / 2)` where
-    /// it has no padding. A batch whose longest utterance has no encoder frame at all still has
-    /// one padded frame in its tensors.
-    pub fn encoder_length(&self, feature_frames: usize) -> usize {
-        encoder::encoder_length(self, feature_frames)
-    }
-
     /// Seconds between encoder frames.
     pub fn encoder_frame_secs(&self) -> f32 {
-        self.subsampling_factor as f32 * crate::features::FRAME_SHIFT_SECS
+        self.subsampling_factor as f32 * FRAME_SHIFT_SECS
     }
 
     /// Trainable parameters per part and in all (`("front end", n)`, `("block 1", n)`, ..., `("head", n)`).

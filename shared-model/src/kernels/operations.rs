@@ -24,7 +24,7 @@ impl CpuOperations {
 
 #[cfg(all(feature = "cpu", target_arch = "x86_64"))]
 fn has_bf16() -> bool {
-    super::fused::has_bf16()
+    super::bf16::is_available()
 }
 
 #[cfg(not(all(feature = "cpu", target_arch = "x86_64")))]

@@ -1,6 +1,4 @@
-//! Matrix multiplication in WebAssembly's vectors of four numbers.
-
-mod tiles;
+//! Affine maps by the kernels for WebAssembly's vectors of four numbers.
 
 use burn::{
     backend::{
@@ -11,7 +9,7 @@ use burn::{
     tensor::DType,
 };
 
-pub(super) use tiles::{Rows, multiply_add};
+use crate::kernels::simd128::{Rows, multiply_add};
 
 #[backend_extension(Flex)]
 trait SimdOps: Backend {

@@ -1,11 +1,14 @@
 //! Layer norm and dropout of rows.
 
-use super::simd::{sum, vectorized};
-use crate::nn::dropout::DropMask;
+use super::{
+    drop_mask::DropMask,
+    elementwise::{self, sum},
+    vectorize::vectorized,
+};
 
 /// Scale, shift and epsilon of a layer norm; `[channels]`.
 #[derive(Clone, Copy)]
-pub(super) struct Norm<'a> {
+pub(crate) struct Norm<'a> {
     pub gamma: &'a [f32],
     pub beta: &'a [f32],
     pub epsilon: f32,
@@ -22,21 +25,21 @@ fn moments(x: &[f32], epsilon: f32) -> (f32, f32) {
 
 /// Makes room for `len` more values. The loops write to slices: within [`Vec::extend`] they would
 /// not be compiled for wide vectors.
-pub(super) fn grown(out: &mut Vec<f32>, len: usize) -> &mut [f32] {
+pub(crate) fn grown(out: &mut Vec<f32>, len: usize) -> &mut [f32] {
     let start = out.len();
     out.resize(start + len, 0.0);
     &mut out[start..]
 }
 
 /// Makes `out` as long as `len`, whatever it holds.
-pub(super) fn sized(out: &mut Vec<f32>, len: usize) -> &mut [f32] {
+pub(crate) fn sized(out: &mut Vec<f32>, len: usize) -> &mut [f32] {
     out.resize(len, 0.0);
     out
 }
 
 vectorized! {
     /// `out`: the normalised rows of `x`.
-    pub(super) fn normalise(x: &[f32], norm: Norm<'_>, out: &mut [f32]) {
+    pub(crate) fn normalise(x: &[f32], norm: Norm<'_>, out: &mut [f32]) {
         let channels = norm.gamma.len();
         let (gamma, beta) = (&norm.gamma[..channels], &norm.beta[..channels]);
         for (x, out) in x.chunks_exact(channels).zip(out.chunks_exact_mut(channels)) {
@@ -49,13 +52,13 @@ vectorized! {
 }
 
 /// Gradients of a norm's scale and shift, summed over rows.
-pub(super) struct NormGradient {
+pub(crate) struct NormGradient {
     pub gamma: Vec<f32>,
     pub beta: Vec<f32>,
 }
 
 impl NormGradient {
-    pub(super) fn zeros(norm: Norm<'_>) -> Self {
+    pub(crate) fn zeros(norm: Norm<'_>) -> Self {
         Self {
             gamma: vec![0.0; norm.gamma.len()],
             beta: vec![0.0; norm.beta.len()],
@@ -63,7 +66,7 @@ impl NormGradient {
     }
 
     /// Appends the gradient of rows `x`, plus that of the way around the norm, if there is one.
-    pub(super) fn append(
+    pub(crate) fn append(
         &mut self,
         x: &[f32],
         norm: Norm<'_>,
@@ -115,7 +118,7 @@ vectorized! {
 
 vectorized! {
     /// `out = x + scale * y`
-    pub(super) fn residual(x: &[f32], y: &[f32], scale: f32, out: &mut [f32]) {
+    pub(crate) fn residual(x: &[f32], y: &[f32], scale: f32, out: &mut [f32]) {
         for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
             *out = x + scale * y;
         }
@@ -124,7 +127,7 @@ vectorized! {
 
 vectorized! {
     /// `out = scale * x`
-    pub(super) fn scaled(x: &[f32], scale: f32, out: &mut [f32]) {
+    pub(crate) fn scaled(x: &[f32], scale: f32, out: &mut [f32]) {
         for (out, x) in out.iter_mut().zip(x) {
             *out = scale * x;
         }
@@ -133,25 +136,25 @@ vectorized! {
 
 vectorized! {
     /// `out = silu(x)`
-    pub(super) fn silu(x: &[f32], out: &mut [f32]) {
+    pub(crate) fn silu(x: &[f32], out: &mut [f32]) {
         for (out, &x) in out.iter_mut().zip(x) {
-            *out = super::simd::silu(x);
+            *out = elementwise::silu(x);
         }
     }
 }
 
 vectorized! {
     /// `out = silu(x)` and `slope = d silu / dx`.
-    pub(super) fn silu_with_slope(x: &[f32], out: &mut [f32], slope: &mut [f32]) {
+    pub(crate) fn silu_with_slope(x: &[f32], out: &mut [f32], slope: &mut [f32]) {
         for ((out, slope), &x) in out.iter_mut().zip(slope).zip(x) {
-            (*out, *slope) = super::simd::silu_with_slope(x);
+            (*out, *slope) = elementwise::silu_with_slope(x);
         }
     }
 }
 
 vectorized! {
     /// `x *= y`
-    pub(super) fn times(x: &mut [f32], y: &[f32]) {
+    pub(crate) fn times(x: &mut [f32], y: &[f32]) {
         for (x, y) in x.iter_mut().zip(y) {
             *x *= y;
         }
@@ -159,7 +162,7 @@ vectorized! {
 }
 
 /// Dropout of rows of `channels` values, the first of which is row `first` of its mask.
-pub(super) fn drop_rows(mask: Option<DropMask>, first: usize, channels: usize, x: &mut [f32]) {
+pub(crate) fn drop_rows(mask: Option<DropMask>, first: usize, channels: usize, x: &mut [f32]) {
     if let Some(mask) = mask {
         times_mask(mask, first, channels, x);
     }

@@ -1,6 +1,6 @@
 //! Depthwise convolution over the frames of an utterance, zeros around.
 
-use super::simd::vectorized;
+use super::vectorize::vectorized;
 
 /// Channels that are summed at once; they stay in registers.
 const LANES: usize = 32;
@@ -17,7 +17,7 @@ fn taps(frame: usize, time: usize, kernel: usize) -> (std::ops::Range<usize>, us
 vectorized! {
     /// `y[t] = bias + sum_j weight[j] * x[t + j - kernel / 2]`: `[time, channels]` with `weight`
     /// `[kernel, channels]`.
-    pub(super) fn depthwise(x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
+    pub(crate) fn depthwise(x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
         let channels = bias.len();
         let (time, kernel) = (x.len() / channels, weight.len() / channels);
         for (frame, y) in y.chunks_exact_mut(channels).enumerate() {
@@ -48,7 +48,7 @@ vectorized! {
 
 vectorized! {
     /// Adds an utterance's gradients of weight and bias.
-    pub(super) fn add_weight_gradient(
+    pub(crate) fn add_weight_gradient(
         x: &[f32],
         gradient: &[f32],
         d_weight: &mut [f32],
@@ -91,6 +91,6 @@ vectorized! {
 }
 
 /// The kernel that carries gradients back through [`depthwise`]: its taps in reverse order.
-pub(super) fn reversed_taps(weight: &[f32], channels: usize) -> Vec<f32> {
+pub(crate) fn reversed_taps(weight: &[f32], channels: usize) -> Vec<f32> {
     weight.rchunks_exact(channels).flatten().copied().collect()
 }

@@ -2,13 +2,11 @@
 
 use burn::prelude::*;
 
-use super::{
-    branch::{
-        AffineWeights, AttentionOptions, ConvolutionOptions, ConvolutionWeights,
-        FeedForwardOptions, NormPair, Pair,
-    },
-    operations::CpuOperations,
+use super::branch::{
+    AffineWeights, AttentionOptions, ConvolutionOptions, ConvolutionWeights, FeedForwardOptions,
+    NormPair, Pair,
 };
+use crate::kernels::operations::CpuOperations;
 
 pub(crate) fn is_supported<const D: usize>(_: &Tensor<D>) -> bool {
     false

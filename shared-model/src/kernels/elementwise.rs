@@ -1,13 +1,11 @@
 //! Element-wise functions that vectorise.
 
-pub(super) use crate::nn::vectorize::vectorized;
-
 /// `e^x` to about 1e-7 relative, by Cephes' polynomial on the remainder of `x / ln 2`.
 ///
 /// Written without `clamp`, `max` or a conversion to integers: those keep the loop around it from
 /// being vectorised on WebAssembly. The exponent comes from the bits of the rounding constant.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
@@ -27,7 +25,7 @@ pub(super) fn exp(x: f32) -> f32 {
 }
 
 #[inline(always)]
-pub(super) fn sigmoid(x: f32) -> f32 {
+pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
@@ -50,26 +48,26 @@ fn normal(x: f32) -> (f32, f32) {
 
 /// `x * Phi(x)`.
 #[inline(always)]
-pub(super) fn gelu(x: f32) -> f32 {
+pub(crate) fn gelu(x: f32) -> f32 {
     x * normal(x).0
 }
 
 /// Derivative of [`gelu`].
 #[inline(always)]
-pub(super) fn gelu_slope(x: f32) -> f32 {
+pub(crate) fn gelu_slope(x: f32) -> f32 {
     let (below, density) = normal(x);
     below + x * density
 }
 
 /// `x * sigmoid(x)`.
 #[inline(always)]
-pub(super) fn silu(x: f32) -> f32 {
+pub(crate) fn silu(x: f32) -> f32 {
     x * sigmoid(x)
 }
 
 /// [`silu`] and its derivative.
 #[inline(always)]
-pub(super) fn silu_with_slope(x: f32) -> (f32, f32) {
+pub(crate) fn silu_with_slope(x: f32) -> (f32, f32) {
     let s = sigmoid(x);
     (x * s, s * (1.0 + x * (1.0 - s)))
 }
@@ -81,7 +79,7 @@ const LANES: usize = 16;
 /// that a vector unit can keep. The slices are cut into arrays first: a check of an index in the
 /// loop would keep it from being vectorised.
 #[inline(always)]
-pub(super) fn sum<const N: usize>(values: [&[f32]; N], term: impl Fn([f32; N]) -> f32) -> f32 {
+pub(crate) fn sum<const N: usize>(values: [&[f32]; N], term: impl Fn([f32; N]) -> f32) -> f32 {
     let cut = values.map(|values| values.as_chunks::<LANES>());
     let mut lanes = [0.0f32; LANES];
     let chunks = cut.iter().map(|(chunks, _)| chunks.len()).min();
@@ -100,7 +98,7 @@ pub(super) fn sum<const N: usize>(values: [&[f32]; N], term: impl Fn([f32; N]) -
 
 /// The largest of `values`, negative infinity of none.
 #[inline(always)]
-pub(super) fn max(values: &[f32]) -> f32 {
+pub(crate) fn max(values: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let larger = |a: f32, b: f32| if a > b { a } else { b };
     let chunks = values.chunks_exact(LANES);

@@ -1,7 +1,6 @@
 //! What a forward pass computes, counted from the configuration.
 
 use super::ModelConfig;
-use crate::encoder::conv_lengths;
 
 /// Matrix multiplications of `[rows, depth]` by `[depth, columns]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +33,7 @@ impl ModelConfig {
             d_ffn,
             ..
         } = *self;
-        let lengths = conv_lengths(self, feature_frames);
+        let lengths = self.conv_lengths(feature_frames);
         let mut products = vec![];
         for (index, &length) in lengths.iter().enumerate() {
             products.push(Product {

@@ -11,7 +11,7 @@ use std::arch::x86_64::{
     _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 
-use super::super::matmul::View;
+use crate::kernels::view::View;
 
 /// Rows and columns of a tile of sums.
 pub(super) const SIDE: usize = 16;
