@@ -15,8 +15,8 @@ use super::{
     RecognizeError, Recognizer, RunningNormalizer, Transcript,
     activity::{BLOCK_SAMPLES, BLOCKS_PER_SEC, block_level},
     finite,
-    long::find_pause,
     voice::VoiceDetector,
+    windows::find_pause,
 };
 use crate::{
     audio::{SAMPLE_RATE_HZ, level_gain},

@@ -1,7 +1,7 @@
 //! PCM in, words out.
 //!
 //! ```text
-//! samples -> regions with sound (activity) -> windows of at most 20 s (long)
+//! samples -> regions with sound (activity) -> windows of at most 20 s (windows)
 //!         -> level -> features -> network -> log-probabilities
 //!         -> windows joined between words -> decoder -> words with times
 //! ```
@@ -10,13 +10,13 @@
 
 mod activity;
 mod live;
-mod long;
 mod normalizer;
 mod posteriors;
 mod stitch;
 #[cfg(test)]
 mod tests;
 mod voice;
+mod windows;
 
 pub use live::{LiveConfig, LiveEvent, LiveRecognizer};
 pub use normalizer::RunningNormalizer;
@@ -35,8 +35,8 @@ use crate::{
     tokens::Tokens,
 };
 use activity::{BLOCK_SAMPLES, active_regions, block_levels};
-use long::plan_windows;
 use stitch::{Piece, Stitcher};
+use windows::plan_windows;
 
 /// How posteriors become words.
 pub enum Decoder {

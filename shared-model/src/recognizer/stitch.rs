@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::long::Join;
+use super::windows::Join;
 use crate::{
     decode::{LogProbs, Word, greedy, words},
     tokens::Tokens,
