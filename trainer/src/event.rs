@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::costs::PhaseCosts;
+
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum TrainEvent {
@@ -61,6 +63,6 @@ pub enum TrainEvent {
     },
     Finished {
         phase: String,
-        seconds: f64,
+        costs: PhaseCosts,
     },
 }

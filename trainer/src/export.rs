@@ -7,15 +7,14 @@ use std::sync::atomic::AtomicBool;
 use shared_model::bundle::{
     BundleError, CardInfo, Evaluation, LoadedModel, ModelParts, Precision, read_model, write_model,
 };
-use shared_model::model::ModelConfig;
 use shared_model::tokens::Tokens;
-use shared_model::weights::Weights;
 
 use crate::config::Recipe;
 use crate::data::{DataError, Utterance, read_manifest};
 use crate::device::OpenDevice;
 use crate::evaluate::{DecoderChoice, EvaluateError, EvaluationReport, evaluate};
 use crate::model_folder::{self, ModelFolderError, model_bytes};
+use crate::train::{TEACHER, TrainedNetwork};
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -42,14 +41,6 @@ pub enum ExportError {
 pub struct TestSet {
     pub name: String,
     pub utterances: Vec<Utterance>,
-}
-
-/// A trained network of a run.
-pub struct TrainedNetwork<'a> {
-    pub name: &'a str,
-    pub is_teacher: bool,
-    pub model: &'a ModelConfig,
-    pub weights: &'a Weights,
 }
 
 /// What an export wrote.
@@ -104,7 +95,7 @@ impl Exporter<'_> {
     /// the path that `fledge evaluate` takes: it gives the card's figures again, to the digit.
     pub fn export(
         &self,
-        network: &TrainedNetwork<'_>,
+        network: &TrainedNetwork,
         folder: &Path,
         notice: &mut dyn FnMut(String),
     ) -> Result<ExportedModel, ExportError> {
@@ -115,9 +106,9 @@ impl Exporter<'_> {
         let card = card(network, self.recipe);
         let mut parts = ModelParts {
             features: &self.recipe.features,
-            model: network.model,
+            model: &network.config,
             tokens: self.tokens,
-            weights: network.weights,
+            weights: &network.weights,
             beam: None,
             precision: self.precision,
             evaluations: &[],
@@ -192,14 +183,15 @@ impl Exporter<'_> {
 }
 
 /// Word of a model card for the recipe's networks.
-fn card(network: &TrainedNetwork<'_>, recipe: &Recipe) -> CardInfo {
-    let model = network.model;
+fn card(network: &TrainedNetwork, recipe: &Recipe) -> CardInfo {
+    let model = &network.config;
+    let is_teacher = network.name == TEACHER;
     let shape = format!(
         "A Conformer encoder of {} blocks of width {} ({}x subsampling, {} attention heads) with a CTC head.",
         model.n_layers, model.d_model, model.subsampling_factor, model.n_heads
     );
     let mut method = vec![shape];
-    if network.is_teacher {
+    if is_teacher {
         method.push(format!(
             "Trained with CTC as the teacher of the recipe \"{}\".",
             recipe.name
@@ -214,7 +206,7 @@ fn card(network: &TrainedNetwork<'_>, recipe: &Recipe) -> CardInfo {
             recipe.name, teacher.n_layers, teacher.d_model
         ));
     }
-    let start = if network.is_teacher {
+    let start = if is_teacher {
         recipe.teacher.init_from.as_ref()
     } else {
         let own = recipe.students.iter().find(|s| s.name == network.name);
@@ -231,11 +223,7 @@ fn card(network: &TrainedNetwork<'_>, recipe: &Recipe) -> CardInfo {
         name: network.name.to_owned(),
         description: format!(
             "{} of {}: {} blocks of width {}",
-            if network.is_teacher {
-                "Teacher"
-            } else {
-                "Student"
-            },
+            if is_teacher { "Teacher" } else { "Student" },
             recipe.name,
             model.n_layers,
             model.d_model

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use shared_model::bundle::{BundleError, Files, LoadedModel, Manifest, read_model};
 
+use crate::files::{write_atomically, write_folder_atomically, write_synced};
+
 /// The files a model folder may hold; others are not read.
 const NAMES: [&str; 7] = [
     "config.json",
@@ -113,9 +115,7 @@ pub fn update(folder: &Path, files: &Files) -> Result<(), ModelFolderError> {
     changed.sort_by_key(|(name, _)| *name == "manifest.json");
     for (name, content) in changed {
         let path = folder.join(name);
-        let partial = folder.join(format!("{name}.partial"));
-        std::fs::write(&partial, content)
-            .and_then(|()| std::fs::rename(&partial, &path))
+        write_atomically(&path, content)
             .map_err(|source| ModelFolderError::File { path, source })?;
     }
     Ok(())
@@ -124,27 +124,18 @@ pub fn update(folder: &Path, files: &Files) -> Result<(), ModelFolderError> {
 /// Writes a model folder. The files are written beside it first, so that a stopped export never
 /// leaves a half-written model under the final name.
 pub fn write(folder: &Path, files: &Files) -> Result<(), ModelFolderError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ModelFolderError::File { path, source }
-    };
-    let mut name = folder.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    let partial = folder.with_file_name(name);
-    if partial.exists() {
-        std::fs::remove_dir_all(&partial).map_err(failed(&partial))?;
-    }
-    std::fs::create_dir_all(&partial).map_err(failed(&partial))?;
-    for (name, content) in files {
-        let path = partial.join(name);
-        std::fs::write(&path, content).map_err(failed(&path))?;
-    }
     if folder.exists() {
         // Only what was a model folder is replaced.
         read_files(folder)?;
-        std::fs::remove_dir_all(folder).map_err(failed(folder))?;
     }
-    std::fs::rename(&partial, folder).map_err(failed(folder))
+    write_folder_atomically(folder, |partial| {
+        let mut files = files.iter();
+        files.try_for_each(|(name, content)| write_synced(&partial.join(name), content))
+    })
+    .map_err(|source| ModelFolderError::File {
+        path: folder.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]

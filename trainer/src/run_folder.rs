@@ -4,14 +4,14 @@
 //! recipe.toml          as given             metrics.jsonl, metrics.csv, tensorboard/
 //! resolved.toml        every value stated   evaluations/
 //! env.json             versions and machine quarantine.jsonl
-//! tokens.txt                                models/NAME/   exported model folders
+//! tokens.txt           costs.json           models/NAME/   exported model folders
 //! checkpoints/PHASE/                        weights/PHASE/NAME.safetensors   finished phases
 //! ```
 
 mod difference;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File, TryLockError},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -21,19 +21,23 @@ use serde::{Deserialize, Serialize};
 use shared_model::{tokens::Tokens, weights::Weights};
 
 use crate::{
-    config::{Recipe, RecipeError},
-    train::{TrainedNetwork, read_tensors, write_atomically, write_tensors},
+    config::{Phase, Recipe, RecipeError},
+    costs::PhaseCosts,
+    files::{write_atomically, write_folder_atomically},
+    tensor_file::{self, TensorFileError},
 };
 use difference::difference;
 
 const RESOLVED: &str = "resolved.toml";
+const COSTS: &str = "costs.json";
 const LOCK: &str = ".lock";
 
 /// What a run puts into its folder; nothing else is ever deleted.
-const CONTENT: [&str; 12] = [
+const CONTENT: [&str; 13] = [
     "recipe.toml",
     RESOLVED,
     "env.json",
+    COSTS,
     "tokens.txt",
     "metrics.jsonl",
     "metrics.csv",
@@ -252,9 +256,38 @@ impl RunFolder {
         self.write("tokens.txt", tokens.to_txt().as_bytes())
     }
 
-    /// Checkpoints of `teach`, `distill` or `finetune`.
-    pub fn checkpoints(&self, phase: &str) -> PathBuf {
-        self.path.join("checkpoints").join(phase)
+    /// What each phase has cost so far; empty before the first checkpoint.
+    ///
+    /// # Errors
+    /// `costs.json` cannot be read, or is not what this program writes.
+    pub fn costs(&self) -> Result<BTreeMap<Phase, PhaseCosts>, RunFolderError> {
+        let path = self.path.join(COSTS);
+        if !path.exists() {
+            return Ok(BTreeMap::new());
+        }
+        let bytes = fs::read(&path).map_err(self.io(&path))?;
+        serde_json::from_slice(&bytes).map_err(|e| RunFolderError::Content {
+            path,
+            reason: e.to_string(),
+        })
+    }
+
+    /// Keeps what a phase has cost.
+    ///
+    /// # Errors
+    /// As [`Self::costs`], and `costs.json` cannot be written.
+    pub fn store_costs(&self, phase: Phase, costs: &PhaseCosts) -> Result<(), RunFolderError> {
+        let mut all = self.costs()?;
+        all.insert(phase, costs.clone());
+        let json = serde_json::to_vec_pretty(&all)
+            .map_err(io::Error::other)
+            .map_err(self.io(&self.path))?;
+        self.write(COSTS, &json)
+    }
+
+    /// Where checkpoints of a phase go.
+    pub fn checkpoints(&self, phase: Phase) -> PathBuf {
+        self.path.join("checkpoints").join(phase.as_str())
     }
 
     /// Where results on test sets go.
@@ -267,54 +300,43 @@ impl RunFolder {
         self.path.join("models").join(name)
     }
 
-    fn phase_folder(&self, phase: &str) -> PathBuf {
-        self.path.join("weights").join(phase)
+    fn phase_folder(&self, phase: Phase) -> PathBuf {
+        self.path.join("weights").join(phase.as_str())
     }
 
     /// The final weights of a network; `None` before the phase has ended.
+    ///
+    /// # Errors
+    /// Weights that are there and cannot be read.
     pub fn phase_weights(
         &self,
-        phase: &str,
+        phase: Phase,
         network: &str,
     ) -> Result<Option<Weights>, RunFolderError> {
-        let path = self
-            .phase_folder(phase)
-            .join(format!("{network}.safetensors"));
+        let path = weights_file(&self.phase_folder(phase), network);
         if !path.exists() {
             return Ok(None);
         }
-        read_tensors(&path)
-            .map(Some)
-            .map_err(|e| RunFolderError::Content {
-                path,
-                reason: e.to_string(),
-            })
+        Ok(Some(tensor_file::read(&path)?))
     }
 
-    /// Keeps the final weights of all networks of a phase, all or none.
-    pub fn store_phase(
+    /// Keeps the final weights of all networks of a phase by name, all or none.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn store_phase<'a>(
         &self,
-        phase: &str,
-        networks: &[TrainedNetwork],
+        phase: Phase,
+        networks: impl Iterator<Item = (&'a str, &'a Weights)>,
     ) -> Result<(), RunFolderError> {
         let folder = self.phase_folder(phase);
-        let partial = folder.with_file_name(format!("{phase}.partial"));
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(self.io(&partial))?;
-        }
-        fs::create_dir_all(&partial).map_err(self.io(&partial))?;
-        for network in networks {
-            let path = partial.join(format!("{}.safetensors", network.name));
-            write_tensors(&path, &network.weights).map_err(|e| RunFolderError::Content {
-                path,
-                reason: e.to_string(),
-            })?;
-        }
-        // Only a phase that is not whole is ever stored again.
-        if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(self.io(&folder))?;
-        }
-        fs::rename(&partial, &folder).map_err(self.io(&folder))
+        let mut networks = networks;
+        write_folder_atomically(&folder, |partial| {
+            networks.try_for_each(|(name, weights)| {
+                tensor_file::write(&weights_file(partial, name), weights).map_err(io::Error::other)
+            })
+        })
+        .map_err(self.io(&folder))
     }
 
     /// Notes a broken file, once.
@@ -344,6 +366,19 @@ impl RunFolder {
             .open(&path)
             .map_err(self.io(&path))?;
         writeln!(log, "{line}").map_err(self.io(&path))
+    }
+}
+
+fn weights_file(folder: &Path, network: &str) -> PathBuf {
+    folder.join(format!("{network}.safetensors"))
+}
+
+impl From<TensorFileError> for RunFolderError {
+    fn from(error: TensorFileError) -> Self {
+        Self::Content {
+            path: error.path,
+            reason: error.reason,
+        }
     }
 }
 

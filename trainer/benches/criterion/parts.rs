@@ -19,11 +19,11 @@ use shared_model::{
     recognizer::{Decoder, Recognizer},
 };
 use trainer::{
+    bench::{Options, TeacherStep},
     config::Recipe,
     data::{decode_16k, read_manifest},
     loss::ctc_loss,
     model_folder,
-    train::bench::{Options, TeacherStep},
 };
 
 fn repository() -> PathBuf {

@@ -8,10 +8,10 @@ use serde::Serialize;
 use shared_model::bundle::{Evaluation, Precision};
 
 use super::{Failure, interrupt};
-use crate::config::Recipe;
-use crate::export::{ExportedModel, Exporter, TrainedNetwork, table, test_sets};
+use crate::config::{Phase, Recipe};
+use crate::export::{ExportedModel, Exporter, table, test_sets};
 use crate::run_folder::RunFolder;
-use crate::train::finished_networks;
+use crate::train::{TrainedNetwork, finished_networks};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum PrecisionArg {
@@ -72,7 +72,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let recipe = Recipe::load(&args.run.join("resolved.toml"), &[])?;
     let tokens = folder.tokens()?.with_context(|| not_finished(args))?;
     let mut networks = Vec::new();
-    for phase in ["teach", "finetune"] {
+    for phase in [Phase::Teach, Phase::Finetune] {
         let finished = finished_networks(&recipe, &tokens, &folder, phase)?;
         networks.extend(finished.unwrap_or_default());
     }
@@ -129,7 +129,7 @@ fn not_finished(args: &ExportArgs) -> String {
 pub fn export_all(
     recipe: &Recipe,
     tokens: &shared_model::tokens::Tokens,
-    networks: &[crate::train::TrainedNetwork],
+    networks: &[TrainedNetwork],
     precision: Precision,
     quiet: bool,
     folder: impl Fn(&str) -> PathBuf,
@@ -149,15 +149,7 @@ pub fn export_all(
     };
     networks
         .iter()
-        .map(|network| {
-            let trained = TrainedNetwork {
-                name: &network.name,
-                is_teacher: network.name == "teacher",
-                model: &network.config,
-                weights: &network.weights,
-            };
-            Ok(exporter.export(&trained, &folder(&network.name), &mut notice)?)
-        })
+        .map(|network| Ok(exporter.export(network, &folder(&network.name), &mut notice)?))
         .collect()
 }
 

@@ -11,11 +11,11 @@ use shared_model::{bundle::LoadedModel, tokens::Tokens};
 
 use super::export::{export_all, print_models, store_reports};
 use super::{DeviceArgs, Failure, interrupt};
-use crate::config::Recipe;
+use crate::config::{Phase, Recipe};
+use crate::data::{RecipeData, recipe_examples, recipe_tokens};
 use crate::device::DeviceKind;
 use crate::event::TrainEvent;
 use crate::model_folder;
-use crate::recipe_data::{RecipeData, recipe_examples, recipe_tokens};
 use crate::report::{ReportError, Reports, format_count};
 use crate::run_folder::{Environment, RunFolder};
 use crate::train::{self, RunContext, TrainError, TrainedNetwork};
@@ -104,31 +104,24 @@ pub struct RunArgs {
     common: TrainArgs,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Teach,
-    Distill,
-    Finetune,
-    All,
-}
-
 pub fn teach(args: &TeachArgs) -> anyhow::Result<()> {
-    start(&args.common, Part::Teach)
+    start(&args.common, Some(Phase::Teach))
 }
 
 pub fn distill(args: &DistillArgs) -> anyhow::Result<()> {
-    start(&args.common, Part::Distill)
+    start(&args.common, Some(Phase::Distill))
 }
 
 pub fn finetune(args: &FinetuneArgs) -> anyhow::Result<()> {
-    start(&args.common, Part::Finetune)
+    start(&args.common, Some(Phase::Finetune))
 }
 
 pub fn run(args: &RunArgs) -> anyhow::Result<()> {
-    start(&args.common, Part::All)
+    start(&args.common, None)
 }
 
-fn start(args: &TrainArgs, part: Part) -> anyhow::Result<()> {
+/// `phase`: the only one; else all of a run.
+fn start(args: &TrainArgs, phase: Option<Phase>) -> anyhow::Result<()> {
     let mut overrides = args.set.clone();
     overrides.extend(args.seed.map(|seed| format!("seed={seed}")));
     let recipe = Recipe::load(&args.recipe, &overrides)?;
@@ -202,7 +195,7 @@ fn start(args: &TrainArgs, part: Part) -> anyhow::Result<()> {
             stop,
             events: &mut events,
         };
-        train(&mut context, part)
+        train(&mut context, phase)
     };
     if let Some(error) = told.failed {
         return Err(error.into());
@@ -218,7 +211,7 @@ fn start(args: &TrainArgs, part: Part) -> anyhow::Result<()> {
         }
         result => result?,
     };
-    if part != Part::All {
+    if phase.is_some() {
         for network in &networks {
             print_trained(network, args.json)?;
         }
@@ -261,12 +254,22 @@ fn keep_tokens(folder: &RunFolder, tokens: &Tokens) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn train(context: &mut RunContext<'_>, part: Part) -> Result<Vec<TrainedNetwork>, TrainError> {
-    match part {
-        Part::Teach => Ok(vec![train::teach(context)?]),
-        Part::Distill => train::distill(context),
-        Part::Finetune => train::finetune(context),
-        Part::All => {
+fn train(
+    context: &mut RunContext<'_>,
+    phase: Option<Phase>,
+) -> Result<Vec<TrainedNetwork>, TrainError> {
+    match phase {
+        Some(Phase::Teach) => Ok(vec![train::teach(context)?]),
+        Some(Phase::Distill) => {
+            let before = train::trained_before(context, Phase::Distill)?;
+            let teacher = before.first();
+            teacher.map_or(Ok(vec![]), |teacher| train::distill(context, teacher))
+        }
+        Some(Phase::Finetune) => {
+            let distilled = train::trained_before(context, Phase::Finetune)?;
+            train::finetune(context, &distilled)
+        }
+        None => {
             let family = train::run(context)?;
             Ok(std::iter::once(family.teacher)
                 .chain(family.students)

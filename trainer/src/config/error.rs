@@ -11,8 +11,6 @@ pub enum RecipeError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("recipe {path} has {bytes} bytes: a recipe has at most 1 MiB")]
-    TooLarge { path: PathBuf, bytes: u64 },
     #[error("{place}: not valid TOML: {reason}")]
     Syntax { place: String, reason: String },
     #[error("{place}: unknown key `{key}`{hint}")]

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 
 use super::schema::{PATH_KEYS, Source, check_table, locate, pattern};
 use super::{Recipe, RecipeError, TokenKind, overrides};
+use crate::files::read_limited;
 
 const MAX_RECIPE_BYTES: u64 = 1 << 20;
 
@@ -31,14 +32,11 @@ impl Recipe {
             path: path.to_owned(),
             source,
         };
-        let bytes = std::fs::metadata(path).map_err(read_error)?.len();
-        if bytes > MAX_RECIPE_BYTES {
-            return Err(RecipeError::TooLarge {
-                path: path.to_owned(),
-                bytes,
-            });
-        }
-        let text = std::fs::read_to_string(path).map_err(read_error)?;
+        let bytes = read_limited(path, MAX_RECIPE_BYTES).map_err(read_error)?;
+        let text = String::from_utf8(bytes).map_err(|_| RecipeError::Syntax {
+            place: path.display().to_string(),
+            reason: "it is not UTF-8 text".to_owned(),
+        })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Self::parse(&text, &path.display().to_string(), folder, overrides)
     }

@@ -9,6 +9,7 @@ mod load;
 mod networks;
 mod optim;
 mod overrides;
+mod phase;
 mod schema;
 mod validate;
 
@@ -18,6 +19,7 @@ pub use networks::{
     DistillConfig, DistillWeights, Preset, StudentConfig, StudentInit, TeacherConfig,
 };
 pub use optim::{CheckpointConfig, ExportConfig, OptimConfig, OptimRule, Schedule};
+pub use phase::Phase;
 
 use serde::{Deserialize, Serialize};
 use shared_model::features::FeatureConfig;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use shared_model::model::ModelConfig;
 
-use super::OptimConfig;
+use super::{OptimConfig, Recipe};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +36,43 @@ pub struct StudentConfig {
     pub cut_from: Option<String>,
     /// Step 2 of this student, instead of the recipe's `[finetune]`.
     pub finetune: Option<OptimConfig>,
+}
+
+impl Recipe {
+    /// The students that do step 1: those that are not cut from another.
+    pub fn step_one_students(&self) -> impl Iterator<Item = &StudentConfig> {
+        let students = self.students.iter();
+        students.filter(|student| student.cut_from.is_none())
+    }
+
+    /// The student whose step 1 gives `student` its weights: itself, or the end of its chain of
+    /// `cut_from`.
+    pub fn step_one_source<'a>(&'a self, student: &'a StudentConfig) -> &'a StudentConfig {
+        let mut source = student;
+        for _ in 0..self.students.len() {
+            let Some(name) = &source.cut_from else { break };
+            let Some(next) = self.students.iter().find(|s| &s.name == name) else {
+                break;
+            };
+            source = next;
+        }
+        source
+    }
+
+    /// Step 2 of a student: its own, or that of all.
+    pub fn finetune_of<'a>(&'a self, student: &'a StudentConfig) -> &'a OptimConfig {
+        student.finetune.as_ref().unwrap_or(&self.finetune)
+    }
+
+    /// A network of this recipe with the bands that it hears and the tokens that there are: their
+    /// number may be known only once they are made.
+    pub fn fitted(&self, model: &ModelConfig, vocab_size: usize) -> ModelConfig {
+        ModelConfig {
+            n_mels: self.features.n_mels,
+            vocab_size,
+            ..model.clone()
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]

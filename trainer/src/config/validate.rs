@@ -166,20 +166,6 @@ impl Recipe {
             "needs at least one student without cut_from",
         )
     }
-
-    /// The student whose step 1 gives `student` its weights: itself, or the end of its chain of
-    /// `cut_from`.
-    pub fn step_one_source<'a>(&'a self, student: &'a StudentConfig) -> &'a StudentConfig {
-        let mut source = student;
-        for _ in 0..self.students.len() {
-            let Some(name) = &source.cut_from else { break };
-            let Some(next) = self.students.iter().find(|s| &s.name == name) else {
-                break;
-            };
-            source = next;
-        }
-        source
-    }
 }
 
 fn check_name(key: &str, name: &str) -> Checked {

@@ -13,6 +13,8 @@ mod pipeline;
 pub mod prepare;
 mod priority;
 mod quarantine;
+mod recipe_data;
+mod source;
 mod word_pieces;
 
 pub use audio_file::{AudioFileError, AudioInfo, decode_16k, decode_file, read_info};
@@ -28,6 +30,8 @@ pub use manifest::read_manifest;
 pub(crate) use manifest::visit_manifest;
 pub use pipeline::{Augmentation, Pass, Pipeline, PipelineOptions};
 pub use quarantine::{Quarantine, QuarantineEntry};
+pub use recipe_data::{RecipeData, recipe_examples, recipe_tokens};
+pub use source::{BatchSource, Batches, SourceError, TrainingAudio};
 pub use word_pieces::build_tokens;
 
 /// One utterance of a manifest.

@@ -149,8 +149,15 @@ impl Console {
             TrainEvent::Warning { message } => {
                 vec![format!("{} {message}", self.paint("33", "warning:"))]
             }
-            TrainEvent::Finished { phase, seconds } => {
-                vec![format!("{phase}: done in {}", format_duration(*seconds))]
+            TrainEvent::Finished { phase, costs } => {
+                let (total, validation) = (costs.total(), costs.validation);
+                vec![format!(
+                    "{phase}: done in {} ({} of processors), validation {} of it ({})",
+                    format_duration(total.wall_secs),
+                    format_duration(total.cpu_secs),
+                    format_duration(validation.wall_secs),
+                    format_duration(validation.cpu_secs),
+                )]
             }
         }
     }

@@ -11,28 +11,35 @@ use std::{
 use serde::{Deserialize, Serialize};
 use shared_model::weights::Weights;
 
-use super::{TrainError, tensor_file};
+use super::TrainError;
+use crate::{
+    config::Phase,
+    costs::PhaseCosts,
+    files::{remove_folder, write_atomically, write_folder_atomically},
+    tensor_file,
+};
 
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 const STATE: &str = "state.json";
 
 /// Counters of a phase.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct PhaseState {
     pub format_version: u32,
-    pub phase: String,
+    pub phase: Phase,
     /// Epochs that are over.
     pub epoch: usize,
     /// Batches of the current epoch that are over.
     pub batch_in_epoch: usize,
-    /// Parts a batch is split into: sums depend on it, so a resumed run keeps it.
+    /// Shards a batch is split into: sums depend on it, so a resumed run keeps it.
     pub shards: usize,
+    pub costs: PhaseCosts,
     pub networks: Vec<NetworkState>,
 }
 
 /// Counters of one network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct NetworkState {
+pub(crate) struct NetworkState {
     pub name: String,
     /// Optimiser steps, skipped ones included.
     pub step: usize,
@@ -45,7 +52,7 @@ pub(super) struct NetworkState {
 
 /// The best validation so far. Counts, so that they compare exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Best {
+pub(crate) struct Best {
     pub errors: usize,
     pub words: usize,
     /// The epoch it was measured after, 1-based.
@@ -53,23 +60,16 @@ pub(super) struct Best {
 }
 
 impl PhaseState {
-    pub fn new(phase: &str, shards: usize, networks: &[String]) -> Self {
+    /// The state of a phase at its beginning.
+    pub fn new(phase: Phase, shards: usize) -> Self {
         Self {
             format_version: FORMAT_VERSION,
-            phase: phase.into(),
+            phase,
             epoch: 0,
             batch_in_epoch: 0,
             shards,
-            networks: networks
-                .iter()
-                .map(|name| NetworkState {
-                    name: name.clone(),
-                    step: 0,
-                    not_finite_in_a_row: 0,
-                    best: None,
-                    averaged: 0,
-                })
-                .collect(),
+            costs: PhaseCosts::default(),
+            networks: vec![],
         }
     }
 
@@ -80,7 +80,7 @@ impl PhaseState {
 
 /// The tensors of one network in a checkpoint.
 #[derive(Debug, Clone, Default)]
-pub(super) struct NetworkTensors {
+pub(crate) struct NetworkTensors {
     pub weights: Weights,
     pub optimizer: Weights,
     pub average: Weights,
@@ -126,22 +126,21 @@ impl Checkpoints {
         if path.exists() {
             return Ok(path);
         }
-        let partial = self.folder.join(format!("{name}.partial"));
-        self.remove(&partial)?;
-        self.io(fs::create_dir_all(&partial))?;
-        for (network, tensors) in state.networks.iter().zip(tensors) {
-            for (kind, weights) in parts(tensors) {
-                tensor_file::write(&file(&partial, &network.name, kind), weights)?;
-            }
-        }
         let json = serde_json::to_vec_pretty(state).map_err(io::Error::other);
         let json = self.io(json)?;
-        self.io(tensor_file::write_atomically(&partial.join(STATE), &json))?;
-        self.io(fs::rename(&partial, &path))?;
-        self.io(tensor_file::sync_folder(Some(&self.folder)))?;
+        let written = write_folder_atomically(&path, |folder| {
+            for (network, tensors) in state.networks.iter().zip(tensors) {
+                for (kind, weights) in kinds(tensors) {
+                    tensor_file::write(&file(folder, &network.name, kind), weights)
+                        .map_err(io::Error::other)?;
+                }
+            }
+            write_atomically(&folder.join(STATE), &json)
+        });
+        self.io(written)?;
         let all = self.all()?;
         for old in &all[..all.len().saturating_sub(self.keep_last)] {
-            self.remove(old)?;
+            self.io(remove_folder(old))?;
         }
         Ok(path)
     }
@@ -181,11 +180,14 @@ impl Checkpoints {
 
     /// Keeps the best weights of a network beside the checkpoints.
     pub fn save_best(&self, network: &str, weights: &Weights) -> Result<(), TrainError> {
-        tensor_file::write(&file(&self.folder, network, "best"), weights)
+        Ok(tensor_file::write(
+            &file(&self.folder, network, "best"),
+            weights,
+        )?)
     }
 
     pub fn load_best(&self, network: &str) -> Result<Weights, TrainError> {
-        tensor_file::read(&file(&self.folder, network, "best"))
+        Ok(tensor_file::read(&file(&self.folder, network, "best"))?)
     }
 
     /// Whole checkpoints, oldest first.
@@ -201,26 +203,10 @@ impl Checkpoints {
         all.sort();
         Ok(all)
     }
-
-    fn remove(&self, path: &Path) -> Result<(), TrainError> {
-        if !path.exists() {
-            return Ok(());
-        }
-        // First out of sight: half a checkpoint must not look like one.
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.ends_with(".partial") {
-            return self.io(fs::remove_dir_all(path));
-        }
-        let doomed = path.with_file_name(format!("{name}.old.partial"));
-        if doomed.exists() {
-            self.io(fs::remove_dir_all(&doomed))?;
-        }
-        self.io(fs::rename(path, &doomed))?;
-        self.io(fs::remove_dir_all(&doomed))
-    }
 }
 
-fn parts(tensors: &NetworkTensors) -> [(&'static str, &Weights); 3] {
+/// The files of a network.
+fn kinds(tensors: &NetworkTensors) -> [(&'static str, &Weights); 3] {
     [
         ("weights", &tensors.weights),
         ("optimizer", &tensors.optimizer),
@@ -255,8 +241,14 @@ mod tests {
     }
 
     fn state(step: usize) -> PhaseState {
-        let mut state = PhaseState::new("teach", 2, &["teacher".into()]);
-        state.networks[0].step = step;
+        let mut state = PhaseState::new(Phase::Teach, 2);
+        state.networks.push(NetworkState {
+            name: "teacher".into(),
+            step,
+            not_finite_in_a_row: 0,
+            best: None,
+            averaged: 0,
+        });
         state
     }
 

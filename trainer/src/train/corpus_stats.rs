@@ -1,7 +1,7 @@
 //! Mean and standard deviation of the corpus's features per band, from which a model's running
 //! normalisation of live audio starts.
 
-use super::source::{Batches, SourceError};
+use crate::data::{Batches, SourceError};
 
 /// Training utterances that are looked at: more would not change the figures in a visible way.
 pub(super) const UTTERANCES: usize = 300;

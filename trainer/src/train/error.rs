@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use shared_model::weights::WeightError;
 
-use crate::run_folder::RunFolderError;
+use crate::{config::Phase, run_folder::RunFolderError, tensor_file::TensorFileError};
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,9 +30,9 @@ pub enum TrainError {
     Checkpoint { path: PathBuf, reason: String },
     #[error("{phase} needs {missing}; run `fledge {run_first}` first")]
     Order {
-        phase: &'static str,
+        phase: Phase,
         missing: String,
-        run_first: &'static str,
+        run_first: Phase,
     },
     #[error("{0}")]
     Recipe(String),
@@ -42,4 +42,13 @@ pub enum TrainError {
     Data(#[from] Box<dyn std::error::Error + Send + Sync>),
     #[error(transparent)]
     Folder(#[from] RunFolderError),
+}
+
+impl From<TensorFileError> for TrainError {
+    fn from(error: TensorFileError) -> Self {
+        Self::Checkpoint {
+            path: error.path,
+            reason: error.reason,
+        }
+    }
 }

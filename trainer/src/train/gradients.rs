@@ -6,30 +6,30 @@ use burn::{
     prelude::*,
 };
 
-use super::parallel::{Task, run_all};
+use crate::parallel::{Task, run_all};
 
-/// Sum of several parts' gradients, parameter by parameter in the order of the parts, by at most
+/// Sum of several shards' gradients, parameter by parameter in the order of the shards, by at most
 /// `threads` threads.
 pub(super) fn sum<M: Module>(
     module: &M,
-    mut parts: Vec<GradientsParams>,
+    mut shards: Vec<GradientsParams>,
     threads: usize,
 ) -> GradientsParams {
-    if parts.len() == 1 {
-        return parts.remove(0);
+    if shards.len() == 1 {
+        return shards.remove(0);
     }
     type Register = Box<dyn FnOnce(&mut GradientsParams) + Send>;
     struct Sums<'a> {
-        parts: &'a mut [GradientsParams],
+        shards: &'a mut [GradientsParams],
         tasks: Vec<Task<'static, Option<Register>>>,
     }
     impl ModuleVisitor for Sums<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let id = param.id;
             let gradients: Vec<Tensor<D>> = self
-                .parts
+                .shards
                 .iter_mut()
-                .filter_map(|part| part.remove::<D>(id))
+                .filter_map(|shard| shard.remove::<D>(id))
                 .collect();
             self.tasks.push(Box::new(move || {
                 let total = gradients
@@ -41,7 +41,7 @@ pub(super) fn sum<M: Module>(
         }
     }
     let mut visitor = Sums {
-        parts: &mut parts,
+        shards: &mut shards,
         tasks: vec![],
     };
     module.visit(&mut visitor);
@@ -96,8 +96,8 @@ mod tests {
         let layer = LinearConfig::new(2, 2).init(&Device::flex().autodiff());
         // Each weight's gradient is the input, each bias's is 1.
         for threads in [1, 2] {
-            let parts = vec![gradients(&layer, 2.0), gradients(&layer, 3.0)];
-            sums_and_norms(&layer, sum(&layer, parts, threads), threads);
+            let shards = vec![gradients(&layer, 2.0), gradients(&layer, 3.0)];
+            sums_and_norms(&layer, sum(&layer, shards, threads), threads);
         }
     }
 

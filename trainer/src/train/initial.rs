@@ -6,7 +6,7 @@ use shared_model::{
 };
 
 /// Fresh weights of a configuration, with its buffers.
-pub(super) fn random_weights(config: &ModelConfig, seed: u64) -> Result<Weights, WeightError> {
+pub(crate) fn random_weights(config: &ModelConfig, seed: u64) -> Result<Weights, WeightError> {
     use burn::prelude::Device;
     use shared_model::model::CtcModel;
     CtcModel::from_source(

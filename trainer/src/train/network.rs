@@ -15,14 +15,14 @@ const PROJECTION: &str = "projection";
 
 /// A network and what it needs in training only.
 #[derive(Module, Debug)]
-pub(super) struct Trainee {
+pub(crate) struct TrainableNetwork {
     pub model: CtcModel,
     /// `[d_model, teacher's d_model]`: takes a student's features to the teacher's width for
     /// comparison. It is trained with the student and is no part of it.
     pub projection: Option<Param<Tensor<2>>>,
 }
 
-impl Trainee {
+impl TrainableNetwork {
     /// - `device`: with autodiff.
     /// - `project_to`: width of the teacher, if features of another width are to be compared.
     pub fn new(
@@ -105,13 +105,13 @@ impl Trainee {
     }
 }
 
-/// Statistics of a batch that was seen in parts, as if it had been seen whole.
-pub(super) fn merge_batch_stats(parts: Vec<Vec<BatchStats>>) -> Vec<BatchStats> {
-    if parts.len() == 1 {
-        return parts.into_iter().flatten().collect();
+/// Statistics of a batch that was seen in shards, as if it had been seen whole.
+pub(super) fn merge_batch_stats(shards: Vec<Vec<BatchStats>>) -> Vec<BatchStats> {
+    if shards.len() == 1 {
+        return shards.into_iter().flatten().collect();
     }
     let mut merged: Vec<BatchStats> = vec![];
-    for stats in parts.into_iter().flatten() {
+    for stats in shards.into_iter().flatten() {
         match merged.iter_mut().find(|other| other.name == stats.name) {
             None => merged.push(stats),
             Some(other) => {

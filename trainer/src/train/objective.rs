@@ -1,20 +1,21 @@
-//! What a network is trained for: the forward and backward pass of one part of a batch.
+//! What a network is trained for: the forward and backward pass of one shard of a batch.
 
 use std::time::Duration;
 
 use burn::{module::Module, optim::GradientsParams, prelude::*, tensor::activation::log_softmax};
 use shared_model::model::{BatchStats, CtcModel, CtcOutput, Mode, TrainContext};
 
-use super::{clock::thread_time, network::Trainee, part::Part};
+use super::{network::TrainableNetwork, shard::Shard};
 use crate::{
-    config::{DistillWeights, OptimConfig, Preset},
+    clock::thread_time,
+    config::{DistillConfig, DistillWeights, OptimConfig, Preset},
     loss::{
         Clip, clip_loss, consistency_loss, ctc_loss_weighted, feature_loss, is_feasible, kl_loss,
         mse_log_posterior_loss, utterance_means,
     },
 };
 
-/// What the teacher says about a part of a batch; constants.
+/// What the teacher says about a shard of a batch; constants.
 #[derive(Clone)]
 pub(super) struct TeacherOutput {
     /// `[batch, time', vocab]`
@@ -25,9 +26,9 @@ pub(super) struct TeacherOutput {
 
 impl TeacherOutput {
     /// The frozen teacher's pass: evaluation mode, no autodiff.
-    pub fn compute(teacher: &CtcModel, part: &Part, device: &Device) -> Self {
-        let features = part.teacher_features(device);
-        let output = teacher.forward(features, &part.lengths, &mut Mode::Eval);
+    pub fn compute(teacher: &CtcModel, shard: &Shard, device: &Device) -> Self {
+        let features = shard.teacher_features(device);
+        let output = teacher.forward(features, &shard.lengths, &mut Mode::Eval);
         let hidden = last_hidden(&output);
         Self {
             logits: output.logits,
@@ -35,9 +36,9 @@ impl TeacherOutput {
         }
     }
 
-    /// Several parts as one; padded to the longest.
-    pub fn merge(parts: Vec<Self>) -> Self {
-        let time = parts.iter().map(|p| p.logits.dims()[1]).max().unwrap_or(0);
+    /// Several shards as one; padded to the longest.
+    pub fn merge(shards: Vec<Self>) -> Self {
+        let time = shards.iter().map(|p| p.logits.dims()[1]).max().unwrap_or(0);
         let pad = |tensor: Tensor<3>| {
             let [batch, own, width] = tensor.dims();
             if own == time {
@@ -46,9 +47,9 @@ impl TeacherOutput {
             let padding = Tensor::zeros([batch, time - own, width], &tensor.device());
             Tensor::cat(vec![tensor, padding], 1)
         };
-        let (logits, hidden) = parts
+        let (logits, hidden) = shards
             .into_iter()
-            .map(|part| (pad(part.logits), pad(part.hidden)))
+            .map(|shard| (pad(shard.logits), pad(shard.hidden)))
             .unzip();
         Self {
             logits: Tensor::cat(logits, 0),
@@ -58,15 +59,11 @@ impl TeacherOutput {
 }
 
 fn last_hidden(output: &CtcOutput) -> Tensor<3> {
-    // A network has at least one block; the logits stand in for the shape's sake only.
-    output
-        .hidden
-        .last()
-        .cloned()
-        .unwrap_or_else(|| output.logits.clone())
+    // `ModelConfig::validate` wants at least one block.
+    output.hidden[output.hidden.len() - 1].clone()
 }
 
-/// Sums over the whole batch that its parts are weighed by.
+/// Sums over the whole batch that its shards are weighed by.
 #[derive(Debug, Clone)]
 pub(super) struct BatchTotals {
     /// Weight of each utterance's CTC loss in the batch's mean; by position in the batch.
@@ -125,36 +122,45 @@ pub(super) enum Term {
     Device(Box<Tensor<1>>),
 }
 
-/// The backward pass of one part.
-pub(super) struct PartResult {
+/// The backward pass of one shard.
+pub(super) struct ShardResult {
     pub gradients: GradientsParams,
     pub terms: Vec<(&'static str, Term)>,
     pub batch_stats: Vec<BatchStats>,
     /// Spent on CTC losses.
     pub ctc_time: Duration,
+    /// Spent on all of it by its thread.
+    pub spent: Duration,
 }
 
 /// Step 1's question to a student.
-pub(super) struct Distillation {
+pub(crate) struct Distillation {
     pub weights: DistillWeights,
     pub preset: Preset,
 }
 
 impl Distillation {
+    pub fn new(config: &DistillConfig) -> Self {
+        Self {
+            weights: config.resolved(),
+            preset: config.preset,
+        }
+    }
+
     /// Whether student and teacher features are compared, so that their widths have to agree.
     pub fn compares_features(&self) -> bool {
         self.weights.clip > 0.0 || self.weights.feature > 0.0
     }
 
-    /// Whether the loss of a batch is not the sum of its parts' losses.
+    /// Whether the loss of a batch is not the sum of its shards' losses.
     pub fn needs_whole_batch(&self) -> bool {
         self.weights.clip > 0.0
     }
 }
 
-/// One part of a batch for one network.
-pub(super) struct PartJob<'a> {
-    pub part: &'a Part,
+/// One shard of a batch for one network.
+pub(super) struct ShardJob<'a> {
+    pub shard: &'a Shard,
     pub totals: &'a BatchTotals,
     pub optim: &'a OptimConfig,
     /// `None`: CTC alone.
@@ -167,10 +173,10 @@ pub(super) struct PartJob<'a> {
     pub device: &'a Device,
 }
 
-/// Forward and backward pass of one part of a batch.
-pub(super) fn train_part(trainee: Trainee, job: &PartJob<'_>) -> PartResult {
-    let PartJob {
-        part,
+/// Forward and backward pass of one shard of a batch.
+pub(super) fn train_shard(network: TrainableNetwork, job: &ShardJob<'_>) -> ShardResult {
+    let ShardJob {
+        shard,
         totals,
         optim,
         teacher,
@@ -178,19 +184,20 @@ pub(super) fn train_part(trainee: Trainee, job: &PartJob<'_>) -> PartResult {
         threads,
         device,
     } = *job;
+    let started = thread_time();
     // A graph of its own: clones share their leaves, and with them a lock.
-    let trainee = trainee.fork(device);
-    let features = part.features(&device.clone().inner());
+    let network = network.fork(device);
+    let features = shard.features(&device.clone().inner());
     let mut context = TrainContext::new(seed);
-    let output = trainee
+    let output = network
         .model
-        .forward(features, &part.lengths, &mut Mode::Train(&mut context));
+        .forward(features, &shard.lengths, &mut Mode::Train(&mut context));
 
     let mut losses: Vec<Tensor<1>> = vec![];
     let mut terms = vec![];
     if let Some((distillation, teacher)) = teacher {
         distill(
-            &trainee,
+            &network,
             &output,
             distillation,
             teacher,
@@ -204,10 +211,10 @@ pub(super) fn train_part(trainee: Trainee, job: &PartJob<'_>) -> PartResult {
     let mut ctc_time = Duration::ZERO;
     let ctc_weight = teacher.map_or(1.0, |(distillation, _)| distillation.weights.ctc);
     if ctc_weight > 0.0 {
-        let ctc = CtcPart {
-            part,
+        let ctc = CtcShard {
+            shard,
             lengths: &output.lengths,
-            weights: part
+            weights: shard
                 .indices
                 .iter()
                 .map(|&u| totals.ctc_weights[u])
@@ -220,7 +227,7 @@ pub(super) fn train_part(trainee: Trainee, job: &PartJob<'_>) -> PartResult {
         } else {
             optim.intermediate_ctc_weight
         };
-        if part.views == 2 && optim.consistency_weight > 0.0 {
+        if shard.views == 2 && optim.consistency_weight > 0.0 {
             let log_probs = log_softmax(output.logits.clone(), 2);
             let loss = consistency_loss(log_probs, ctc.lengths, &ctc.weights);
             terms.push(("consistency", Term::Device(Box::new(loss.clone().inner()))));
@@ -231,7 +238,7 @@ pub(super) fn train_part(trainee: Trainee, job: &PartJob<'_>) -> PartResult {
         losses.push(loss * (ctc_weight * (1.0 - shared)));
         let mut intermediate = 0.0;
         for &layer in &layers {
-            let logits = trainee.model.head(output.hidden[layer - 1].clone());
+            let logits = network.model.head(output.hidden[layer - 1].clone());
             let (loss, value) = ctc.loss(logits, &mut ctc_time);
             intermediate += value / layers.len() as f64;
             losses.push(loss * (ctc_weight * shared / layers.len() as f64));
@@ -242,14 +249,15 @@ pub(super) fn train_part(trainee: Trainee, job: &PartJob<'_>) -> PartResult {
     }
 
     let gradients = match losses.into_iter().reduce(|total, loss| total + loss) {
-        Some(loss) => GradientsParams::from_grads((loss * totals.scale).backward(), &trainee),
+        Some(loss) => GradientsParams::from_grads((loss * totals.scale).backward(), &network),
         None => GradientsParams::new(),
     };
-    PartResult {
+    ShardResult {
         gradients,
         terms,
         batch_stats: context.batch_stats,
         ctc_time,
+        spent: thread_time() - started,
     }
 }
 
@@ -270,21 +278,21 @@ fn intermediate_layers(optim: &OptimConfig, n_layers: usize) -> Vec<usize> {
         .collect()
 }
 
-struct CtcPart<'a> {
-    part: &'a Part,
+struct CtcShard<'a> {
+    shard: &'a Shard,
     /// Encoder frames.
     lengths: &'a [usize],
     weights: Vec<f64>,
     threads: usize,
 }
 
-impl CtcPart<'_> {
+impl CtcShard<'_> {
     fn loss(&self, logits: Tensor<3>, time: &mut Duration) -> (Tensor<1>, f64) {
         let started = thread_time();
         let loss = ctc_loss_weighted(
             log_softmax(logits, 2),
             self.lengths,
-            &self.part.targets,
+            &self.shard.targets,
             &self.weights,
             self.threads,
         );
@@ -295,7 +303,7 @@ impl CtcPart<'_> {
 
 /// Calls `add(name, weight, loss)` for every loss that has a weight.
 fn distill(
-    trainee: &Trainee,
+    network: &TrainableNetwork,
     output: &CtcOutput,
     distillation: &Distillation,
     teacher: &TeacherOutput,
@@ -318,7 +326,7 @@ fn distill(
     if !distillation.compares_features() {
         return;
     }
-    let hidden = trainee.project(last_hidden(output));
+    let hidden = network.project(last_hidden(output));
     if weights.clip > 0.0 {
         let kind = match distillation.preset {
             Preset::Faithful => Clip::Dot,
@@ -340,7 +348,7 @@ mod tests {
 
     use super::*;
     use crate::data::Batch;
-    use crate::train::part::split;
+    use crate::train::shard::split;
 
     #[test]
     fn the_teacher_answers_to_the_batch_without_masks_where_it_is_kept() {

@@ -16,11 +16,11 @@ use shared_model::{
     weights::{WeightTensor, Weights},
 };
 
-use super::{
-    muon,
+use super::muon;
+use crate::{
+    config::{OptimConfig, OptimRule},
     parallel::{Task, run_all},
 };
-use crate::config::{OptimConfig, OptimRule};
 
 /// Decoupled weight decay (Loshchilov and Hutter, 2019). The state of each weight is kept flat,
 /// under the weight's name, so it fits any network of the same configuration.

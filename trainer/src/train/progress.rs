@@ -36,10 +36,6 @@ impl Progress {
         self.started.elapsed().as_secs_f64().max(1e-9)
     }
 
-    pub fn seconds(&self) -> f64 {
-        self.elapsed()
-    }
-
     pub fn audio_secs_per_sec(&self) -> f64 {
         self.audio_secs / self.elapsed()
     }

@@ -2,15 +2,25 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use burn::prelude::Device;
+
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+use shared_model::{bundle::LoadedModel, model::CtcModel, tokens::Tokens, weights::Weights};
+
 use super::*;
-use crate::data::{Batch, Pass};
+use crate::{
+    config::{Phase, Recipe},
+    data::{Batch, BatchSource, Batches, Pass, SourceError, TrainingAudio},
+    event::TrainEvent,
+    run_folder::RunFolder,
+};
 
 const N_MELS: usize = 8;
 
@@ -85,8 +95,9 @@ impl BatchSource for ToySource {
             Ok(Self::batch((pass.epoch * 100 + index) as u64, 4))
         })))
     }
-    fn dev(&mut self) -> Result<Batches<'_>, SourceError> {
-        Ok(Box::new([Ok(Self::batch(9999, 6))].into_iter()))
+    fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), SourceError> {
+        visit(&Self::batch(9999, 6));
+        Ok(())
     }
     fn plain_training(&mut self, _utterances: usize) -> Result<Batches<'_>, SourceError> {
         Ok(Box::new([Ok(Self::batch(0, 4))].into_iter()))
@@ -202,6 +213,16 @@ fn with_context<T>(
     (result, events)
 }
 
+fn distill_stored(context: &mut RunContext<'_>) -> Result<Vec<TrainedNetwork>, TrainError> {
+    let teacher = trained_before(context, Phase::Distill)?.remove(0);
+    distill(context, &teacher)
+}
+
+fn finetune_stored(context: &mut RunContext<'_>) -> Result<Vec<TrainedNetwork>, TrainError> {
+    let distilled = trained_before(context, Phase::Finetune)?;
+    finetune(context, &distilled)
+}
+
 fn bits(weights: &Weights) -> Vec<(String, Vec<u32>)> {
     weights
         .iter()
@@ -300,7 +321,7 @@ fn work_after_the_last_checkpoint_is_done_again_the_same_way() {
 }
 
 #[test]
-fn parts_of_a_batch_give_the_step_of_the_whole() {
+fn shards_of_a_batch_give_the_step_of_the_whole() {
     let train = |shards: usize| {
         let folder = tempfile::tempdir().unwrap();
         let recipe = recipe(&[
@@ -313,16 +334,16 @@ fn parts_of_a_batch_give_the_step_of_the_whole() {
     };
     let (whole, whole_losses) = train(1);
     for shards in [2, 3] {
-        let (parts, part_losses) = train(shards);
-        for (a, b) in whole_losses.iter().zip(&part_losses) {
+        let (sharded, sharded_losses) = train(shards);
+        for (a, b) in whole_losses.iter().zip(&sharded_losses) {
             assert!(
                 (a - b).abs() < 1e-5,
-                "{shards}: {whole_losses:?} {part_losses:?}"
+                "{shards}: {whole_losses:?} {sharded_losses:?}"
             );
         }
         for (name, weight) in &whole {
-            for (a, b) in weight.data.iter().zip(&parts[name].data) {
-                assert!((a - b).abs() < 2e-4, "{shards} parts, {name}: {a} {b}");
+            for (a, b) in weight.data.iter().zip(&sharded[name].data) {
+                assert!((a - b).abs() < 2e-4, "{shards} shards, {name}: {a} {b}");
             }
         }
     }
@@ -354,7 +375,7 @@ fn every_loss_of_step_one_falls_when_it_is_trained_alone() {
         let teacher = "teach/teacher.safetensors";
         let trained = folder.path().join("weights").join(teacher);
         std::fs::copy(trained, weights.join(teacher)).unwrap();
-        let (_, events) = with_context(own.path(), &recipe, None, |c| distill(c).unwrap());
+        let (_, events) = with_context(own.path(), &recipe, None, |c| distill_stored(c).unwrap());
         for student in ["wide", "narrow"] {
             let values = losses(&events, &format!("{student}/{name}"));
             let (first, last) = (values[0], values[values.len() - 1]);
@@ -373,7 +394,7 @@ fn the_faithful_losses_train_too_and_leave_the_teacher_alone() {
         "student.0.init=random",
     ]);
     let (teacher, _) = with_context(folder.path(), &recipe, None, |c| teach(c).unwrap());
-    let (_, events) = with_context(folder.path(), &recipe, None, |c| distill(c).unwrap());
+    let (_, events) = with_context(folder.path(), &recipe, None, |c| distill_stored(c).unwrap());
     for term in ["narrow/clip", "narrow/mse", "wide/clip"] {
         let values = losses(&events, term);
         assert!(values.iter().all(|v| v.is_finite()) && !values.is_empty());
@@ -384,33 +405,30 @@ fn the_faithful_losses_train_too_and_leave_the_teacher_alone() {
 
 #[test]
 fn every_weight_gets_a_gradient_in_every_phase() {
-    use network::Trainee;
-    use objective::{BatchTotals, PartJob, TeacherOutput, train_part};
+    use network::TrainableNetwork;
+    use objective::{BatchTotals, ShardJob, TeacherOutput, train_shard};
     let recipe = recipe(&["distill.clip=1.0", "distill.mse=1.0"]);
     let device = Device::flex().autodiff();
     let batch = ToySource::batch(1, 3);
-    let part = &part::split(&batch, 1)[0];
-    let teacher_weights = initial::random_weights(&recipe.teacher.model, 1).unwrap();
+    let shard = &shard::split(&batch, 1)[0];
+    let teacher_weights = random_weights(&recipe.teacher.model, 1).unwrap();
     let teacher =
         CtcModel::from_weights(&recipe.teacher.model, &teacher_weights, &Device::flex()).unwrap();
     let config = recipe.students[1].model.clone();
-    let weights = initial::random_weights(&config, 2).unwrap();
-    let trainee = Trainee::new(&config, &weights, Some(16), 3, &device).unwrap();
+    let weights = random_weights(&config, 2).unwrap();
+    let network = TrainableNetwork::new(&config, &weights, Some(16), 3, &device).unwrap();
     let totals = BatchTotals::new(
         &batch.lengths,
         &batch.targets,
         |frames| config.encoder_length(frames),
         1,
     );
-    let distillation = Distillation {
-        weights: recipe.distill.resolved(),
-        preset: recipe.distill.preset,
-    };
-    let output = TeacherOutput::compute(&teacher, part, &Device::flex());
-    let result = train_part(
-        trainee.clone(),
-        &PartJob {
-            part,
+    let distillation = Distillation::new(&recipe.distill);
+    let output = TeacherOutput::compute(&teacher, shard, &Device::flex());
+    let result = train_shard(
+        network.clone(),
+        &ShardJob {
+            shard,
             totals: &totals,
             optim: &recipe.distill.optim,
             teacher: Some((&distillation, &output)),
@@ -420,7 +438,7 @@ fn every_weight_gets_a_gradient_in_every_phase() {
         },
     );
     // Weights and the projection; buffers are no weights.
-    let want = trainee
+    let want = network
         .weights()
         .keys()
         .filter(|name| !name.starts_with("corpus_") && !name.contains("running_"))
@@ -451,8 +469,8 @@ fn a_run_that_leaves_the_finite_numbers_ends_with_a_reason() {
                 })
             })))
         }
-        fn dev(&mut self) -> Result<Batches<'_>, SourceError> {
-            self.0.dev()
+        fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), SourceError> {
+            self.0.visit_dev(visit)
         }
         fn plain_training(&mut self, n: usize) -> Result<Batches<'_>, SourceError> {
             self.0.plain_training(n)
@@ -532,7 +550,7 @@ fn networks_begin_with_the_weights_of_the_model_that_they_name() {
         let grown = initial::from_blocks(&teacher.config, teacher.weights.clone(), old, n_layers);
         assert_eq!(bits(&teacher.weights), bits(&grown.unwrap()));
         assert_eq!(teacher.weights["corpus_mean"], old["corpus_mean"]);
-        distill(context).unwrap()
+        distill(context, &teacher).unwrap()
     });
     let narrow = students.iter().find(|s| s.name == "narrow").unwrap();
     for (name, weight) in &family.students[1].weights {
@@ -561,10 +579,10 @@ fn a_start_of_another_shape_is_refused() {
 #[test]
 fn phases_out_of_order_say_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
-    let (result, _) = with_context(folder.path(), &recipe(&[]), None, distill);
+    let (result, _) = with_context(folder.path(), &recipe(&[]), None, distill_stored);
     let text = result.unwrap_err().to_string();
     assert!(text.contains("fledge teach"), "{text}");
-    let (result, _) = with_context(folder.path(), &recipe(&[]), None, finetune);
+    let (result, _) = with_context(folder.path(), &recipe(&[]), None, finetune_stored);
     let text = result.unwrap_err().to_string();
     assert!(text.contains("fledge distill"), "{text}");
 }

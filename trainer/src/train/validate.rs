@@ -1,5 +1,7 @@
 //! Error rates on the development set, greedy.
 
+use std::time::Duration;
+
 use burn::{prelude::*, tensor::activation::log_softmax};
 use shared_model::{
     decode::{LogProbs, greedy},
@@ -9,11 +11,15 @@ use shared_model::{
 };
 
 use super::{
-    parallel::{Task, run_all},
-    part::{Part, split},
-    source::{Batches, SourceError},
+    phase::Compute,
+    shard::{Shard, split},
 };
-use crate::loss::{ctc_loss_weighted, is_feasible};
+use crate::{
+    clock::thread_time,
+    data::Batch,
+    loss::{ctc_loss_weighted, is_feasible},
+    parallel::{Task, run_all},
+};
 
 /// Utterances shown as reference and hypothesis.
 const SAMPLES: usize = 3;
@@ -30,6 +36,8 @@ pub struct Validation {
     /// Reference and hypothesis of the first utterances.
     pub samples: Vec<(String, String)>,
     pub utterances: usize,
+    /// Processor time.
+    pub spent: Duration,
 }
 
 /// Sums over a part of the set.
@@ -41,48 +49,64 @@ struct Sums {
     counted: usize,
     frames: usize,
     blank_frames: usize,
+    spent: Duration,
     /// Position in the batch, reference, hypothesis.
     texts: Vec<(usize, String, String)>,
 }
 
-/// Measures several networks in one pass over `batches`.
+/// Measures several networks on batches that are shown to it one by one.
 ///
-/// - `models`: without autodiff, on `device`.
 /// - Utterances without a transcript are left out.
-pub(super) fn validate(
-    models: &[CtcModel],
-    batches: Batches<'_>,
-    tokens: &Tokens,
-    shards: usize,
-    threads: usize,
-    device: &Device,
-) -> Result<Vec<Validation>, SourceError> {
-    let mut totals: Vec<Sums> = models.iter().map(|_| Sums::default()).collect();
-    let mut validations = vec![Validation::default(); models.len()];
-    for batch in batches {
-        let batch = batch?;
-        if batch.lengths.is_empty() {
-            continue;
+pub(super) struct Validator<'a> {
+    /// Without autodiff, on `device`.
+    pub models: &'a [CtcModel],
+    pub tokens: &'a Tokens,
+    pub num_shards: usize,
+    pub threads: usize,
+    pub device: Device,
+    totals: Vec<Sums>,
+    validations: Vec<Validation>,
+}
+
+impl<'a> Validator<'a> {
+    /// - `compute`: of the training that is measured.
+    pub fn new(models: &'a [CtcModel], tokens: &'a Tokens, compute: &Compute) -> Self {
+        Self {
+            totals: models.iter().map(|_| Sums::default()).collect(),
+            validations: vec![Validation::default(); models.len()],
+            models,
+            tokens,
+            num_shards: compute.shards,
+            threads: compute.threads,
+            device: compute.device.clone().inner(),
         }
-        let parts = split(&batch, shards);
+    }
+
+    pub fn add(&mut self, batch: &Batch) {
+        if batch.lengths.is_empty() {
+            return;
+        }
+        let (tokens, device) = (self.tokens, &self.device);
+        let shards = split(batch, self.num_shards);
         let mut tasks: Vec<Task<'_, Sums>> = vec![];
-        for model in models {
-            for part in &parts {
+        for model in self.models {
+            for shard in &shards {
                 // A clone shares the weights; threads need one each.
                 let model = model.clone();
-                tasks.push(Box::new(move || measure(&model, part, tokens, device)));
+                tasks.push(Box::new(move || measure(&model, shard, tokens, device)));
             }
         }
-        let mut results = run_all(threads, tasks).into_iter();
-        for (total, validation) in totals.iter_mut().zip(&mut validations) {
+        let mut results = run_all(self.threads, tasks).into_iter();
+        for (total, validation) in self.totals.iter_mut().zip(&mut self.validations) {
             let mut texts = vec![];
-            for sums in results.by_ref().take(parts.len()) {
+            for sums in results.by_ref().take(shards.len()) {
                 total.words.add(&sums.words);
                 total.characters.add(&sums.characters);
                 total.loss += sums.loss;
                 total.counted += sums.counted;
                 total.frames += sums.frames;
                 total.blank_frames += sums.blank_frames;
+                validation.spent += sums.spent;
                 texts.extend(sums.texts);
             }
             texts.sort();
@@ -92,31 +116,37 @@ pub(super) fn validate(
             validation.samples.extend(samples.map(|(_, r, h)| (r, h)));
         }
     }
-    for (total, validation) in totals.into_iter().zip(&mut validations) {
-        validation.words = total.words;
-        validation.characters = total.characters;
-        validation.loss = total.loss / total.counted.max(1) as f64;
-        validation.blank_share = total.blank_frames as f64 / total.frames.max(1) as f64;
+
+    /// The figures, in the order of the models.
+    pub fn finish(mut self) -> Vec<Validation> {
+        for (total, validation) in self.totals.into_iter().zip(&mut self.validations) {
+            validation.words = total.words;
+            validation.characters = total.characters;
+            validation.loss = total.loss / total.counted.max(1) as f64;
+            validation.blank_share = total.blank_frames as f64 / total.frames.max(1) as f64;
+        }
+        self.validations
     }
-    Ok(validations)
 }
 
-fn measure(model: &CtcModel, part: &Part, tokens: &Tokens, device: &Device) -> Sums {
-    let output = model.forward(part.features(device), &part.lengths, &mut Mode::Eval);
+fn measure(model: &CtcModel, shard: &Shard, tokens: &Tokens, device: &Device) -> Sums {
+    let started = thread_time();
+    let output = model.forward(shard.features(device), &shard.lengths, &mut Mode::Eval);
     let log_probs = log_softmax(output.logits, 2);
     let [_, time, vocab] = log_probs.dims();
-    let usable =
-        |u: usize| !part.targets[u].is_empty() && is_feasible(output.lengths[u], &part.targets[u]);
-    let weights: Vec<f64> = (0..part.targets.len())
+    let usable = |u: usize| {
+        !shard.targets[u].is_empty() && is_feasible(output.lengths[u], &shard.targets[u])
+    };
+    let weights: Vec<f64> = (0..shard.targets.len())
         .map(|u| match usable(u) {
-            true => 1.0 / part.targets[u].len() as f64,
+            true => 1.0 / shard.targets[u].len() as f64,
             false => 0.0,
         })
         .collect();
     let loss = ctc_loss_weighted(
         log_probs.clone(),
         &output.lengths,
-        &part.targets,
+        &shard.targets,
         &weights,
         1,
     );
@@ -126,7 +156,7 @@ fn measure(model: &CtcModel, part: &Part, tokens: &Tokens, device: &Device) -> S
         counted: weights.iter().filter(|&&w| w > 0.0).count(),
         ..Sums::default()
     };
-    for (u, target) in part.targets.iter().enumerate() {
+    for (u, target) in shard.targets.iter().enumerate() {
         if target.is_empty() {
             continue;
         }
@@ -145,7 +175,8 @@ fn measure(model: &CtcModel, part: &Part, tokens: &Tokens, device: &Device) -> S
                 frame.iter().all(|&value| value <= blank)
             })
             .count();
-        sums.texts.push((part.indices[u], reference, hypothesis));
+        sums.texts.push((shard.indices[u], reference, hypothesis));
     }
+    sums.spent = thread_time() - started;
     sums
 }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use shared_model::tokens::Tokens;
 
 use crate::{
+    bench::{self, Options, Report, Step},
     cli::{Failure, memory, print_json, print_line},
     config::{Recipe, TokenKind},
     report::{format_bytes, format_count},
-    train::bench::{self, Options, Report, Step},
 };
 
 /// Measure the steps of training: teacher, EncRL and CTC of each student, all students at once

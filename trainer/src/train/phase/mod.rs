@@ -1,89 +1,29 @@
 //! The training loop: any number of networks over the same batches.
 
-mod measure;
-mod team;
+mod assembly;
+mod step;
+mod validation;
 
 use std::{sync::atomic::Ordering, time::Instant};
 
-use shared_model::{
-    model::{CtcModel, ModelConfig},
-    weights::Weights,
-};
+use shared_model::weights::Weights;
 
 use super::{
-    RunContext, TrainError, TrainingAudio,
-    checkpoint::{Checkpoints, NetworkState, NetworkTensors, PhaseState},
-    learner::{BatchOutcome, Learner, MAX_NOT_FINITE},
-    network::Trainee,
-    objective::Distillation,
+    RunContext, TrainError,
+    checkpoint::{Checkpoints, NetworkTensors, PhaseState},
+    network_trainer::{MAX_NOT_FINITE, NetworkTrainer},
     progress::{Progress, resident_bytes},
 };
-pub(super) use team::{PartTimes, Team};
+pub(crate) use assembly::{Compute, Goal, NetworkSpec};
+pub(crate) use step::{StepReport, StepTimes, TrainStep, TrainerGroup};
 
 use crate::{
-    config::OptimConfig,
+    config::{OptimConfig, Phase},
+    costs::Meter,
     data::{Batch, Pass},
     event::TrainEvent,
+    run_folder::RunFolder,
 };
-
-/// What the networks of a phase learn from.
-pub(super) enum Goal {
-    /// Transcripts.
-    Ctc,
-    /// A frozen teacher (without autodiff).
-    Distill {
-        teacher: Box<CtcModel>,
-        distillation: Distillation,
-    },
-}
-
-impl Goal {
-    fn audio(&self) -> TrainingAudio {
-        match self {
-            Self::Ctc => TrainingAudio::Transcribed,
-            Self::Distill { .. } => TrainingAudio::All,
-        }
-    }
-}
-
-/// A network to be trained.
-pub(super) struct Candidate {
-    pub name: String,
-    pub config: ModelConfig,
-    pub initial: Weights,
-    pub optim: OptimConfig,
-}
-
-/// A phase of a run: `teach`, `distill` or `finetune`.
-pub(super) struct Phase {
-    pub name: &'static str,
-    pub goal: Goal,
-    pub candidates: Vec<Candidate>,
-}
-
-impl Phase {
-    /// Trains, or goes on training, every candidate; gives the final weights in their order.
-    pub fn run(self, context: &mut RunContext<'_>) -> Result<Vec<Weights>, TrainError> {
-        let checkpoints = Checkpoints::new(
-            context.folder.checkpoints(self.name),
-            context.recipe.checkpoint.keep_last,
-        )?;
-        let mut session = Session::open(self, checkpoints, context)?;
-        session.train(context)?;
-        session.finish(context)
-    }
-}
-
-/// Threads that may work at once, and parts that a batch is split into. `shards`: the recipe's.
-pub(super) fn threads_and_shards(is_gpu: bool, shards: usize) -> (usize, usize) {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    match (is_gpu, shards) {
-        // A graphics card has its own parallelism, and one queue of work.
-        (true, _) => (1, 1),
-        (false, 0) => (cores, cores),
-        (false, shards) => (cores.max(shards), shards),
-    }
-}
 
 /// A pass for all networks of a phase: gentle, or with two views, while one of them asks for it.
 fn pass<'a>(epoch: usize, networks: impl Iterator<Item = &'a OptimConfig> + Clone) -> Pass {
@@ -95,140 +35,104 @@ fn pass<'a>(epoch: usize, networks: impl Iterator<Item = &'a OptimConfig> + Clon
     }
 }
 
-/// A phase under way.
-struct Session {
-    team: Team,
+/// A phase of a run under way.
+pub(super) struct PhaseRun {
+    group: TrainerGroup,
     checkpoints: Checkpoints,
+    /// Where it is; what its networks have to say of themselves is put in when it is saved.
+    state: PhaseState,
     epochs: usize,
     last_saved_step: usize,
     progress: Progress,
+    meter: Meter,
 }
 
-impl Session {
-    fn open(
+impl PhaseRun {
+    /// Begins a phase, or goes on from its newest checkpoint.
+    pub fn open(
         phase: Phase,
-        checkpoints: Checkpoints,
+        goal: Goal,
+        specs: Vec<NetworkSpec>,
         context: &mut RunContext<'_>,
     ) -> Result<Self, TrainError> {
-        let device = context.device.clone().autodiff();
-        let (threads, shards) =
-            threads_and_shards(context.is_gpu, context.recipe.checkpoint.shards);
-        let operations = context.recipe.checkpoint.operations();
-        let saved = checkpoints.load_newest()?;
-        let names: Vec<String> = phase.candidates.iter().map(|c| c.name.clone()).collect();
-        let (state, mut tensors) = match saved {
-            Some((state, tensors)) => {
-                let saved: Vec<&String> = state.networks.iter().map(|n| &n.name).collect();
-                if !saved.iter().copied().eq(&names) {
-                    return Err(TrainError::Checkpoint {
-                        path: context.folder.checkpoints(phase.name),
-                        reason: format!("it is of the networks {saved:?}, not {names:?}"),
-                    });
-                }
-                (state, tensors)
-            }
-            None => (PhaseState::new(phase.name, shards, &names), vec![]),
-        };
-        let project_to = match &phase.goal {
-            Goal::Distill {
-                teacher,
-                distillation,
-            } if distillation.compares_features() => Some(teacher.config().d_model),
-            _ => None,
-        };
-        let audio = phase.goal.audio();
-        let epochs = phase.candidates.iter().map(|c| c.optim.epochs).max();
+        let meter = Meter::start();
+        let folder = context.folder.checkpoints(phase);
+        let checkpoints = Checkpoints::new(folder, context.recipe.checkpoint.keep_last)?;
+        let epochs = specs.iter().map(|spec| spec.optim.epochs).max();
         let epochs = epochs.unwrap_or(0);
+        let audio = goal.audio();
         let batches: Vec<usize> = (0..epochs)
             .map(|epoch| {
-                let pass = pass(epoch, phase.candidates.iter().map(|c| &c.optim));
+                let pass = pass(epoch, specs.iter().map(|spec| &spec.optim));
                 context.source.batches_in_epoch(audio, pass)
             })
             .collect();
         if epochs > 0 && batches.iter().all(|&b| b == 0) {
             return Err(TrainError::NoBatches);
         }
-        let mut learners = vec![];
-        for (index, candidate) in phase.candidates.into_iter().enumerate() {
-            let failed = |source| TrainError::Network {
-                network: candidate.name.clone(),
-                source,
-            };
-            let project_to = project_to.filter(|&width| width != candidate.config.d_model);
-            let seed = derive_seed(context.recipe.seed, &[phase.name, &candidate.name], &[]);
-            let trainee = Trainee::new(
-                &candidate.config,
-                &candidate.initial,
-                project_to,
-                seed,
-                &device,
-            )
-            .map_err(failed)?
-            .with_operations(operations);
-            let per_step = candidate.optim.accumulate.max(1);
-            let steps = batches[..candidate.optim.epochs]
-                .iter()
-                .map(|b| b.div_ceil(per_step))
-                .sum();
-            let name = candidate.name.clone();
-            let mut learner = Learner::new(name, candidate.optim.clone(), trainee, steps);
-            if let Some(tensors) = tensors.get_mut(index) {
-                let tensors = std::mem::take(tensors);
-                learner = learner
-                    .restore(&state.networks[index], tensors, &device)
-                    .map_err(failed)?;
-            }
-            learners.push(learner);
+        let steps = |optim: &OptimConfig| {
+            let batches = &batches[..optim.epochs];
+            let per_step = optim.accumulate.max(1);
+            batches.iter().map(|b| b.div_ceil(per_step)).sum()
+        };
+        let compute = Compute::new(&context.device, context.is_gpu, &context.recipe.checkpoint);
+        let seed = context.recipe.seed;
+        let mut group = TrainerGroup::assemble(phase, goal, specs, compute, seed, steps)?;
+        let mut state = PhaseState::new(phase, group.compute.shards);
+        if let Some((saved, tensors)) = checkpoints.load_newest()? {
+            group = group
+                .restore(&saved, tensors)
+                .map_err(|error| match error {
+                    TrainError::Recipe(reason) => TrainError::Checkpoint {
+                        path: context.folder.checkpoints(phase),
+                        reason,
+                    },
+                    other => other,
+                })?;
+            state = saved;
         }
         let left: usize = batches.iter().skip(state.epoch).sum();
         (context.events)(TrainEvent::Started {
-            phase: phase.name.into(),
-            networks: names,
-            parameters: learners.iter().map(Learner::parameters).collect(),
+            phase: phase.to_string(),
+            networks: group.names().map(str::to_owned).collect(),
+            parameters: group.trainers.iter().map(|t| t.parameters()).collect(),
             epochs,
             steps_per_epoch: batches.iter().copied().max().unwrap_or(0),
-            resumed_at_step: state.max_step(),
+            resumed_at_step: group.max_step(),
         });
         Ok(Self {
-            last_saved_step: state.max_step(),
+            last_saved_step: group.max_step(),
             progress: Progress::new(left.saturating_sub(state.batch_in_epoch)),
-            team: Team {
-                phase: phase.name,
-                goal: phase.goal,
-                learners,
-                state,
-                threads,
-                device,
-            },
+            group,
             checkpoints,
+            state,
             epochs,
+            meter,
         })
     }
 
-    fn train(&mut self, context: &mut RunContext<'_>) -> Result<(), TrainError> {
-        for epoch in self.team.state.epoch..self.epochs {
+    /// Trains every network to its last epoch; gives the final weights in their order.
+    pub fn run(mut self, context: &mut RunContext<'_>) -> Result<Vec<Weights>, TrainError> {
+        for epoch in self.state.epoch..self.epochs {
             self.train_epoch(epoch, context)?;
-            for learner in &mut self.team.learners {
-                let index = self
-                    .team
-                    .state
-                    .networks
-                    .iter()
-                    .position(|n| n.name == learner.name);
-                if let (true, Some(index)) = (learner.takes_part(epoch), index) {
-                    learner.end_epoch(epoch + 1, &mut self.team.state.networks[index]);
+            for trainer in &mut self.group.trainers {
+                if trainer.takes_part(epoch) {
+                    trainer.end_epoch(epoch + 1);
                 }
             }
-            self.team.state.epoch = epoch + 1;
-            self.team.state.batch_in_epoch = 0;
+            self.state.epoch = epoch + 1;
+            self.state.batch_in_epoch = 0;
             self.validate_epoch(epoch, context)?;
-            self.save(context)?;
+            let event = self.save(context.folder)?;
+            (context.events)(event);
             if context.is_gpu {
-                self.team.device.memory_cleanup();
+                self.group.compute.device.memory_cleanup();
             }
-            self.stop_if_asked(context)?;
+            if context.stop.load(Ordering::SeqCst) {
+                return Err(self.interrupted());
+            }
         }
-        Ok(())
+        self.finish(context)
     }
 
     fn train_epoch(
@@ -236,10 +140,10 @@ impl Session {
         epoch: usize,
         context: &mut RunContext<'_>,
     ) -> Result<(), TrainError> {
-        let pass = pass(epoch, self.team.learners.iter().map(|l| &l.optim));
-        let audio = self.team.goal.audio();
+        let pass = pass(epoch, self.group.trainers.iter().map(|t| &t.optim));
+        let audio = self.group.goal.audio();
         let expected = context.source.batches_in_epoch(audio, pass);
-        let skip = self.team.state.batch_in_epoch;
+        let skip = self.state.batch_in_epoch;
         if skip >= expected {
             return Ok(());
         }
@@ -249,6 +153,7 @@ impl Session {
             events,
             stop,
             recipe,
+            folder,
             ..
         } = context;
         let mut batches = source.epoch(audio, pass, skip)?;
@@ -259,30 +164,40 @@ impl Session {
             let batch = batch?;
             if batch.lengths.is_empty() {
                 // All of it was found broken.
-                self.team.state.batch_in_epoch += 1;
+                self.state.batch_in_epoch += 1;
                 continue;
             }
-            let is_last = self.team.state.batch_in_epoch + 1 >= expected;
-            let (outcomes, infeasible) = self.team.train_batch(&batch, epoch, is_last, recipe.seed);
-            self.team.state.batch_in_epoch += 1;
+            let is_last = self.state.batch_in_epoch + 1 >= expected;
+            let report = self.group.step(&TrainStep {
+                batch: &batch,
+                epoch,
+                batch_in_epoch: self.state.batch_in_epoch,
+                is_last_of_epoch: is_last,
+                run_seed: recipe.seed,
+            });
+            self.state.batch_in_epoch += 1;
             self.progress.batch(batch.audio_secs);
+            let spent = report.networks.iter().map(|network| network.spent);
+            let costs = &mut self.state.costs;
+            costs.add_step(
+                report.wall,
+                report.times.teacher,
+                self.group.names().zip(spent),
+            );
             self.check_finite(&batch)?;
-            if outcomes
-                .iter()
-                .any(|outcome| outcome.learning_rate.is_some())
-            {
-                events(self.step_event(epoch, outcomes, infeasible));
+            if report.is_update() {
+                events(self.step_event(epoch, report));
             }
-            if !self.team.learners.iter().all(Learner::is_settled) {
+            if !self.group.trainers.iter().all(NetworkTrainer::is_settled) {
                 continue;
             }
-            let since = self.team.state.max_step() - self.last_saved_step;
+            let since = self.group.max_step() - self.last_saved_step;
             let due = recipe.checkpoint.every_steps > 0
                 && since >= recipe.checkpoint.every_steps
                 && !is_last;
             let stopping = stop.load(Ordering::SeqCst);
             if due || stopping {
-                let event = self.save_now()?;
+                let event = self.save(folder)?;
                 events(event);
             }
             if stopping {
@@ -290,94 +205,75 @@ impl Session {
             }
         }
         drop(batches);
-        self.team
-            .learners
-            .iter_mut()
-            .for_each(Learner::discard_pending);
+        for trainer in &mut self.group.trainers {
+            trainer.discard_pending();
+        }
         for (path, reason) in source.take_quarantined() {
-            context.folder.quarantine(&path, &reason)?;
-            (context.events)(TrainEvent::Quarantined { path, reason });
+            folder.quarantine(&path, &reason)?;
+            events(TrainEvent::Quarantined { path, reason });
         }
         Ok(())
     }
 
     fn check_finite(&self, batch: &Batch) -> Result<(), TrainError> {
-        let diverged = |network: &&NetworkState| network.not_finite_in_a_row >= MAX_NOT_FINITE;
-        match self.team.state.networks.iter().find(diverged) {
+        let diverged = |trainer: &&NetworkTrainer| trainer.not_finite_in_a_row >= MAX_NOT_FINITE;
+        match self.group.trainers.iter().find(diverged) {
             None => Ok(()),
-            Some(network) => Err(TrainError::Diverged {
-                phase: self.team.phase.into(),
-                network: network.name.clone(),
-                step: network.step,
-                in_a_row: network.not_finite_in_a_row,
+            Some(trainer) => Err(TrainError::Diverged {
+                phase: self.group.phase.to_string(),
+                network: trainer.name.clone(),
+                step: trainer.step,
+                in_a_row: trainer.not_finite_in_a_row,
                 utterances: name_some(&batch.utterance_ids),
             }),
         }
     }
 
-    fn step_event(
-        &self,
-        epoch: usize,
-        outcomes: Vec<BatchOutcome>,
-        infeasible: usize,
-    ) -> TrainEvent {
+    fn step_event(&self, epoch: usize, report: StepReport) -> TrainEvent {
+        let trainers = &self.group.trainers;
         // The network with most steps to do stands for the phase.
-        let longest =
-            (0..self.team.learners.len()).max_by_key(|&i| self.team.learners[i].total_steps);
+        let longest = (0..trainers.len()).max_by_key(|&i| trainers[i].total_steps);
         let longest = longest.unwrap_or(0);
-        let names = self
-            .team
-            .learners
-            .iter()
-            .map(|learner| learner.name.clone());
         TrainEvent::Step {
-            phase: self.team.phase.into(),
-            step: self.team.state.networks[longest].step,
+            phase: self.group.phase.to_string(),
+            step: trainers[longest].step,
             epoch: epoch + 1,
-            total_steps: self.team.learners[longest].total_steps,
-            learning_rate: outcomes[longest].learning_rate.unwrap_or_default(),
-            gradient_norm: names
-                .zip(&outcomes)
-                .filter_map(|(name, outcome)| Some((name, outcome.gradient_norm?)))
+            total_steps: trainers[longest].total_steps,
+            learning_rate: report.networks[longest].learning_rate.unwrap_or_default(),
+            gradient_norm: self
+                .group
+                .names()
+                .zip(&report.networks)
+                .filter_map(|(name, network)| Some((name.to_owned(), network.gradient_norm?)))
                 .collect(),
-            losses: outcomes.into_iter().flat_map(|o| o.losses).collect(),
+            infeasible: report.infeasible,
+            losses: report.networks.into_iter().flat_map(|n| n.losses).collect(),
             audio_secs_per_sec: self.progress.audio_secs_per_sec(),
             data_wait_share: self.progress.data_wait_share(),
             eta_secs: self.progress.eta_secs(),
             memory_bytes: resident_bytes(),
-            infeasible,
         }
     }
 
-    fn save_now(&mut self) -> Result<TrainEvent, TrainError> {
+    fn save(&mut self, folder: &RunFolder) -> Result<TrainEvent, TrainError> {
+        self.state.costs.add_training(self.meter.lap());
+        self.state.networks = self.group.trainers.iter().map(|t| t.state()).collect();
         let tensors: Vec<NetworkTensors> =
-            self.team.learners.iter().map(Learner::tensors).collect();
-        let path = self.checkpoints.save(&self.team.state, &tensors)?;
-        self.last_saved_step = self.team.state.max_step();
+            self.group.trainers.iter().map(|t| t.tensors()).collect();
+        let path = self.checkpoints.save(&self.state, &tensors)?;
+        folder.store_costs(self.group.phase, &self.state.costs)?;
+        self.last_saved_step = self.group.max_step();
         Ok(TrainEvent::Checkpoint {
-            phase: self.team.phase.into(),
+            phase: self.group.phase.to_string(),
             step: self.last_saved_step,
             path: path.display().to_string(),
         })
     }
 
-    fn save(&mut self, context: &mut RunContext<'_>) -> Result<(), TrainError> {
-        let event = self.save_now()?;
-        (context.events)(event);
-        Ok(())
-    }
-
-    fn stop_if_asked(&self, context: &RunContext<'_>) -> Result<(), TrainError> {
-        if context.stop.load(Ordering::SeqCst) {
-            return Err(self.interrupted());
-        }
-        Ok(())
-    }
-
     fn interrupted(&self) -> TrainError {
         TrainError::Interrupted {
-            phase: self.team.phase.into(),
-            step: self.team.state.max_step(),
+            phase: self.group.phase.to_string(),
+            step: self.group.max_step(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Time that this thread computed; unlike a clock on the wall it does not run while others do.
-pub(super) fn thread_time() -> Duration {
+pub(crate) fn thread_time() -> Duration {
     #[cfg(unix)]
     {
         let mut time = libc::timespec {
@@ -28,7 +28,7 @@ fn wall_time() -> Duration {
 
 /// What the system has counted for this process.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// Time of all threads, in the program and in the kernel for it.
     pub total: Duration,
     /// The kernel's part: page faults and what the allocator asks for.
@@ -38,7 +38,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    pub(super) fn now() -> Self {
+    pub(crate) fn now() -> Self {
         #[cfg(unix)]
         {
             // SAFETY: all-zero bytes are a value of this structure of numbers, and getrusage only

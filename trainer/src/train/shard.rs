@@ -6,7 +6,7 @@ use crate::data::Batch;
 
 /// Some utterances of a batch, padded to the longest of them.
 #[derive(Debug, Clone)]
-pub(super) struct Part {
+pub(super) struct Shard {
     /// `[batch, time, n_mels]`, row-major.
     features: Vec<f32>,
     /// The same before the masks, if the batch has it.
@@ -22,7 +22,7 @@ pub(super) struct Part {
     pub indices: Vec<usize>,
 }
 
-impl Part {
+impl Shard {
     fn new(batch: &Batch, indices: Vec<usize>) -> Self {
         let lengths: Vec<usize> = indices.iter().map(|&u| batch.lengths[u]).collect();
         let time = lengths.iter().copied().max().unwrap_or(0);
@@ -62,13 +62,13 @@ impl Part {
     }
 }
 
-/// Deals a batch out into at most `parts` parts of about equal length: the longest utterances go
-/// first, each with all its views to the part that is shortest so far.
-pub(super) fn split(batch: &Batch, parts: usize) -> Vec<Part> {
+/// Deals a batch out into at most `num_shards` shards of about equal length: the longest utterances go
+/// first, each with all its views to the shard that is shortest so far.
+pub(super) fn split(batch: &Batch, num_shards: usize) -> Vec<Shard> {
     let views = batch.views.max(1);
     let mut order: Vec<usize> = (0..batch.lengths.len()).step_by(views).collect();
     order.sort_by_key(|&u| std::cmp::Reverse(batch.lengths[u]));
-    let mut dealt = vec![(0, vec![]); parts.clamp(1, order.len().max(1))];
+    let mut dealt = vec![(0, vec![]); num_shards.clamp(1, order.len().max(1))];
     for utterance in order {
         if let Some((frames, own)) = dealt.iter_mut().min_by_key(|(frames, _)| *frames) {
             *frames += batch.lengths[utterance];
@@ -77,14 +77,14 @@ pub(super) fn split(batch: &Batch, parts: usize) -> Vec<Part> {
     }
     dealt
         .into_iter()
-        .map(|(_, own)| Part::new(batch, own))
+        .map(|(_, own)| Shard::new(batch, own))
         .collect()
 }
 
-/// The utterances of several parts as one, in the order of the parts.
-pub(super) fn merge(batch: &Batch, parts: &[Part]) -> Part {
-    let indices = parts.iter().flat_map(|p| p.indices.clone()).collect();
-    Part::new(batch, indices)
+/// The utterances of several shards as one, in the order of the shards.
+pub(super) fn merge(batch: &Batch, shards: &[Shard]) -> Shard {
+    let indices = shards.iter().flat_map(|p| p.indices.clone()).collect();
+    Shard::new(batch, indices)
 }
 
 #[cfg(test)]
@@ -116,25 +116,26 @@ mod tests {
     #[test]
     fn every_utterance_is_in_one_part_with_its_features() {
         let batch = batch();
-        let parts = split(&batch, 2);
-        assert_eq!(parts[0].indices, vec![1]);
-        assert_eq!(parts[1].indices, vec![2, 0]);
-        assert_eq!(parts[1].lengths, vec![2, 1]);
-        assert_eq!(parts[1].targets, vec![vec![], vec![1]]);
-        let values = |part: &Part| -> Vec<f32> {
-            part.features(&Device::flex()).into_data().iter().collect()
+        let shards = split(&batch, 2);
+        assert_eq!(shards[0].indices, vec![1]);
+        assert_eq!(shards[1].indices, vec![2, 0]);
+        assert_eq!(shards[1].lengths, vec![2, 1]);
+        assert_eq!(shards[1].targets, vec![vec![], vec![1]]);
+        let values = |shard: &Shard| -> Vec<f32> {
+            shard.features(&Device::flex()).into_data().iter().collect()
         };
-        assert_eq!(values(&parts[0]), [11.0, 12.0, 13.0, 14.0, 15.0, 16.0]);
+        assert_eq!(values(&shards[0]), [11.0, 12.0, 13.0, 14.0, 15.0, 16.0]);
         let longest = [21.0, 22.0, 23.0, 24.0];
         let padded = [1.0, 2.0, 0.0, 0.0];
-        assert_eq!(values(&parts[1]), [longest, padded].concat());
+        assert_eq!(values(&shards[1]), [longest, padded].concat());
     }
 
     #[test]
     fn the_teacher_hears_what_no_mask_hides_where_the_batch_keeps_it() {
         let heard = |batch: &Batch| -> Vec<f32> {
-            let part = &split(batch, 2)[0];
-            part.teacher_features(&Device::flex())
+            let shard = &split(batch, 2)[0];
+            shard
+                .teacher_features(&Device::flex())
                 .into_data()
                 .iter()
                 .collect()
@@ -159,10 +160,10 @@ mod tests {
             audio_secs: 0.38,
             lengths,
         };
-        let parts = split(&batch, 2);
-        assert_eq!(parts[0].indices, vec![2, 3]);
-        assert_eq!(parts[1].indices, vec![4, 5, 0, 1]);
-        assert!(parts.iter().all(|part| part.views == 2));
+        let shards = split(&batch, 2);
+        assert_eq!(shards[0].indices, vec![2, 3]);
+        assert_eq!(shards[1].indices, vec![4, 5, 0, 1]);
+        assert!(shards.iter().all(|shard| shard.views == 2));
     }
 
     #[test]
@@ -179,9 +180,9 @@ mod tests {
             audio_secs: 0.34,
             lengths,
         };
-        let frames = |part: &Part| part.lengths.iter().sum::<usize>();
-        let parts = split(&batch, 2);
-        assert_eq!(parts.iter().map(frames).collect::<Vec<_>>(), [17, 17]);
+        let frames = |shard: &Shard| shard.lengths.iter().sum::<usize>();
+        let shards = split(&batch, 2);
+        assert_eq!(shards.iter().map(frames).collect::<Vec<_>>(), [17, 17]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where batches come from.
 
-use crate::data::{Batch, Pass};
+use super::{Batch, Pass};
 
 /// Why a batch could not be made.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
@@ -29,8 +29,9 @@ pub trait BatchSource {
         pass: Pass,
         skip: usize,
     ) -> Result<Batches<'_>, SourceError>;
-    /// The development set, unchanged by augmentation.
-    fn dev(&mut self) -> Result<Batches<'_>, SourceError>;
+    /// Shows every batch of the development set, unchanged by augmentation, in an order that never
+    /// changes.
+    fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), SourceError>;
     /// About `utterances` training utterances, unchanged by augmentation.
     fn plain_training(&mut self, utterances: usize) -> Result<Batches<'_>, SourceError>;
     /// Files found broken since the last call: path and reason.

@@ -9,7 +9,7 @@ use burn::prelude::*;
 use serde::Serialize;
 use shared_model::model::Product;
 
-use crate::train::clock::thread_time;
+use crate::clock::thread_time;
 
 /// The machine's own rates, `f32`, square matrices of [`SIDE`].
 #[derive(Debug, Clone, Serialize)]

@@ -1,15 +1,28 @@
-//! Named tensors in a file (safetensors), for checkpoints.
+//! Named tensors in a file (safetensors), for checkpoints and finished phases.
 
-use std::{fs, io::Write as _, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use shared_model::weights::{WeightTensor, Weights};
 
-use super::TrainError;
+use crate::files::write_atomically;
+
+/// A file of tensors that cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {reason}")]
+pub struct TensorFileError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
+}
 
 /// Writes `weights` so that `path` holds either its old content or all of the new one.
-pub(crate) fn write(path: &Path, weights: &Weights) -> Result<(), TrainError> {
-    let failed = |reason: String| TrainError::Checkpoint {
+pub(crate) fn write(path: &Path, weights: &Weights) -> Result<(), TensorFileError> {
+    let failed = |reason: String| TensorFileError {
         path: path.to_path_buf(),
         reason,
     };
@@ -32,8 +45,8 @@ pub(crate) fn write(path: &Path, weights: &Weights) -> Result<(), TrainError> {
     write_atomically(path, &content).map_err(|e| failed(e.to_string()))
 }
 
-pub(crate) fn read(path: &Path) -> Result<Weights, TrainError> {
-    let failed = |reason: String| TrainError::Checkpoint {
+pub(crate) fn read(path: &Path) -> Result<Weights, TensorFileError> {
+    let failed = |reason: String| TensorFileError {
         path: path.to_path_buf(),
         reason,
     };
@@ -52,29 +65,6 @@ pub(crate) fn read(path: &Path) -> Result<Weights, TrainError> {
         weights.insert(name.to_string(), weight);
     }
     Ok(weights)
-}
-
-/// Writes beside `path`, flushes to the disk, then renames: a process killed at any moment leaves
-/// the old file or the new one.
-pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".partial");
-    let partial = path.with_file_name(name);
-    let mut file = fs::File::create(&partial)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&partial, path)?;
-    sync_folder(path.parent())
-}
-
-/// Makes the names in a folder durable.
-pub(crate) fn sync_folder(folder: Option<&Path>) -> std::io::Result<()> {
-    match folder {
-        // Other systems do not open folders as files.
-        Some(folder) if cfg!(unix) => fs::File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -126,7 +116,7 @@ mod tests {
         let content = fs::read(&path).unwrap();
         for len in [0, 4, 20, content.len() - 1] {
             fs::write(&path, &content[..len]).unwrap();
-            assert!(matches!(read(&path), Err(TrainError::Checkpoint { .. })));
+            assert!(matches!(read(&path), Err(TensorFileError { .. })));
         }
     }
 }

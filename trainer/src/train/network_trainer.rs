@@ -1,27 +1,36 @@
-//! One network of a phase with its optimiser and what is remembered between steps.
+//! A network of a phase with its optimiser, its mean of weights and its counters.
+
+use std::time::Duration;
 
 use burn::{module::Module, optim::GradientsParams, prelude::*};
 use shared_model::weights::WeightError;
 
 use super::{
     average::Averaging,
-    checkpoint::{NetworkState, NetworkTensors},
+    checkpoint::{Best, NetworkState, NetworkTensors},
     gradients,
-    network::{Trainee, merge_batch_stats},
-    objective::{PartResult, Term},
+    network::{TrainableNetwork, merge_batch_stats},
+    objective::{ShardResult, Term},
     optimizer::{NetworkOptimizer, StepRate},
     schedule::learning_rate,
 };
 use crate::config::OptimConfig;
 
 /// Skipped steps in a row that end a run.
-pub(super) const MAX_NOT_FINITE: usize = 10;
+pub(crate) const MAX_NOT_FINITE: usize = 10;
 
-pub(super) struct Learner {
+/// All that changes while a network learns.
+pub(crate) struct NetworkTrainer {
     pub name: String,
     pub optim: OptimConfig,
-    pub trainee: Trainee,
+    pub network: TrainableNetwork,
     pub total_steps: usize,
+    /// Optimiser steps, skipped ones included.
+    pub step: usize,
+    /// Steps skipped in a row because something was not finite.
+    pub not_finite_in_a_row: usize,
+    /// The best validation so far.
+    pub best: Option<Best>,
     optimizer: NetworkOptimizer,
     average: Averaging,
     /// Gradients of the batches since the last step, and how many.
@@ -30,23 +39,34 @@ pub(super) struct Learner {
     pending_finite: bool,
 }
 
-/// What a batch did to a network.
+/// What a step says of one network.
 #[derive(Debug, Clone, Default)]
-pub(super) struct BatchOutcome {
+pub(crate) struct NetworkReport {
+    /// Named `network/loss`; empty until enough batches are together for an update.
     pub losses: Vec<(String, f64)>,
     pub gradient_norm: Option<f64>,
     pub learning_rate: Option<f64>,
+    /// Processor time of its forward and backward passes and its update.
+    pub spent: Duration,
 }
 
-impl Learner {
-    pub fn new(name: String, optim: OptimConfig, trainee: Trainee, total_steps: usize) -> Self {
+impl NetworkTrainer {
+    pub fn new(
+        name: String,
+        optim: OptimConfig,
+        network: TrainableNetwork,
+        total_steps: usize,
+    ) -> Self {
         Self {
-            optimizer: NetworkOptimizer::new(&optim, trainee.model.operations()),
+            optimizer: NetworkOptimizer::new(&optim, network.model.operations()),
             average: Averaging::default(),
             name,
             optim,
-            trainee,
+            network,
             total_steps,
+            step: 0,
+            not_finite_in_a_row: 0,
+            best: None,
             pending: None,
             pending_batches: 0,
             pending_finite: true,
@@ -54,7 +74,7 @@ impl Learner {
     }
 
     pub fn parameters(&self) -> usize {
-        self.trainee.model.config().num_parameters()
+        self.network.model.config().num_parameters()
     }
 
     /// Whether epoch `epoch` (0-based) is one of this network's.
@@ -67,9 +87,20 @@ impl Learner {
         self.pending_batches == 0
     }
 
+    /// The counters that a checkpoint keeps.
+    pub fn state(&self) -> NetworkState {
+        NetworkState {
+            name: self.name.clone(),
+            step: self.step,
+            not_finite_in_a_row: self.not_finite_in_a_row,
+            best: self.best,
+            averaged: self.average.count,
+        }
+    }
+
     pub fn tensors(&self) -> NetworkTensors {
         NetworkTensors {
-            weights: self.trainee.weights(),
+            weights: self.network.weights(),
             optimizer: self.optimizer.state(),
             average: self.average.sums.clone(),
         }
@@ -82,14 +113,17 @@ impl Learner {
         tensors: NetworkTensors,
         device: &Device,
     ) -> Result<Self, WeightError> {
-        let optimizer = NetworkOptimizer::new(&self.optim, self.trainee.model.operations())
+        let optimizer = NetworkOptimizer::new(&self.optim, self.network.model.operations())
             .with_state(&tensors.optimizer, &device.clone().inner())
             .ok_or(WeightError::Missing {
                 name: "state of the optimiser".into(),
             })?;
         Ok(Self {
-            trainee: self.trainee.with_weights(tensors.weights, device)?,
+            network: self.network.with_weights(tensors.weights, device)?,
             optimizer,
+            step: state.step,
+            not_finite_in_a_row: state.not_finite_in_a_row,
+            best: state.best,
             average: Averaging {
                 sums: tensors.average,
                 count: state.averaged,
@@ -98,23 +132,23 @@ impl Learner {
         })
     }
 
-    /// Takes the parts of a batch in and steps when enough batches are together. The losses are
+    /// Takes the shards of a batch in and steps when enough batches are together. The losses are
     /// read back in a step only, when the gradient's norm has to be waited for anyway. At most
     /// `threads` threads work.
-    pub fn absorb(
+    pub(super) fn absorb(
         &mut self,
-        parts: Vec<PartResult>,
-        state: &mut NetworkState,
+        shards: Vec<ShardResult>,
         is_last_of_epoch: bool,
         threads: usize,
-    ) -> BatchOutcome {
-        let mut outcome = BatchOutcome::default();
+    ) -> NetworkReport {
+        let mut report = NetworkReport::default();
         let (mut all_gradients, mut all_stats, mut all_terms) = (vec![], vec![], vec![]);
         all_gradients.extend(self.pending.take());
-        for part in parts {
-            all_gradients.push(part.gradients);
-            all_stats.push(part.batch_stats);
-            all_terms.push(part.terms);
+        for shard in shards {
+            report.spent += shard.spent;
+            all_gradients.push(shard.gradients);
+            all_stats.push(shard.batch_stats);
+            all_terms.push(shard.terms);
         }
         let host_finite = all_terms.iter().flatten().all(|(_, term)| match term {
             Term::Host(value) => value.is_finite(),
@@ -122,21 +156,21 @@ impl Learner {
         });
         let stats = merge_batch_stats(all_stats);
         if !stats.is_empty() {
-            self.trainee.model = self.trainee.model.clone().update_batch_norms(&stats);
+            self.network.model = self.network.model.clone().update_batch_norms(&stats);
         }
-        let total = gradients::sum(&self.trainee, all_gradients, threads);
+        let total = gradients::sum(&self.network, all_gradients, threads);
         self.pending_batches += 1;
         self.pending_finite &= host_finite;
         if self.pending_batches < self.optim.accumulate.max(1) && !is_last_of_epoch {
             self.pending = Some(total);
-            return outcome;
+            return report;
         }
 
-        let norm = gradients::norm(&self.trainee, &total, threads);
-        outcome.gradient_norm = Some(norm);
-        outcome.losses = read_terms(&self.name, all_terms);
-        let rate = learning_rate(&self.optim, state.step, self.total_steps);
-        outcome.learning_rate = Some(rate);
+        let norm = gradients::norm(&self.network, &total, threads);
+        report.gradient_norm = Some(norm);
+        report.losses = read_terms(&self.name, all_terms);
+        let rate = learning_rate(&self.optim, self.step, self.total_steps);
+        report.learning_rate = Some(rate);
         if norm.is_finite() && self.pending_finite {
             let clip = self.optim.clip_norm;
             let scale = if clip > 0.0 && norm > clip {
@@ -148,16 +182,16 @@ impl Learner {
                 learning_rate: rate,
                 scale,
             };
-            let trainee = self.trainee.clone();
-            self.trainee = self.optimizer.step(trainee, total, rate, threads);
-            state.not_finite_in_a_row = 0;
+            let network = self.network.clone();
+            self.network = self.optimizer.step(network, total, rate, threads);
+            self.not_finite_in_a_row = 0;
         } else {
-            state.not_finite_in_a_row += 1;
+            self.not_finite_in_a_row += 1;
         }
-        state.step += 1;
+        self.step += 1;
         self.pending_batches = 0;
         self.pending_finite = true;
-        outcome
+        report
     }
 
     /// Gives up gradients that wait for batches which will not come.
@@ -169,11 +203,10 @@ impl Learner {
 
     /// Remembers the weights if this epoch is one of those whose mean is wanted. `epochs_done`
     /// counts this one.
-    pub fn end_epoch(&mut self, epochs_done: usize, state: &mut NetworkState) {
+    pub fn end_epoch(&mut self, epochs_done: usize) {
         let last = self.optim.average_epochs.max(1);
         if epochs_done <= self.optim.epochs && epochs_done + last > self.optim.epochs {
-            self.average.add(&self.trainee.model.weights());
-            state.averaged = self.average.count;
+            self.average.add(&self.network.model.weights());
         }
     }
 
@@ -181,21 +214,21 @@ impl Learner {
     pub fn averaged_weights(&self) -> shared_model::weights::Weights {
         self.average
             .mean()
-            .unwrap_or_else(|| self.trainee.model.weights())
+            .unwrap_or_else(|| self.network.model.weights())
     }
 
     /// A copy without autodiff.
     pub fn evaluation_model(&self) -> shared_model::model::CtcModel {
-        self.trainee.model.valid()
+        self.network.model.valid()
     }
 }
 
-/// Sums of equally named terms over the parts, one read-back in all.
-fn read_terms(network: &str, parts: Vec<Vec<(&'static str, Term)>>) -> Vec<(String, f64)> {
+/// Sums of equally named terms over the shards, one read-back in all.
+fn read_terms(network: &str, shards: Vec<Vec<(&'static str, Term)>>) -> Vec<(String, f64)> {
     let mut names: Vec<&'static str> = vec![];
     let mut values: Vec<f64> = vec![];
     let mut on_device: Vec<(usize, Tensor<1>)> = vec![];
-    for (name, term) in parts.into_iter().flatten() {
+    for (name, term) in shards.into_iter().flatten() {
         let index = names.iter().position(|n| *n == name).unwrap_or_else(|| {
             names.push(name);
             values.push(0.0);

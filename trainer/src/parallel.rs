@@ -3,11 +3,11 @@
 use std::sync::Mutex;
 
 /// A piece of work.
-pub(super) type Task<'a, T> = Box<dyn FnOnce() -> T + Send + 'a>;
+pub(crate) type Task<'a, T> = Box<dyn FnOnce() -> T + Send + 'a>;
 
 /// Runs every task, at most `threads` at once, the earlier ones first; results are in the order of
 /// the tasks whatever the timing.
-pub(super) fn run_all<T: Send>(threads: usize, tasks: Vec<Task<'_, T>>) -> Vec<T> {
+pub(crate) fn run_all<T: Send>(threads: usize, tasks: Vec<Task<'_, T>>) -> Vec<T> {
     let threads = threads.min(tasks.len());
     if threads <= 1 {
         return tasks.into_iter().map(|task| task()).collect();

@@ -15,7 +15,7 @@
 //! - *matrix multiplication*: the step's products, forward and backward, repeated alone on
 //!   matrices of their shapes (in f32: with products in bf16 they are part of the rest);
 //! - *CTC*: a thread's time in log-softmax, read-back and forward-backward;
-//! - *update*: sum of the parts' gradients, their norm, and the optimiser;
+//! - *update*: sum of the shards' gradients, their norm, and the optimiser;
 //! - *teacher*: its frozen pass (step 1);
 //! - *bookkeeping*: a step of as many layers of the least width on one shortest utterance, where
 //!   there is next to nothing to compute: graph, allocations, threads;
@@ -32,14 +32,14 @@ mod subjects;
 use std::time::Duration;
 
 use serde::Serialize;
-use shared_model::model::{CtcModel, ModelConfig};
+use shared_model::model::ModelConfig;
 
-use super::{
-    TrainError,
+use crate::{
     clock::Usage,
-    phase::{PartTimes, Team},
+    config::Recipe,
+    data::Batch,
+    train::{StepTimes, TrainError, TrainStep, TrainerGroup},
 };
-use crate::{config::Recipe, data::Batch};
 use machine::{Machine, replay};
 use subjects::{Subject, subjects, synthetic_batch};
 
@@ -116,12 +116,12 @@ pub struct Concurrency {
 struct Measured {
     wall: Duration,
     usage: Usage,
-    times: PartTimes,
+    times: StepTimes,
 }
 
 /// The teacher's CTC step on a synthetic batch, to be repeated.
 pub struct TeacherStep {
-    team: Team,
+    group: TrainerGroup,
     batch: Batch,
     round: usize,
 }
@@ -129,14 +129,14 @@ pub struct TeacherStep {
 impl TeacherStep {
     pub fn new(recipe: &Recipe, vocab_size: usize, options: Options) -> Result<Self, TrainError> {
         Ok(Self {
-            team: subjects::teacher(recipe, vocab_size)?.team,
+            group: subjects::teacher(recipe, vocab_size)?.group,
             batch: synthetic_batch(recipe, vocab_size, options),
             round: 0,
         })
     }
 
     pub fn run(&mut self) {
-        self.team.train_batch(&self.batch, self.round, true, 1);
+        self.group.step(&steady_step(&self.batch, self.round));
         self.round += 1;
     }
 }
@@ -153,7 +153,7 @@ pub fn measure(recipe: &Recipe, vocab_size: usize, options: Options) -> Result<R
     // The first round fills the allocator's and the processor's caches.
     for round in 0..=options.repeats {
         for (subject, least) in subjects.iter_mut().zip(&mut least) {
-            let measured = run(&mut subject.team, &batch, round);
+            let measured = run(&mut subject.group, &batch, round);
             let cpu = |measured: &Measured| measured.usage.total;
             if round > 0 {
                 let wall = least.map_or(measured.wall, |l| l.wall.min(measured.wall));
@@ -207,10 +207,21 @@ pub fn measure(recipe: &Recipe, vocab_size: usize, options: Options) -> Result<R
     })
 }
 
-fn run(team: &mut Team, batch: &Batch, round: usize) -> Measured {
+/// A step that ends with an update, in an epoch of its own.
+fn steady_step(batch: &Batch, round: usize) -> TrainStep<'_> {
+    TrainStep {
+        batch,
+        epoch: round,
+        batch_in_epoch: 0,
+        is_last_of_epoch: true,
+        run_seed: 1,
+    }
+}
+
+fn run(group: &mut TrainerGroup, batch: &Batch, round: usize) -> Measured {
     let started = std::time::Instant::now();
     let before = Usage::now();
-    let (_, _, times) = team.train_batch_timed(batch, round, true, 1);
+    let times = group.step(&steady_step(batch, round)).times;
     let after = Usage::now();
     Measured {
         wall: started.elapsed(),
@@ -237,24 +248,24 @@ fn step(
     let cpu_secs = measured.usage.total.as_secs_f64();
     let wall_secs = measured.wall.as_secs_f64();
     let share = |time: Duration| time.as_secs_f64() / cpu_secs;
-    let matmul = (!is_bf16).then(|| share(replay_step(&subject.team, batch, options)));
+    let matmul = (!is_bf16).then(|| share(replay_step(&subject.group, batch, options)));
     let mut least = subject.least()?;
     let tiny = least_batch(&least, batch);
     let bookkeeping = (0..3)
         .map(|round| run(&mut least, &tiny, round).usage.total)
         .min();
     let bookkeeping = share(bookkeeping.unwrap_or_default());
-    let PartTimes {
+    let StepTimes {
         teacher,
         ctc,
         update,
     } = measured.times;
     let (teacher, ctc, update) = (share(teacher), share(ctc), share(update));
-    let gflop = operations(&subject.team, batch, options) as f64 * 1e-9;
+    let gflop = operations(&subject.group, batch, options) as f64 * 1e-9;
     let gflop_per_cpu_sec = gflop / cpu_secs;
     Ok(Step {
         name: subject.name.clone(),
-        parameters: subject.team.learners.iter().map(|l| l.parameters()).sum(),
+        parameters: subject.group.trainers.iter().map(|l| l.parameters()).sum(),
         wall_ms: milliseconds(measured.wall),
         cpu_ms: cpu_secs * 1e3,
         audio_secs_per_sec: batch.audio_secs / wall_secs,
@@ -275,12 +286,12 @@ fn step(
 }
 
 /// One utterance of the least length and one label.
-fn least_batch(team: &Team, batch: &Batch) -> Batch {
-    let frames = team
-        .learners
+fn least_batch(group: &TrainerGroup, batch: &Batch) -> Batch {
+    let frames = group
+        .trainers
         .iter()
-        .map(|learner| {
-            let config = learner.trainee.model.config();
+        .map(|trainer| {
+            let config = trainer.network.model.config();
             (1..).find(|&f| config.encoder_length(f) > 0).unwrap_or(8)
         })
         .max()
@@ -299,39 +310,32 @@ fn least_batch(team: &Team, batch: &Batch) -> Batch {
 }
 
 /// Networks of a step with their teacher's width, if their features are projected to it.
-fn trained(team: &Team) -> impl Iterator<Item = (&ModelConfig, Option<usize>)> {
-    team.learners.iter().map(|learner| {
-        let projection = learner.trainee.projection.as_ref();
+fn trained(group: &TrainerGroup) -> impl Iterator<Item = (&ModelConfig, Option<usize>)> {
+    group.trainers.iter().map(|trainer| {
+        let projection = trainer.network.projection.as_ref();
         let width = projection.map(|projection| projection.val().dims()[1]);
-        (learner.trainee.model.config(), width)
+        (trainer.network.model.config(), width)
     })
 }
 
 /// Operations of a step; see the module's description.
-fn operations(team: &Team, batch: &Batch, options: Options) -> u64 {
+fn operations(group: &TrainerGroup, batch: &Batch, options: Options) -> u64 {
     let utterances = options.utterances;
     let mut multiply_adds = 0;
-    for (config, projection) in trained(team) {
+    for (config, projection) in trained(group) {
         let frames = (utterances * config.encoder_length(batch.time)) as u64;
         let projected = projection.map_or(0, |width| frames * (config.d_model * width) as u64);
         multiply_adds += 3 * (config.multiply_adds(utterances, batch.time) + projected);
     }
-    if let Some(teacher) = teacher(team) {
+    if let Some(teacher) = group.goal.teacher() {
         multiply_adds += teacher.config().multiply_adds(utterances, batch.time);
     }
     2 * multiply_adds
 }
 
-fn teacher(team: &Team) -> Option<&CtcModel> {
-    match &team.goal {
-        super::phase::Goal::Ctc => None,
-        super::phase::Goal::Distill { teacher, .. } => Some(teacher),
-    }
-}
-
 /// Time of the products of a step alone; the teacher's are in its own share.
-fn replay_step(team: &Team, batch: &Batch, options: Options) -> Duration {
+fn replay_step(group: &TrainerGroup, batch: &Batch, options: Options) -> Duration {
     let products =
-        trained(team).flat_map(|(config, _)| config.products(options.utterances, batch.time));
+        trained(group).flat_map(|(config, _)| config.products(options.utterances, batch.time));
     products.map(replay).sum()
 }

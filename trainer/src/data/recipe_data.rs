@@ -6,13 +6,12 @@ use std::sync::Arc;
 use shared_model::model::ModelConfig;
 use shared_model::tokens::Tokens;
 
-use crate::config::Recipe;
-use crate::data::{
-    Augmentation, Batch, DataError, EvaluationBatches, Filter, Loader, Pass, Pipeline,
-    PipelineOptions, TrainingData, build_tokens, load_training_data, plan_epoch, plan_sorted,
-    read_all,
+use super::{
+    Augmentation, Batch, BatchSource, Batches, DataError, EvaluationBatches, Filter, Loader, Pass,
+    Pipeline, PipelineOptions, SourceError, TrainingAudio, TrainingData, build_tokens,
+    load_training_data, plan_epoch, plan_sorted, read_all,
 };
-use crate::train::{BatchSource, Batches, SourceError, TrainingAudio};
+use crate::config::Recipe;
 
 /// Share of the audio cache that development utterances get.
 const DEV_CACHE_SHARE: f64 = 0.1;
@@ -126,13 +125,12 @@ impl BatchSource for RecipeData {
         Ok(boxed(Loader::new(train, plan, pass, skip, 0)))
     }
 
-    fn dev(&mut self) -> Result<Batches<'_>, SourceError> {
-        let mut batches = Vec::with_capacity(self.dev.num_batches());
+    fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), SourceError> {
         self.dev.for_each(|batch| {
-            batches.push(batch.clone());
+            visit(batch);
             Ok::<(), DataError>(())
         })?;
-        Ok(boxed(batches.into_iter().map(Ok)))
+        Ok(())
     }
 
     fn plain_training(&mut self, utterances: usize) -> Result<Batches<'_>, SourceError> {

@@ -7,34 +7,27 @@ use shared_model::model::{CtcModel, ModelConfig};
 
 use super::Options;
 use crate::{
-    config::{OptimConfig, Recipe},
+    config::{OptimConfig, Phase, Recipe},
     data::Batch,
     train::{
-        DISTILL, FINETUNE, TEACH, TEACHER, TrainError,
-        checkpoint::PhaseState,
-        initial::random_weights,
-        learner::Learner,
-        network::Trainee,
-        objective::Distillation,
-        of_network,
-        phase::{Goal, Team, threads_and_shards},
+        Compute, Distillation, Goal, NetworkSpec, TEACHER, TrainError, TrainerGroup, random_weights,
     },
 };
 
 /// Networks that take a step together.
 pub(super) struct Subject {
     pub name: String,
-    pub team: Team,
+    pub group: TrainerGroup,
     pub is_distillation: bool,
     /// Step 1 of all students at once.
     pub is_together: bool,
     spec: Spec,
 }
 
-/// What a team is made from.
+/// What a group is made from.
 #[derive(Clone)]
 struct Spec {
-    phase: &'static str,
+    phase: Phase,
     networks: Vec<(String, ModelConfig, OptimConfig)>,
     /// Of step 1.
     teacher: Option<ModelConfig>,
@@ -43,6 +36,9 @@ struct Spec {
 
 /// Frames a second.
 const FRAMES_PER_SEC: f64 = 100.0;
+
+/// Updates that schedules reckon with; no measurement depends on them.
+const STEPS: usize = 1000;
 
 /// A step that counts as every other.
 fn steady(optim: &OptimConfig) -> OptimConfig {
@@ -53,21 +49,12 @@ fn steady(optim: &OptimConfig) -> OptimConfig {
     }
 }
 
-/// A network as this recipe's batches need it.
-fn fitted(model: &ModelConfig, recipe: &Recipe, vocab_size: usize) -> ModelConfig {
-    ModelConfig {
-        n_mels: recipe.features.n_mels,
-        vocab_size,
-        ..model.clone()
-    }
-}
-
 /// The teacher with CTC.
 pub(super) fn teacher(recipe: &Recipe, vocab_size: usize) -> Result<Subject, TrainError> {
-    let config = fitted(&recipe.teacher.model, recipe, vocab_size);
+    let config = recipe.fitted(&recipe.teacher.model, vocab_size);
     let network = (TEACHER.to_owned(), config, steady(&recipe.teacher.optim));
     let spec = Spec {
-        phase: TEACH,
+        phase: Phase::Teach,
         networks: vec![network],
         teacher: None,
         recipe: recipe.clone(),
@@ -77,7 +64,7 @@ pub(super) fn teacher(recipe: &Recipe, vocab_size: usize) -> Result<Subject, Tra
 
 /// The teacher with CTC, each student with step 1 and with CTC, and step 1 of all students.
 pub(super) fn subjects(recipe: &Recipe, vocab_size: usize) -> Result<Vec<Subject>, TrainError> {
-    let teacher_config = fitted(&recipe.teacher.model, recipe, vocab_size);
+    let teacher_config = recipe.fitted(&recipe.teacher.model, vocab_size);
     let spec = |phase, networks, teacher: Option<&ModelConfig>| Spec {
         phase,
         networks,
@@ -88,22 +75,21 @@ pub(super) fn subjects(recipe: &Recipe, vocab_size: usize) -> Result<Vec<Subject
     let mut all = vec![];
     for student in &recipe.students {
         let name = student.name.clone();
-        let config = fitted(&student.model, recipe, vocab_size);
+        let config = recipe.fitted(&student.model, vocab_size);
         if student.cut_from.is_none() {
             let optim = steady(&recipe.distill.optim);
             let network = (name.clone(), config.clone(), optim);
             all.push(network.clone());
-            let spec = spec(DISTILL, vec![network], Some(&teacher_config));
+            let spec = spec(Phase::Distill, vec![network], Some(&teacher_config));
             subjects.push(Subject::new(format!("{name} EncRL"), spec)?);
         }
-        let finetune = student.finetune.as_ref().unwrap_or(&recipe.finetune);
-        let network = (name.clone(), config, steady(finetune));
-        let spec = spec(FINETUNE, vec![network], None);
+        let network = (name.clone(), config, steady(recipe.finetune_of(student)));
+        let spec = spec(Phase::Finetune, vec![network], None);
         subjects.push(Subject::new(format!("{name} CTC"), spec)?);
     }
     if all.len() > 1 {
         let name = format!("{} students EncRL", all.len());
-        let spec = spec(DISTILL, all, Some(&teacher_config));
+        let spec = spec(Phase::Distill, all, Some(&teacher_config));
         subjects.push(Subject::new(name, spec)?);
     }
     Ok(subjects)
@@ -113,7 +99,7 @@ impl Subject {
     fn new(name: String, spec: Spec) -> Result<Self, TrainError> {
         Ok(Self {
             name,
-            team: spec.team()?,
+            group: spec.group()?,
             is_distillation: spec.teacher.is_some(),
             is_together: spec.networks.len() > 1,
             spec,
@@ -121,7 +107,7 @@ impl Subject {
     }
 
     /// The same step of networks of the least width.
-    pub(super) fn least(&self) -> Result<Team, TrainError> {
+    pub(super) fn least(&self) -> Result<TrainerGroup, TrainError> {
         let narrow = |config: &ModelConfig| ModelConfig {
             d_model: (2 * config.n_heads).max(8),
             d_ffn: 8,
@@ -134,60 +120,39 @@ impl Subject {
         for (_, config, _) in &mut spec.networks {
             *config = narrow(config);
         }
-        spec.team()
+        spec.group()
     }
 }
 
 impl Spec {
-    fn team(&self) -> Result<Team, TrainError> {
+    fn group(&self) -> Result<TrainerGroup, TrainError> {
         let recipe = &self.recipe;
-        let operations = recipe.checkpoint.operations();
-        let device = Device::flex().autodiff();
-        let (threads, shards) = threads_and_shards(false, recipe.checkpoint.shards);
-        let distillation = Distillation {
-            weights: recipe.distill.resolved(),
-            preset: recipe.distill.preset,
+        let of_network = |name: &str| {
+            let network = name.to_owned();
+            move |source| TrainError::Network { network, source }
         };
+        let compute = Compute::new(&Device::flex(), false, &recipe.checkpoint);
         let goal = match &self.teacher {
             None => Goal::Ctc,
             Some(config) => Goal::Distill {
                 teacher: Box::new(
                     CtcModel::init(config, recipe.seed, &Device::flex())
                         .map_err(of_network(TEACHER))?
-                        .with_operations(operations),
+                        .with_operations(compute.operations),
                 ),
-                distillation,
+                distillation: Distillation::new(&recipe.distill),
             },
         };
-        let project_to = match &goal {
-            Goal::Distill {
-                teacher,
-                distillation,
-            } if distillation.compares_features() => Some(teacher.config().d_model),
-            _ => None,
-        };
-        let mut learners = vec![];
+        let mut specs = vec![];
         for (name, config, optim) in &self.networks {
-            let weights = random_weights(config, recipe.seed).map_err(of_network(name))?;
-            let project_to = project_to.filter(|&width| width != config.d_model);
-            let trainee = Trainee::new(config, &weights, project_to, recipe.seed, &device)
-                .map_err(of_network(name))?
-                .with_operations(operations);
-            learners.push(Learner::new(name.clone(), optim.clone(), trainee, 1000));
+            specs.push(NetworkSpec {
+                initial: random_weights(config, recipe.seed).map_err(of_network(name))?,
+                name: name.clone(),
+                config: config.clone(),
+                optim: optim.clone(),
+            });
         }
-        let names: Vec<String> = self
-            .networks
-            .iter()
-            .map(|(name, ..)| name.clone())
-            .collect();
-        Ok(Team {
-            phase: self.phase,
-            goal,
-            learners,
-            state: PhaseState::new(self.phase, shards, &names),
-            threads,
-            device,
-        })
+        TrainerGroup::assemble(self.phase, goal, specs, compute, recipe.seed, |_| STEPS)
     }
 }
 

@@ -1,0 +1,167 @@
+//! From what networks are to be to what trains them; training and `fledge bench` both begin here.
+
+use burn::prelude::Device;
+use shared_model::{
+    model::{CpuOperations, CtcModel, ModelConfig},
+    weights::Weights,
+};
+
+use super::{TrainerGroup, derive_seed};
+use crate::{
+    config::{CheckpointConfig, OptimConfig, Phase},
+    data::TrainingAudio,
+    train::{
+        TrainError,
+        checkpoint::{NetworkTensors, PhaseState},
+        network::TrainableNetwork,
+        network_trainer::NetworkTrainer,
+        objective::Distillation,
+        phases::of_network,
+    },
+};
+
+/// What the networks of a phase learn from.
+pub(crate) enum Goal {
+    /// Transcripts.
+    Ctc,
+    /// A frozen teacher (without autodiff).
+    Distill {
+        teacher: Box<CtcModel>,
+        distillation: Distillation,
+    },
+}
+
+impl Goal {
+    pub fn audio(&self) -> TrainingAudio {
+        match self {
+            Self::Ctc => TrainingAudio::Transcribed,
+            Self::Distill { .. } => TrainingAudio::All,
+        }
+    }
+
+    /// The frozen teacher.
+    pub fn teacher(&self) -> Option<&CtcModel> {
+        match self {
+            Self::Ctc => None,
+            Self::Distill { teacher, .. } => Some(teacher),
+        }
+    }
+
+    /// The width that features are compared at, if they are.
+    fn compared_width(&self) -> Option<usize> {
+        match self {
+            Self::Distill {
+                teacher,
+                distillation,
+            } if distillation.compares_features() => Some(teacher.config().d_model),
+            _ => None,
+        }
+    }
+}
+
+/// What a network is to be.
+#[derive(Clone)]
+pub(crate) struct NetworkSpec {
+    pub name: String,
+    pub config: ModelConfig,
+    /// The weights that it starts from.
+    pub initial: Weights,
+    pub optim: OptimConfig,
+}
+
+/// Where and how networks compute while they learn.
+pub(crate) struct Compute {
+    /// With autodiff.
+    pub device: Device,
+    pub operations: CpuOperations,
+    /// Threads that may work at once.
+    pub threads: usize,
+    /// Shards that a batch is split into.
+    pub shards: usize,
+}
+
+impl Compute {
+    /// - `device`: without autodiff.
+    pub fn new(device: &Device, is_gpu: bool, config: &CheckpointConfig) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (threads, shards) = match (is_gpu, config.shards) {
+            // A graphics card has its own parallelism, and one queue of work.
+            (true, _) => (1, 1),
+            (false, 0) => (cores, cores),
+            (false, shards) => (cores.max(shards), shards),
+        };
+        Self {
+            device: device.clone().autodiff(),
+            operations: config.operations(),
+            threads,
+            shards,
+        }
+    }
+}
+
+impl TrainerGroup {
+    /// The trainers of a phase's networks, before their first step.
+    ///
+    /// - `steps`: updates that a network with these settings will make.
+    ///
+    /// # Errors
+    /// Weights that are not those of their configuration.
+    pub fn assemble(
+        phase: Phase,
+        goal: Goal,
+        specs: Vec<NetworkSpec>,
+        compute: Compute,
+        seed: u64,
+        steps: impl Fn(&OptimConfig) -> usize,
+    ) -> Result<Self, TrainError> {
+        let mut trainers = vec![];
+        for spec in specs {
+            let width = goal.compared_width();
+            let network = TrainableNetwork::new(
+                &spec.config,
+                &spec.initial,
+                width.filter(|&width| width != spec.config.d_model),
+                derive_seed(seed, &[phase.as_str(), &spec.name], &[]),
+                &compute.device,
+            )
+            .map_err(of_network(&spec.name))?
+            .with_operations(compute.operations);
+            let steps = steps(&spec.optim);
+            trainers.push(NetworkTrainer::new(spec.name, spec.optim, network, steps));
+        }
+        Ok(Self {
+            phase,
+            goal,
+            trainers,
+            compute,
+        })
+    }
+
+    /// Goes on from a checkpoint.
+    ///
+    /// # Errors
+    /// A checkpoint of other networks.
+    pub(super) fn restore(
+        mut self,
+        state: &PhaseState,
+        tensors: Vec<NetworkTensors>,
+    ) -> Result<Self, TrainError> {
+        let saved: Vec<&str> = state.networks.iter().map(|n| n.name.as_str()).collect();
+        if !self.names().eq(saved.iter().copied()) {
+            let names: Vec<&str> = self.names().collect();
+            return Err(TrainError::Recipe(format!(
+                "it is of the networks {saved:?}, not {names:?}"
+            )));
+        }
+        let trainers = self.trainers.into_iter().zip(&state.networks).zip(tensors);
+        self.trainers = trainers
+            .map(|((trainer, state), tensors)| {
+                trainer
+                    .restore(state, tensors, &self.compute.device)
+                    .map_err(of_network(&state.name))
+            })
+            .collect::<Result<_, _>>()?;
+        self.compute.shards = state.shards;
+        Ok(self)
+    }
+}

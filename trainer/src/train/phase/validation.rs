@@ -1,0 +1,181 @@
+//! Validation within a phase, and what the phase ends with.
+
+use shared_model::{model::CtcModel, weights::Weights};
+
+use super::{Goal, PhaseRun};
+use crate::{
+    event::TrainEvent,
+    train::{
+        RunContext, TrainError,
+        checkpoint::Best,
+        phases::of_network,
+        validate::{Validation, Validator},
+    },
+};
+
+/// A network that writes nothing but blanks after this share of its steps is stuck.
+const BLANK_WARNING_AFTER: f64 = 0.2;
+const BLANK_WARNING_SHARE: f64 = 0.999;
+
+impl PhaseRun {
+    pub(super) fn validate_epoch(
+        &mut self,
+        epoch: usize,
+        context: &mut RunContext<'_>,
+    ) -> Result<(), TrainError> {
+        let every = context.recipe.checkpoint.validate_every_epochs.max(1);
+        let due: Vec<usize> = (0..self.group.trainers.len())
+            .filter(|&index| {
+                let trainer = &self.group.trainers[index];
+                trainer.takes_part(epoch)
+                    && ((epoch + 1).is_multiple_of(every) || epoch + 1 == trainer.optim.epochs)
+            })
+            .collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        let models: Vec<CtcModel> = due
+            .iter()
+            .map(|&index| self.group.trainers[index].evaluation_model())
+            .collect();
+        let validations = self.measure(&due, &models, context)?;
+        for (&index, validation) in due.iter().zip(validations) {
+            let words = validation.words.reference_len;
+            if words == 0 {
+                continue;
+            }
+            let trainer = &mut self.group.trainers[index];
+            let errors = validation.words.errors();
+            let is_best = trainer.best.is_none_or(|best| errors < best.errors);
+            if is_best {
+                let best = trainer.network.model.weights();
+                self.checkpoints.save_best(&trainer.name, &best)?;
+                trainer.best = Some(Best {
+                    errors,
+                    words,
+                    epoch: epoch + 1,
+                });
+            }
+            let done = trainer.step as f64 / trainer.total_steps.max(1) as f64;
+            if done > BLANK_WARNING_AFTER && validation.blank_share > BLANK_WARNING_SHARE {
+                (context.events)(TrainEvent::Warning {
+                    message: format!(
+                        "\"{}\" writes nothing but blanks after {:.0} % of its steps: a higher learning_rate, a longer warm-up or more data may help",
+                        trainer.name,
+                        100.0 * done
+                    ),
+                });
+            }
+            let (name, step) = (trainer.name.clone(), trainer.step);
+            let event = self.validation_event(name, step, epoch + 1, validation, is_best);
+            (context.events)(event);
+        }
+        Ok(())
+    }
+
+    fn validation_event(
+        &self,
+        network: String,
+        step: usize,
+        epoch: usize,
+        validation: Validation,
+        is_best: bool,
+    ) -> TrainEvent {
+        TrainEvent::Validation {
+            phase: self.group.phase.to_string(),
+            network,
+            step,
+            epoch,
+            loss: validation.loss,
+            wer: validation.words.rate(),
+            cer: validation.characters.rate(),
+            blank_share: validation.blank_share,
+            samples: validation.samples,
+            is_best,
+        }
+    }
+
+    /// Figures of `models`, which are those of the trainers at `indices`, on the development set.
+    fn measure(
+        &mut self,
+        indices: &[usize],
+        models: &[CtcModel],
+        context: &mut RunContext<'_>,
+    ) -> Result<Vec<Validation>, TrainError> {
+        self.state.costs.add_training(self.meter.lap());
+        let mut validator = Validator::new(models, context.tokens, &self.group.compute);
+        context
+            .source
+            .visit_dev(&mut |batch| validator.add(batch))?;
+        let validations = validator.finish();
+        let names = indices
+            .iter()
+            .map(|&i| self.group.trainers[i].name.as_str());
+        let spent = names.zip(validations.iter().map(|validation| validation.spent));
+        self.state.costs.add_validation(self.meter.lap(), spent);
+        Ok(validations)
+    }
+
+    /// The final weights: the mean over the last epochs. Where transcripts are the goal, the best
+    /// epoch's weights take its place if they make fewer word errors on the development set.
+    pub(super) fn finish(
+        mut self,
+        context: &mut RunContext<'_>,
+    ) -> Result<Vec<Weights>, TrainError> {
+        let trainers = &self.group.trainers;
+        let mut finals: Vec<Weights> = trainers.iter().map(|t| t.averaged_weights()).collect();
+        if matches!(self.group.goal, Goal::Ctc) && self.epochs > 0 {
+            self.prefer_best(&mut finals, context)?;
+        }
+        self.state.costs.add_training(self.meter.lap());
+        let costs = self.state.costs;
+        context.folder.store_costs(self.group.phase, &costs)?;
+        (context.events)(TrainEvent::Finished {
+            phase: self.group.phase.to_string(),
+            costs,
+        });
+        Ok(finals)
+    }
+
+    fn prefer_best(
+        &mut self,
+        finals: &mut [Weights],
+        context: &mut RunContext<'_>,
+    ) -> Result<(), TrainError> {
+        let inner = self.group.compute.device.clone().inner();
+        let models = self
+            .group
+            .trainers
+            .iter()
+            .zip(&*finals)
+            .map(|(trainer, weights)| {
+                CtcModel::from_weights(trainer.network.model.config(), weights, &inner)
+                    .map(|model| model.with_operations(self.group.compute.operations))
+                    .map_err(of_network(&trainer.name))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let all: Vec<usize> = (0..models.len()).collect();
+        let validations = self.measure(&all, &models, context)?;
+        for (index, validation) in validations.into_iter().enumerate() {
+            let trainer = &self.group.trainers[index];
+            let name = &trainer.name;
+            let errors = validation.words.errors();
+            let better = trainer.best.filter(|best| best.errors < errors);
+            if let Some(best) = better {
+                finals[index] = self.checkpoints.load_best(name)?;
+                (context.events)(TrainEvent::Notice {
+                    message: format!(
+                        "\"{name}\" keeps the weights of epoch {}: {} of {} words wrong on the development set, {errors} with averaged weights",
+                        best.epoch, best.errors, best.words
+                    ),
+                });
+            } else if validation.words.reference_len > 0 {
+                let (label, step) = (format!("{name}/average"), trainer.step);
+                let epoch = trainer.optim.epochs;
+                let event = self.validation_event(label, step, epoch, validation, true);
+                (context.events)(event);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,307 @@
+//! The phases of a run, which take networks and give networks. What a phase has ended with is kept
+//! in the run folder, so that a run continues after it.
+
+use std::{collections::BTreeMap, sync::atomic::AtomicBool};
+
+use burn::prelude::Device;
+use shared_model::{
+    bundle::LoadedModel,
+    model::{CtcModel, ModelConfig},
+    tokens::Tokens,
+    weights::{WeightError, Weights},
+};
+
+use super::{
+    TrainError,
+    objective::Distillation,
+    phase::{Goal, NetworkSpec, PhaseRun},
+    start,
+};
+use crate::{
+    config::{Phase, Recipe},
+    data::BatchSource,
+    event::TrainEvent,
+    run_folder::RunFolder,
+};
+
+/// What the teacher is called among networks.
+pub const TEACHER: &str = "teacher";
+
+/// Everything that training needs from outside.
+pub struct RunContext<'a> {
+    /// What is to be done.
+    pub recipe: &'a Recipe,
+    /// Where checkpoints and finished phases are kept.
+    pub folder: &'a RunFolder,
+    /// What transcripts are spelled with.
+    pub tokens: &'a Tokens,
+    /// Where batches come from.
+    pub source: &'a mut dyn BatchSource,
+    /// Without autodiff.
+    pub device: Device,
+    /// Whether `device` is a graphics card, which gets one stream of work instead of threads.
+    pub is_gpu: bool,
+    /// The model that `teacher.from` names.
+    pub pretrained_teacher: Option<LoadedModel>,
+    /// The models that `init_from` names, by the name of the network that starts from it.
+    pub starts: BTreeMap<String, LoadedModel>,
+    /// Set from outside to save and stop after the step under way.
+    pub stop: &'a AtomicBool,
+    /// Is told what happens.
+    pub events: &'a mut dyn FnMut(TrainEvent),
+}
+
+/// A trained network.
+#[derive(Debug, Clone)]
+pub struct TrainedNetwork {
+    /// [`TEACHER`], or a student's name.
+    pub name: String,
+    /// Its shape.
+    pub config: ModelConfig,
+    /// Its weights.
+    pub weights: Weights,
+}
+
+/// What a whole run gives.
+#[derive(Debug, Clone)]
+pub struct TrainedFamily {
+    /// The teacher.
+    pub teacher: TrainedNetwork,
+    /// In the order of the recipe.
+    pub students: Vec<TrainedNetwork>,
+}
+
+/// Teacher, step 1, step 2; what is finished is taken from the run folder.
+///
+/// # Errors
+/// As [`teach`], [`distill`] and [`finetune`].
+pub fn run(context: &mut RunContext<'_>) -> Result<TrainedFamily, TrainError> {
+    let teacher = teach(context)?;
+    if context.recipe.students.is_empty() {
+        return Ok(TrainedFamily {
+            teacher,
+            students: vec![],
+        });
+    }
+    let distilled = distill(context, &teacher)?;
+    let students = finetune(context, &distilled)?;
+    Ok(TrainedFamily { teacher, students })
+}
+
+/// Trains the teacher with CTC, or takes the one that the recipe names.
+///
+/// # Errors
+/// A stop that was asked for, data or a run folder that cannot be used, a loss that is not finite.
+pub fn teach(context: &mut RunContext<'_>) -> Result<TrainedNetwork, TrainError> {
+    if let Some(loaded) = &context.pretrained_teacher {
+        start::check_inputs(context, loaded, "the model that teacher.from names")?;
+        return Ok(TrainedNetwork {
+            name: TEACHER.into(),
+            config: loaded.model.clone(),
+            weights: loaded.weights.clone(),
+        });
+    }
+    let networks = resume_or(context, Phase::Teach, |context, networks| {
+        let recipe = context.recipe;
+        let mut specs = vec![];
+        for (name, config) in networks {
+            specs.push(NetworkSpec {
+                initial: start::of_teacher(context, &config)?,
+                name,
+                config,
+                optim: recipe.teacher.optim.clone(),
+            });
+        }
+        Ok((Goal::Ctc, specs))
+    })?;
+    one(networks)
+}
+
+/// Step 1: every student that is not cut from another learns from the frozen teacher, all of them
+/// from one teacher pass per batch.
+///
+/// # Errors
+/// As [`teach`], and students whose frames or classes are not the teacher's.
+pub fn distill(
+    context: &mut RunContext<'_>,
+    teacher: &TrainedNetwork,
+) -> Result<Vec<TrainedNetwork>, TrainError> {
+    resume_or(context, Phase::Distill, |context, networks| {
+        let recipe = context.recipe;
+        let mut specs = vec![];
+        let students = recipe.step_one_students();
+        for (student, (name, config)) in students.zip(networks) {
+            specs.push(NetworkSpec {
+                initial: start::of_student(context, student, &config, teacher)?,
+                name,
+                config,
+                optim: recipe.distill.optim.clone(),
+            });
+        }
+        let model = CtcModel::from_weights(&teacher.config, &teacher.weights, &context.device)
+            .map_err(of_network(TEACHER))?
+            .with_operations(recipe.checkpoint.operations());
+        let distillation = Distillation::new(&recipe.distill);
+        let teacher = Box::new(model);
+        Ok((
+            Goal::Distill {
+                teacher,
+                distillation,
+            },
+            specs,
+        ))
+    })
+}
+
+/// Step 2: every student on transcripts, all of them over the same batches.
+///
+/// - `distilled`: what [`distill`] gave.
+///
+/// # Errors
+/// As [`teach`], and a student of whose source `distilled` has nothing.
+pub fn finetune(
+    context: &mut RunContext<'_>,
+    distilled: &[TrainedNetwork],
+) -> Result<Vec<TrainedNetwork>, TrainError> {
+    resume_or(context, Phase::Finetune, |context, networks| {
+        let recipe = context.recipe;
+        let mut specs = vec![];
+        for (student, (name, config)) in recipe.students.iter().zip(networks) {
+            let source = &recipe.step_one_source(student).name;
+            let distilled = distilled.iter().find(|network| network.name == *source);
+            let distilled = distilled.ok_or_else(|| TrainError::Order {
+                phase: Phase::Finetune,
+                missing: format!("step 1 of \"{source}\""),
+                run_first: Phase::Distill,
+            })?;
+            specs.push(NetworkSpec {
+                initial: start::of_finetuning(&name, &config, distilled)?,
+                name,
+                config,
+                optim: recipe.finetune_of(student).clone(),
+            });
+        }
+        Ok((Goal::Ctc, specs))
+    })
+}
+
+/// What `needed_by` works on, from the run folder: the networks that the phase before ended with.
+///
+/// # Errors
+/// The phase before has not ended, or what it left cannot be read.
+pub fn trained_before(
+    context: &mut RunContext<'_>,
+    needed_by: Phase,
+) -> Result<Vec<TrainedNetwork>, TrainError> {
+    let (before, missing) = match needed_by {
+        Phase::Teach => return Ok(vec![]),
+        Phase::Distill if context.pretrained_teacher.is_some() => {
+            return Ok(vec![teach(context)?]);
+        }
+        Phase::Distill => (Phase::Teach, "a trained teacher"),
+        Phase::Finetune => (Phase::Distill, "the students of step 1"),
+    };
+    let RunContext {
+        recipe,
+        tokens,
+        folder,
+        ..
+    } = context;
+    finished_networks(recipe, tokens, folder, before)?.ok_or_else(|| TrainError::Order {
+        phase: needed_by,
+        missing: missing.into(),
+        run_first: before,
+    })
+}
+
+/// The networks of a finished phase of a run, without training anything; `None` if it has not
+/// ended yet.
+///
+/// # Errors
+/// Weights that cannot be read.
+pub fn finished_networks(
+    recipe: &Recipe,
+    tokens: &Tokens,
+    folder: &RunFolder,
+    phase: Phase,
+) -> Result<Option<Vec<TrainedNetwork>>, TrainError> {
+    let mut networks = vec![];
+    for (name, config) in networks_of(recipe, tokens, phase) {
+        let Some(weights) = folder.phase_weights(phase, &name)? else {
+            return Ok(None);
+        };
+        networks.push(TrainedNetwork {
+            name,
+            config,
+            weights,
+        });
+    }
+    Ok(Some(networks))
+}
+
+/// Names and shapes of the networks that a phase trains.
+fn networks_of(recipe: &Recipe, tokens: &Tokens, phase: Phase) -> Vec<(String, ModelConfig)> {
+    let fitted = |name: &str, model: &ModelConfig| {
+        let config = recipe.fitted(model, tokens.len());
+        (name.to_owned(), config)
+    };
+    match phase {
+        Phase::Teach => vec![fitted(TEACHER, &recipe.teacher.model)],
+        Phase::Distill => recipe
+            .step_one_students()
+            .map(|student| fitted(&student.name, &student.model))
+            .collect(),
+        Phase::Finetune => recipe
+            .students
+            .iter()
+            .map(|student| fitted(&student.name, &student.model))
+            .collect(),
+    }
+}
+
+/// The networks that a phase ends with: those in the run folder if it has ended, else what training
+/// makes of those that `specs` begins with, kept in the run folder.
+fn resume_or(
+    context: &mut RunContext<'_>,
+    phase: Phase,
+    specs: impl FnOnce(
+        &mut RunContext<'_>,
+        Vec<(String, ModelConfig)>,
+    ) -> Result<(Goal, Vec<NetworkSpec>), TrainError>,
+) -> Result<Vec<TrainedNetwork>, TrainError> {
+    let (recipe, tokens) = (context.recipe, context.tokens);
+    if let Some(finished) = finished_networks(recipe, tokens, context.folder, phase)? {
+        (context.events)(TrainEvent::Notice {
+            message: format!("{phase} is finished already"),
+        });
+        return Ok(finished);
+    }
+    let networks = networks_of(recipe, tokens, phase);
+    let (goal, specs) = specs(context, networks.clone())?;
+    let weights = PhaseRun::open(phase, goal, specs, context)?.run(context)?;
+    let named = networks.iter().map(|(name, _)| name.as_str());
+    context.folder.store_phase(phase, named.zip(&weights))?;
+    Ok(networks
+        .into_iter()
+        .zip(weights)
+        .map(|((name, config), weights)| TrainedNetwork {
+            name,
+            config,
+            weights,
+        })
+        .collect())
+}
+
+/// Says which network an error is about.
+pub(super) fn of_network(name: &str) -> impl FnOnce(WeightError) -> TrainError + use<> {
+    let network = name.to_string();
+    move |source| TrainError::Network { network, source }
+}
+
+/// The only one of several.
+fn one(networks: Vec<TrainedNetwork>) -> Result<TrainedNetwork, TrainError> {
+    networks
+        .into_iter()
+        .next()
+        .ok_or_else(|| TrainError::Recipe("the recipe names no network".into()))
+}

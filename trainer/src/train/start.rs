@@ -1,0 +1,132 @@
+//! What each network starts a phase from.
+
+use burn::prelude::Device;
+use shared_model::{
+    bundle::LoadedModel,
+    model::{CtcModel, ModelConfig},
+    weights::Weights,
+};
+
+use super::{
+    RunContext, TEACHER, TrainError, TrainedNetwork, corpus_stats, initial, phase::derive_seed,
+    phases::of_network,
+};
+use crate::config::{StudentConfig, StudentInit};
+
+/// An error if a loaded model hears or spells otherwise than the recipe; `model`: what to call it.
+pub(super) fn check_inputs(
+    context: &RunContext<'_>,
+    loaded: &LoadedModel,
+    model: &str,
+) -> Result<(), TrainError> {
+    if loaded.tokens == *context.tokens && loaded.features == context.recipe.features {
+        return Ok(());
+    }
+    Err(TrainError::Recipe(format!(
+        "{model} has other tokens or features than the recipe: set tokens.file to its tokens.txt and [features] to what its config.json says"
+    )))
+}
+
+/// The teacher before its first step: the model that its `init_from` names, or random weights with
+/// the statistics of the training features in them.
+pub(super) fn of_teacher(
+    context: &mut RunContext<'_>,
+    config: &ModelConfig,
+) -> Result<Weights, TrainError> {
+    let random = random(context, TEACHER, config)?;
+    if let Some(start) = context.starts.get(TEACHER) {
+        return of_model(context, TEACHER, config, random, start);
+    }
+    let sample = context.source.plain_training(corpus_stats::UTTERANCES)?;
+    let Some((mean, std)) = corpus_stats::measure(sample)? else {
+        return Ok(random);
+    };
+    let model = CtcModel::from_weights(config, &random, &Device::flex())
+        .map_err(of_network(TEACHER))?
+        .with_corpus_stats(mean, std);
+    Ok(model.weights())
+}
+
+/// A student before step 1; the corpus's statistics are always the teacher's.
+pub(super) fn of_student(
+    context: &RunContext<'_>,
+    student: &StudentConfig,
+    config: &ModelConfig,
+    teacher: &TrainedNetwork,
+) -> Result<Weights, TrainError> {
+    if config.subsampling_factor != teacher.config.subsampling_factor
+        || config.subsampling_padding != teacher.config.subsampling_padding
+        || config.n_mels != teacher.config.n_mels
+        || config.vocab_size != teacher.config.vocab_size
+    {
+        return Err(TrainError::Recipe(format!(
+            "student \"{}\" has another subsampling, mel bands or vocabulary than its teacher: frames and classes are compared one by one",
+            student.name
+        )));
+    }
+    let random = random(context, &student.name, config)?;
+    let weights = match (context.starts.get(&student.name), student.init) {
+        (Some(start), _) => of_model(context, &student.name, config, random, start)?,
+        (None, StudentInit::Random) => random,
+        (None, StudentInit::TeacherBlocks) => {
+            initial::from_blocks(config, random, &teacher.weights, teacher.config.n_layers)
+                .map_err(of_network(&student.name))?
+        }
+    };
+    let start = || {
+        let of_teacher =
+            CtcModel::from_weights(&teacher.config, &teacher.weights, &Device::flex())?;
+        let (mean, std) = of_teacher.corpus_stats();
+        let model = CtcModel::from_weights(config, &weights, &Device::flex())?;
+        Ok(model
+            .with_corpus_stats(mean.to_vec(), std.to_vec())
+            .weights())
+    };
+    start().map_err(of_network(&student.name))
+}
+
+/// A student before step 2: what step 1 made of it, or of the larger student that it is cut from.
+pub(super) fn of_finetuning(
+    name: &str,
+    config: &ModelConfig,
+    distilled: &TrainedNetwork,
+) -> Result<Weights, TrainError> {
+    if distilled.name == name {
+        return Ok(distilled.weights.clone());
+    }
+    let layers = distilled.config.n_layers;
+    initial::cut(&distilled.weights, layers, config.n_layers).map_err(of_network(name))
+}
+
+fn random(
+    context: &RunContext<'_>,
+    name: &str,
+    config: &ModelConfig,
+) -> Result<Weights, TrainError> {
+    let seed = derive_seed(context.recipe.seed, &["init", name], &[]);
+    initial::random_weights(config, seed).map_err(of_network(name))
+}
+
+/// The weights of a model that the recipe names for a network to start from.
+fn of_model(
+    context: &RunContext<'_>,
+    name: &str,
+    config: &ModelConfig,
+    random: Weights,
+    start: &LoadedModel,
+) -> Result<Weights, TrainError> {
+    let model = format!("the model that init_from of \"{name}\" names");
+    check_inputs(context, start, &model)?;
+    let alike = ModelConfig {
+        n_layers: config.n_layers,
+        dropout: config.dropout,
+        ..start.model.clone()
+    };
+    if alike != *config {
+        return Err(TrainError::Recipe(format!(
+            "{model} has another shape: only n_layers and dropout may differ from its config.json"
+        )));
+    }
+    initial::from_blocks(config, random, &start.weights, start.model.n_layers)
+        .map_err(of_network(name))
+}
