@@ -5,7 +5,6 @@
 //! with CTC. Method: Hannan et al., Interspeech 2025 (arXiv 2505.16991).
 
 pub mod bench;
-mod block_on;
 pub mod cli;
 mod clock;
 pub mod config;

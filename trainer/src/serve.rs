@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
 /// A request with more than this before its blank line is refused.
 const MAX_REQUEST_BYTES: u64 = 16 * 1024;
 /// A peer that says nothing for so long is dropped.
@@ -122,7 +124,10 @@ fn answer(stream: &TcpStream, root: &Path) -> io::Result<()> {
         Ok(request) => match locate(root, &request.path) {
             Located::File(path) => send_file(&mut out, &path, &request),
             Located::Folder => {
-                let location = format!("Location: {}/\r\n", encode_path(&request.path));
+                let location = format!(
+                    "Location: {}/\r\n",
+                    utf8_percent_encode(&request.path, PATH)
+                );
                 send_status(&mut out, "301 Moved Permanently", &location)
             }
             Located::Nothing => send_status(&mut out, "404 Not Found", ""),
@@ -175,34 +180,19 @@ fn read_request(stream: &TcpStream) -> Result<Request, &'static str> {
     })
 }
 
-/// `None` for broken escapes, bytes that are not UTF-8, and NUL.
+/// `None` for bytes that are not UTF-8, and NUL.
 fn decode_percent(path: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        if first == b'%' {
-            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &tail[2..];
-        } else {
-            bytes.push(first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok().filter(|p| !p.contains('\0'))
+    let decoded = percent_decode_str(path).decode_utf8().ok()?;
+    (!decoded.contains('\0')).then(|| decoded.into_owned())
 }
 
-fn encode_path(path: &str) -> String {
-    let mut out = String::new();
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out += &format!("%{byte:02X}");
-        }
-    }
-    out
-}
+/// What a path holds beside letters and digits, as it stands.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 enum Located {
     File(PathBuf),

@@ -8,31 +8,37 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// came. Loops look at it between steps and save before they stop.
 pub fn stop_flag() -> &'static AtomicBool {
     #[cfg(unix)]
-    for signal in [libc::SIGINT, libc::SIGTERM] {
-        // SAFETY: the handler only touches an atomic and calls `_exit`, `write`, both of which
-        // are allowed in a signal handler.
-        #[allow(unsafe_code)]
-        unsafe {
-            libc::signal(signal, on_signal as *const () as libc::sighandler_t);
-        }
+    {
+        static WATCH: std::sync::Once = std::sync::Once::new();
+        WATCH.call_once(watch_signals);
     }
     &STOP
 }
 
+/// Without a thread to wait for signals they keep their usual effect: they end the process.
 #[cfg(unix)]
-extern "C" fn on_signal(_signal: libc::c_int) {
-    const FIRST: &[u8] = b"stopping (Ctrl-C once more: at once)\n";
-    if STOP.swap(true, Ordering::SeqCst) {
-        // SAFETY: `_exit` may be called in a signal handler.
-        #[allow(unsafe_code)]
-        unsafe {
-            libc::_exit(130);
-        }
-    }
-    // SAFETY: `write` may be called in a signal handler; the buffer is static.
-    #[allow(unsafe_code)]
-    unsafe {
-        libc::write(2, FIRST.as_ptr().cast(), FIRST.len());
+fn watch_signals() {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+    use signal_hook::low_level::exit;
+
+    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else {
+        return;
+    };
+    let handle = signals.handle();
+    let watching = std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for _ in signals.forever() {
+                if STOP.swap(true, Ordering::SeqCst) {
+                    // At once: nothing that other threads still use is torn down.
+                    exit(130);
+                }
+                eprintln!("stopping (Ctrl-C once more: at once)");
+            }
+        });
+    if watching.is_err() {
+        handle.close();
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use pollster::block_on;
 use serde::Serialize;
 use shared_model::audio::SAMPLE_RATE_HZ;
 use shared_model::decode::Word;
@@ -11,7 +12,6 @@ use shared_model::recognizer::{Recognizer, Transcript};
 
 use super::evaluate::DecoderArgs;
 use super::{DeviceArgs, Failure, WeightArgs, interrupt};
-use crate::block_on::block_on;
 use crate::data::audio_file::decode_16k;
 
 /// Write down what is said in audio files

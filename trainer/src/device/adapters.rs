@@ -3,9 +3,9 @@
 
 use burn::prelude::Device;
 use burn::tensor::wgpu::WgpuSetup;
+use pollster::block_on;
 
 use super::{Agreement, DeviceChoice, DeviceReport, SelfTestError, self_test};
-use crate::block_on::block_on;
 use crate::fault::trial;
 
 /// Names that software implementations give themselves; some do not report the type `Cpu`.

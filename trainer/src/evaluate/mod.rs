@@ -14,12 +14,12 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use pollster::block_on;
 use shared_model::bundle::LoadedModel;
 use shared_model::metrics::{character_errors, word_errors};
 use shared_model::recognizer::{Decoder, Posteriors, RecognizeError, Recognizer, Transcript};
 use shared_model::tokens::{Tokens, normalize_text};
 
-use crate::block_on::block_on;
 use crate::data::audio_file::decode_16k;
 use crate::data::{AudioFileError, Utterance};
 use crate::device::{DeviceKind, OpenDevice};

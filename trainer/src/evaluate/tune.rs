@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use pollster::block_on;
 use serde::Serialize;
 use shared_model::bundle::LoadedModel;
 use shared_model::decode::lm::NgramLm;
@@ -14,7 +15,6 @@ use shared_model::recognizer::{Decoder, Posteriors, Recognizer};
 use shared_model::tokens::{Tokens, normalize_text};
 
 use super::{BrokenAudio, EvaluateError, read_samples, workers::spread, written};
-use crate::block_on::block_on;
 use crate::data::Utterance;
 use crate::device::{DeviceKind, OpenDevice};
 

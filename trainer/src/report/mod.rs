@@ -2,7 +2,6 @@
 //! and TensorBoard files.
 
 mod console;
-mod crc32c;
 mod csv;
 mod jsonl;
 mod tensorboard;

@@ -6,7 +6,9 @@ use std::fs::{File, create_dir_all};
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{EventSink, crc32c::masked, position, scalars};
+use crc::{CRC_32_ISCSI, Crc};
+
+use super::{EventSink, position, scalars};
 use crate::event::TrainEvent;
 
 pub struct TensorBoard {
@@ -57,6 +59,16 @@ fn record(data: &[u8]) -> Vec<u8> {
     out.extend_from_slice(data);
     out.extend_from_slice(&masked(data).to_le_bytes());
     out
+}
+
+/// CRC-32C in the masked form of TFRecord: a checksum of data that itself holds checksums stays
+/// strong.
+fn masked(bytes: &[u8]) -> u32 {
+    const CRC_32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
+    CRC_32C
+        .checksum(bytes)
+        .rotate_right(15)
+        .wrapping_add(0xa282_ead8)
 }
 
 /// A protocol buffer message under construction.
@@ -145,6 +157,14 @@ mod tests {
             bytes = &bytes[16 + length..];
         }
         found
+    }
+
+    #[test]
+    fn checksums_are_those_of_tensorflows_own_files() {
+        // Every event file that TensorFlow writes begins with a message of 24 bytes, so its first
+        // twelve bytes are always these.
+        let begin = [0x18, 0, 0, 0, 0, 0, 0, 0, 0xa3, 0x7f, 0x4b, 0x22];
+        assert_eq!(record(&[0; 24])[..12], begin);
     }
 
     #[test]

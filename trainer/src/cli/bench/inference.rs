@@ -4,13 +4,13 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use pollster::block_on;
 use serde::Serialize;
 use shared_model::audio::SAMPLE_RATE_HZ;
 use shared_model::features::FeatureExtractor;
 use shared_model::recognizer::{Decoder, Recognizer};
 
 use super::super::WeightArgs;
-use crate::block_on::block_on;
 use crate::device::OpenDevice;
 
 /// Time model folders on one thread of the CPU, greedy

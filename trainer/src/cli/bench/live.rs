@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
 
+use pollster::block_on;
 use serde::Serialize;
 use shared_model::audio::SAMPLE_RATE_HZ;
 use shared_model::decode::Word;
 use shared_model::recognizer::{Decoder, LiveConfig, LiveEvent, LiveRecognizer, Recognizer};
 
-use crate::block_on::block_on;
 use crate::cli::{Failure, print_json, print_line};
 use crate::data::{decode_16k, read_manifest};
 use crate::device::OpenDevice;
