@@ -3,6 +3,7 @@
 //! - `bad_input`: every unusable input gets one clear line, a code and no panic
 //! - `cli`: help, usage errors, output formats
 //! - `crash`: kill -9 at any moment, then the same weights
+//! - `folder_circles`: folders of a crate import in one direction
 //! - `gpu_parity`: training on a graphics adapter equals the CPU
 //! - `hard_input`: unusual but valid audio is transcribed
 //! - `language_model`: n-gram models from text, the beam search tuned with them
@@ -19,6 +20,7 @@
 mod bad_input;
 mod cli;
 mod crash;
+mod folder_circles;
 #[cfg(feature = "gpu")]
 mod gpu_parity;
 mod hard_input;
