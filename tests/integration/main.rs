@@ -3,11 +3,13 @@
 //! - `bad_input`: every unusable input gets one clear line, a code and no panic
 //! - `cli`: help, usage errors, output formats
 //! - `crash`: kill -9 at any moment, then the same weights
+//! - `docs`: links, paths, commands and flags of the documents exist
 //! - `folder_circles`: folders of a crate import in one direction
 //! - `gpu_parity`: training on a graphics adapter equals the CPU
 //! - `hard_input`: unusual but valid audio is transcribed
 //! - `language_model`: n-gram models from text, the beam search tuned with them
 //! - `pipeline`: a whole recipe on a slice of the starter corpus
+//! - `published_figures`: tables and plots of the documents say what the models' cards say
 //! - `real_speech`: real recordings in their real formats
 //! - `serve`: the file server
 //! - `shipped_models`: the students of the page measure what their cards say
@@ -20,12 +22,14 @@
 mod bad_input;
 mod cli;
 mod crash;
+mod docs;
 mod folder_circles;
 #[cfg(feature = "gpu")]
 mod gpu_parity;
 mod hard_input;
 mod language_model;
 mod pipeline;
+mod published_figures;
 mod real_speech;
 mod serve;
 mod shipped_models;

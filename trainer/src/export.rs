@@ -311,9 +311,9 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "model    parameters     size  WER (95 % interval)",
-                "teacher   1,234,567  2.0 KiB  voice: 12.50 % (10.00 to 15.00 %)",
-                "s                99  2.0 KiB  no test set",
+                "model    parameters    size  WER (95 % interval)",
+                "teacher   1,234,567  2.0 kB  voice: 12.50 % (10.00 to 15.00 %)",
+                "s                99  2.0 kB  no test set",
             ]
         );
     }

@@ -187,13 +187,14 @@ pub fn format_duration(secs: f64) -> String {
     }
 }
 
-/// Bytes in the largest binary unit that keeps a digit before the point.
+/// `820.0 kB`, `4.7 MB`: decimal units, as the page and the documents have them.
 pub fn format_bytes(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
+    const UNITS: [&str; 4] = ["B", "kB", "MB", "GB"];
     let mut value = bytes as f64;
     let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
+    // What would be rounded to 1000.0 is 1.0 of the next unit.
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
         unit += 1;
     }
     if unit == 0 {
@@ -243,7 +244,7 @@ mod tests {
             "lr 1.00e-3",
             "80 s audio/s",
             "1.0 %",
-            "600.0 MiB",
+            "629.1 MB",
             "1:15",
         ] {
             assert!(lines[0].contains(part), "{part} in {}", lines[0]);
@@ -265,7 +266,11 @@ mod tests {
         assert_eq!(format_count(18_600_192), "18,600,192");
         assert_eq!(format_duration(3723.4), "1:02:03");
         assert_eq!(format_duration(f64::NAN), "?");
-        assert_eq!(format_bytes(1536), "1.5 KiB");
         assert_eq!(format_bytes(17), "17 B");
+        assert_eq!(format_bytes(999), "999 B");
+        assert_eq!(format_bytes(1_536), "1.5 kB");
+        assert_eq!(format_bytes(999_960), "1.0 MB");
+        assert_eq!(format_bytes(2_668_399), "2.7 MB");
+        assert_eq!(format_bytes(3_000_000_000_000), "3000.0 GB");
     }
 }
