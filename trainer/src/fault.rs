@@ -1,4 +1,4 @@
-//! A panic is a fault of the program: it is told in one line, without a trace, and ends the
+//! A panic is a fault of the program: it is reported in one line, without a trace, and ends the
 //! process with status 1. Drivers of graphics cards may panic inside a trial; those are expected.
 
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};

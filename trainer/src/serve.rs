@@ -1,5 +1,5 @@
 //! A small file server for the built page: `GET` and `HEAD`, ranges, several connections at once.
-//! It is for one machine, so it speaks plain HTTP and closes each connection after its answer.
+//! It serves one machine, so it speaks plain HTTP and closes each connection after its answer.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};

@@ -16,10 +16,10 @@
 //!           + word_bonus * n + unknown_word_bonus * (words that the language model does not know)
 //! ```
 //!
-//! where `blank_penalty` is taken from the blank's `ln p_t` first. Without a language model only the
-//! first line counts. A word's terms are added when it ends, at
-//! the next `▁` or at the end of the utterance. Paths that fell out of the beam are missing from
-//! the sum; with a wide enough beam and margin and no `token_min_log_prob` it is exact.
+//! where `blank_penalty` has already been subtracted from the blank's `ln p_t`. Without a language
+//! model only the first line counts. A word's terms are added when it ends, at the next `▁` or at
+//! the end of the utterance. Paths that fell out of the beam are missing from the sum; it is exact
+//! if beam and margin are wide enough and `token_min_log_prob` is not set.
 
 mod greedy;
 pub mod lm;

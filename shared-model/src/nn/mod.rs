@@ -1,7 +1,7 @@
 //! Layers without policy. Activations are `[batch, time, channels]` throughout.
 //!
-//! Each branch of a block composes burn's operations, which any device has, and tries [`fused`]
-//! first, which has the whole branch as one operation on the CPU.
+//! Each branch of a block is composed of burn's operations, which every device has. On the CPU it
+//! uses [`fused`] instead, which has the whole branch as one operation.
 
 pub(crate) mod activation;
 pub(crate) mod attention;

@@ -24,8 +24,8 @@ use crate::{
     model::Normalization,
 };
 
-/// Kept before the block in which speech was noticed, which is at least 0.06 s late, and after the
-/// last block with speech.
+/// Blocks that a segment keeps before the one in which speech was noticed (at least 0.06 s late),
+/// and after the last one with speech.
 const PRE_ROLL_BLOCKS: usize = 40;
 const POST_ROLL_BLOCKS: usize = 30;
 /// Weight of the corpus statistics in partial results: one second.
@@ -36,7 +36,7 @@ const PARTIAL_BUDGET: u64 = 800_000_000;
 /// Each second of a segment is decoded this many times for partial results, by the network's cost.
 /// At the most, the longest segment still has a result every tenth of a second.
 const PARTIAL_REPEATS: std::ops::RangeInclusive<u64> = 20..=150;
-/// Words that end this shortly before the end of a segment without a pause are not settled.
+/// In a segment without a pause, words that end less than this before its end are not settled.
 const UNSETTLED_SECS: f32 = 1.0;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

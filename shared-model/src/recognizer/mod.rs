@@ -53,7 +53,9 @@ pub enum RecognizeError {
     Weights(#[from] crate::weights::WeightError),
     #[error(transparent)]
     Features(#[from] crate::features::FeatureError),
-    #[error("the model has {tokens} tokens and {classes} output classes: they must be as many")]
+    #[error(
+        "the model has {tokens} tokens and {classes} output classes: there must be as many of each"
+    )]
     Vocabulary { tokens: usize, classes: usize },
     #[error("the features have {features} mel bands, the model expects {model}")]
     MelBands { features: usize, model: usize },

@@ -8,8 +8,8 @@
 //! in the backward pass is not counted.
 //!
 //! **Times.** Steps of all networks take turns, and each figure is the least of its repeats.
-//! Processor time is that of all threads; on an idle machine it is the time on the wall times the
-//! cores, on a busy one it is the one to read.
+//! Processor time is summed over all threads. On an idle machine it is wall time multiplied by the
+//! number of busy cores; on a busy machine it is the figure to read.
 //!
 //! **Shares** are of a step's processor time:
 //! - *matrix multiplication*: the step's products, forward and backward, repeated alone on

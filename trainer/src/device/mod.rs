@@ -1,7 +1,7 @@
 //! Which device computes: the CPU (flex) or a graphics card through wgpu.
 //!
 //! A graphics card is used only after a self-test: a tiny network's forward pass, gradients and
-//! optimiser step must agree with the CPU's. Drivers do give wrong numbers without any error.
+//! optimiser step must agree with the CPU's. Some drivers give wrong numbers without any error.
 
 #[cfg(feature = "gpu")]
 mod adapters;

@@ -12,7 +12,7 @@ pub enum TrainError {
     #[error("stopped as asked at step {step} of {phase}; the same command continues from there")]
     Interrupted { phase: String, step: usize },
     #[error(
-        "{phase}, step {step}: the loss of \"{network}\" has left the finite numbers {in_a_row} times in a row, last on {utterances}; lower its learning_rate or clip_norm"
+        "{phase}, step {step}: the loss of \"{network}\" was not a finite number {in_a_row} times in a row, last on {utterances}; lower its learning_rate or clip_norm"
     )]
     Diverged {
         phase: String,

@@ -3,9 +3,10 @@
 //! A prefix keeps the summed probability of its paths that end with blank and of those that end
 //! with its last token, and beside each sum the best single path, which gives the tokens' frames.
 //!
-//! An open word has the score of the best word that it may become: without, a beginning that no
-//! word has would look as good as any until its word ends, and push the right ones out of a small
-//! beam. The estimate only ranks prefixes; it is gone when the word is finished and scored.
+//! An unfinished word has the score of the best word that it can still become. Otherwise a
+//! beginning that leads to no word would look as good as any other until its word ends, and would
+//! push the right beginnings out of a small beam. The estimate only ranks prefixes; the finished
+//! word is scored without it.
 
 mod config;
 mod lexicon;

@@ -19,8 +19,9 @@ const ROWS: usize = 8;
 /// Columns of a weight that lie together.
 const COLUMNS: usize = 16;
 /// Largest magnitude of an activation's integer, unless sums of the weight's depth could overflow.
-/// The same vectors would take 8 bits: then what rounds differently on two processors, by a last
-/// bit before, would differ by a hundredth, and words with it.
+/// The same instructions would also do with 8 bits. But activations on two processors may differ in
+/// their last bit and then round differently; in 8 bits that is a difference of a hundredth, which
+/// can change words.
 const MOST: i32 = 32_000;
 
 /// Sums of a group of rows and a panel of columns.

@@ -1,10 +1,10 @@
 //! Parts of the network as loops over slices on the CPU backend, each with its own gradient.
 //!
-//! burn composes a branch of a Conformer block of dozens of operations; each allocates its result
-//! and passes over memory. Here a branch with its residual connection is one operation: rows go
-//! from the norm through the matrix multiplications to the sum while they are in the cache, and
-//! only what the gradient needs is kept. Every function answers `None` on any other device than
-//! the CPU backend; the caller then composes burn's own operations, which are the definition.
+//! In burn, a branch of a Conformer block consists of dozens of operations, each of which allocates
+//! its result and passes over memory once more. Here a branch with its residual connection is one
+//! operation: rows stay in the cache from the norm through the matrix multiplications to the sum,
+//! and only what the gradient needs is kept. On any device but the CPU backend every function
+//! returns `None`, and the caller composes burn's own operations, which are the definition.
 
 #![cfg_attr(
     not(feature = "autodiff"),

@@ -1,4 +1,4 @@
-//! From what networks are to be to what trains them; training and `fledge bench` both begin here.
+//! Makes network trainers from network specs. Training and `fledge bench` both begin here.
 
 use burn::prelude::Device;
 use shared_model::{
