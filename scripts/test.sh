@@ -34,6 +34,9 @@ build_fledge
 . "$ROOT/scripts/software-gpu.sh"
 cargo test --locked --release
 
+step "GPU check, on the software adapter"
+"$ROOT/scripts/gpu-check.sh" --small --out "$FLEDGE_CACHE/gpu-check"
+
 step "site"
 "$ROOT/scripts/build-site.sh"
 

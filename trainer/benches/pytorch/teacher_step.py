@@ -3,10 +3,12 @@
 The network is Fledge's Conformer (LayerNorm, rotary positions, dropout, 3-frame convolutions of
 stride 2 in front), its loss CTC on the last and on the middle block, its optimiser AdamW with
 clipping. The batch is synthetic: `--utterances` of `--seconds` each, one transcript of
-`--labels` labels a second. Prints one JSON object.
+`--labels` labels a second. Products are in f32 (on CUDA without TF32) unless `--bf16`. Prints one
+JSON object for each number of utterances.
 
     python3 -m venv venv && venv/bin/pip install torch
     venv/bin/python trainer/benches/pytorch/teacher_step.py --d-model 192 --threads 2
+    python3 trainer/benches/pytorch/teacher_step.py --device cuda --utterances 8 32 128
 """
 
 import argparse
@@ -113,8 +115,8 @@ class Conformer(nn.Module):
             if index == 0:
                 x = self.norm(x)
         half = self.d_head // 2
-        rates = 10000.0 ** (-torch.arange(half) / half)
-        angles = torch.arange(x.shape[1])[:, None] * rates
+        rates = 10000.0 ** (-torch.arange(half, device=x.device) / half)
+        angles = torch.arange(x.shape[1], device=x.device)[:, None] * rates
         cos = torch.cat([angles.cos(), angles.cos()], 1)
         sin = torch.cat([-angles.sin(), angles.sin()], 1)
         x = F.dropout(x, self.dropout, self.training)
@@ -125,55 +127,65 @@ class Conformer(nn.Module):
         return hidden
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    for name, default in [
-        ("d-model", 128), ("n-layers", 4), ("n-heads", 4), ("d-ffn", 256), ("conv-kernel", 15),
-        ("subsampling", 4), ("vocab", 29), ("n-mels", 80), ("utterances", 16), ("labels", 12),
-        ("steps", 5), ("threads", 2),
-    ]:
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--seconds", type=float, default=8.0)
-    parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument("--intermediate", type=float, default=0.3)
-    parser.add_argument("--bf16", action="store_true", help="products in bf16 (autocast)")
-    args = parser.parse_args()
-    torch.manual_seed(1)
-    torch.set_num_threads(args.threads)
+class TeacherStep:
+    """One network with its optimiser and a batch of `utterances`."""
 
-    model = Conformer(args).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), fused=True)
-    frames = round(args.seconds * 100)
-    features = torch.randn(args.utterances, frames, args.n_mels)
-    num_labels = round(args.seconds * args.labels)
-    targets = torch.randint(1, args.vocab, (args.utterances, num_labels))
+    def __init__(self, args, utterances):
+        self.args = args
+        self.model = Conformer(args).train().to(args.device)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=1e-3, betas=(0.9, 0.98), fused=True
+        )
+        frames = round(args.seconds * 100)
+        num_labels = round(args.seconds * args.labels)
+        self.features = torch.randn(utterances, frames, args.n_mels, device=args.device)
+        targets = torch.randint(1, args.vocab, (utterances, num_labels))
+        self.targets = targets.to(args.device)
+        self.target_lengths = torch.full((utterances,), num_labels)
 
-    def ctc(hidden):
-        log_probs = F.log_softmax(model.head(hidden.float()), 2).transpose(0, 1)
-        lengths = torch.full((args.utterances,), log_probs.shape[0])
-        target_lengths = torch.full((args.utterances,), num_labels)
-        return F.ctc_loss(log_probs, targets, lengths, target_lengths, zero_infinity=True)
+    def ctc(self, hidden):
+        log_probs = F.log_softmax(self.model.head(hidden.float()), 2).transpose(0, 1)
+        lengths = torch.full((log_probs.shape[1],), log_probs.shape[0])
+        return F.ctc_loss(
+            log_probs, self.targets, lengths, self.target_lengths, zero_infinity=True
+        )
 
-    def step():
-        optimizer.zero_grad()
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
-            hidden = model(features)
-        loss = ctc(hidden[-1])
+    def run(self):
+        args = self.args
+        self.optimizer.zero_grad()
+        with torch.autocast(args.device, dtype=torch.bfloat16, enabled=args.bf16):
+            hidden = self.model(self.features)
+        loss = self.ctc(hidden[-1])
         if args.intermediate > 0:
-            middle = ctc(hidden[args.n_layers // 2 - 1])
+            middle = self.ctc(hidden[args.n_layers // 2 - 1])
             loss = loss * (1 - args.intermediate) + middle * args.intermediate
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
 
-    step()
+
+def synchronize(args):
+    if args.device == "cuda":
+        torch.cuda.synchronize()
+
+
+def least_times(args, step):
+    """Least wall and processor seconds of a step, the first one not counted."""
+    step.run()
+    synchronize(args)
     wall, cpu = [], []
     for _ in range(args.steps):
         start_wall, start_cpu = time.perf_counter(), time.process_time()
-        step()
+        step.run()
+        synchronize(args)
         wall.append(time.perf_counter() - start_wall)
         cpu.append(time.process_time() - start_cpu)
-    a = torch.randn(512, 512)
+    return min(wall), min(cpu)
+
+
+def matmul_gflops(args):
+    """Rate of plain products, 512 x 512, on one core and on all threads; or on the GPU."""
+    a = torch.randn(512, 512, device=args.device)
     rates = []
     for threads in (1, args.threads):
         torch.set_num_threads(threads)
@@ -181,21 +193,59 @@ def main():
         for _ in range(200):
             start = time.perf_counter()
             a @ a
+            synchronize(args)
             best = min(best, time.perf_counter() - start)
-        rates.append(2 * 512**3 / best * 1e-9)
-    audio = args.utterances * args.seconds
-    print(json.dumps({
-        "torch": torch.__version__,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "threads": args.threads,
-        "bf16": args.bf16,
-        "step_ms": round(min(wall) * 1e3, 1),
-        "step_cpu_ms": round(min(cpu) * 1e3, 1),
-        "audio_secs_per_sec": round(audio / min(wall), 1),
-        "matmul_gflops_one_core": round(rates[0], 1),
-        "matmul_gflops_all": round(rates[1], 1),
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }))
+        rates.append(round(2 * 512**3 / best * 1e-9, 1))
+    return rates
+
+
+def peak_memory_mib(args):
+    if args.device == "cuda":
+        return torch.cuda.max_memory_reserved() // 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name, default in [
+        ("d-model", 128), ("n-layers", 4), ("n-heads", 4), ("d-ffn", 256), ("conv-kernel", 15),
+        ("subsampling", 4), ("vocab", 29), ("n-mels", 80), ("labels", 12), ("steps", 5),
+        ("threads", 2),
+    ]:
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--utterances", type=int, nargs="+", default=[16])
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--intermediate", type=float, default=0.3)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--bf16", action="store_true", help="products in bf16 (autocast)")
+    args = parser.parse_args()
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("this PyTorch has no CUDA device")
+    torch.manual_seed(1)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+    rates = matmul_gflops(args)
+    torch.set_num_threads(args.threads)
+    for utterances in args.utterances:
+        step = TeacherStep(args, utterances)
+        wall, cpu = least_times(args, step)
+        audio = utterances * args.seconds
+        print(json.dumps({
+            "torch": torch.__version__,
+            "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu",
+            "parameters": sum(p.numel() for p in step.model.parameters()),
+            "threads": args.threads,
+            "bf16": args.bf16,
+            "batch_secs": audio,
+            "step_ms": round(wall * 1e3, 2),
+            "step_cpu_ms": round(cpu * 1e3, 2),
+            "audio_secs_per_sec": round(audio / wall, 1),
+            "matmul_gflops_one_core": rates[0],
+            "matmul_gflops_all": rates[1],
+            "peak_memory_mib": peak_memory_mib(args),
+        }), flush=True)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,12 @@
 //! Waiting for data is not among them: a synthetic batch is there at once. A run reports its share
 //! at every step (`data_wait_share` of `metrics.jsonl`).
 
+pub mod gpu_check;
+#[cfg(feature = "gpu")]
+mod kernels;
 mod machine;
+pub mod parity;
+pub mod steps;
 mod subjects;
 
 use std::time::Duration;
@@ -38,6 +43,7 @@ use crate::{
     clock::Usage,
     config::Recipe,
     data::Batch,
+    device::OpenDevice,
     train::{StepTimes, TrainError, TrainStep, TrainerGroup},
 };
 use machine::{Machine, replay};
@@ -128,8 +134,9 @@ pub struct TeacherStep {
 
 impl TeacherStep {
     pub fn new(recipe: &Recipe, vocab_size: usize, options: Options) -> Result<Self, TrainError> {
+        let cpu = OpenDevice::cpu("its step is timed");
         Ok(Self {
-            group: subjects::teacher(recipe, vocab_size)?.group,
+            group: subjects::teacher(recipe, vocab_size, &cpu)?.group,
             batch: synthetic_batch(recipe, vocab_size, options),
             round: 0,
         })

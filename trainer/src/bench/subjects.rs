@@ -1,14 +1,14 @@
 //! What is measured: a recipe's networks with fresh weights, and a batch of noise.
 
-use burn::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use shared_model::model::{CtcModel, ModelConfig};
 
 use super::Options;
 use crate::{
-    config::{OptimConfig, Phase, Recipe},
+    config::{OptimConfig, Phase, Recipe, StudentConfig},
     data::Batch,
+    device::{DeviceKind, OpenDevice},
     train::{
         Compute, Distillation, Goal, NetworkSpec, TEACHER, TrainError, TrainerGroup, random_weights,
     },
@@ -32,6 +32,7 @@ struct Spec {
     /// Of step 1.
     teacher: Option<ModelConfig>,
     recipe: Recipe,
+    device: OpenDevice,
 }
 
 /// Frames a second.
@@ -50,7 +51,11 @@ fn steady(optim: &OptimConfig) -> OptimConfig {
 }
 
 /// The teacher with CTC.
-pub(super) fn teacher(recipe: &Recipe, vocab_size: usize) -> Result<Subject, TrainError> {
+pub(super) fn teacher(
+    recipe: &Recipe,
+    vocab_size: usize,
+    device: &OpenDevice,
+) -> Result<Subject, TrainError> {
     let config = recipe.fitted(&recipe.teacher.model, vocab_size);
     let network = (TEACHER.to_owned(), config, steady(&recipe.teacher.optim));
     let spec = Spec {
@@ -58,20 +63,63 @@ pub(super) fn teacher(recipe: &Recipe, vocab_size: usize) -> Result<Subject, Tra
         networks: vec![network],
         teacher: None,
         recipe: recipe.clone(),
+        device: device.clone(),
     };
     Subject::new("teacher CTC".to_owned(), spec)
 }
 
-/// The teacher with CTC, each student with step 1 and with CTC, and step 1 of all students.
+/// A step of each phase: the teacher with CTC, all students with step 1, all students with CTC.
+pub(super) fn phase_steps(
+    recipe: &Recipe,
+    vocab_size: usize,
+    device: &OpenDevice,
+) -> Result<Vec<Subject>, TrainError> {
+    let network = |student: &StudentConfig, optim: &OptimConfig| {
+        let config = recipe.fitted(&student.model, vocab_size);
+        (student.name.clone(), config, steady(optim))
+    };
+    let students = || recipe.students.iter();
+    let step_one = students().filter(|student| student.cut_from.is_none());
+    let step_one = step_one.map(|student| network(student, &recipe.distill.optim));
+    let step_two = students().map(|student| network(student, recipe.finetune_of(student)));
+    let spec = |phase, networks, teacher| Spec {
+        phase,
+        networks,
+        teacher,
+        recipe: recipe.clone(),
+        device: device.clone(),
+    };
+    let teacher_config = recipe.fitted(&recipe.teacher.model, vocab_size);
+    let phases = [
+        (
+            "EncRL",
+            spec(Phase::Distill, step_one.collect(), Some(teacher_config)),
+        ),
+        ("CTC", spec(Phase::Finetune, step_two.collect(), None)),
+    ];
+    let mut subjects = vec![teacher(recipe, vocab_size, device)?];
+    for (what, spec) in phases {
+        if !spec.networks.is_empty() {
+            let name = format!("{} students {what}", spec.networks.len());
+            subjects.push(Subject::new(name, spec)?);
+        }
+    }
+    Ok(subjects)
+}
+
+/// The teacher with CTC, each student with step 1 and with CTC, and step 1 of all students; on the
+/// CPU.
 pub(super) fn subjects(recipe: &Recipe, vocab_size: usize) -> Result<Vec<Subject>, TrainError> {
+    let device = OpenDevice::cpu("its processor time is measured");
     let teacher_config = recipe.fitted(&recipe.teacher.model, vocab_size);
     let spec = |phase, networks, teacher: Option<&ModelConfig>| Spec {
         phase,
         networks,
         teacher: teacher.cloned(),
         recipe: recipe.clone(),
+        device: device.clone(),
     };
-    let mut subjects = vec![teacher(recipe, vocab_size)?];
+    let mut subjects = vec![teacher(recipe, vocab_size, &device)?];
     let mut all = vec![];
     for student in &recipe.students {
         let name = student.name.clone();
@@ -131,12 +179,13 @@ impl Spec {
             let network = name.to_owned();
             move |source| TrainError::Network { network, source }
         };
-        let compute = Compute::new(&Device::flex(), false, &recipe.checkpoint);
+        let OpenDevice { device, kind, .. } = &self.device;
+        let compute = Compute::new(device, *kind == DeviceKind::Gpu, &recipe.checkpoint);
         let goal = match &self.teacher {
             None => Goal::Ctc,
             Some(config) => Goal::Distill {
                 teacher: Box::new(
-                    CtcModel::init(config, recipe.seed, &Device::flex())
+                    CtcModel::init(config, recipe.seed, device)
                         .map_err(of_network(TEACHER))?
                         .with_operations(compute.operations),
                 ),

@@ -5,7 +5,7 @@ use burn::prelude::Device;
 use burn::tensor::wgpu::WgpuSetup;
 use pollster::block_on;
 
-use super::{Agreement, DeviceChoice, DeviceReport, SelfTestError, self_test};
+use super::{AdapterCheckError, Agreement, DeviceChoice, DeviceReport, adapter_check};
 use crate::fault::trial;
 
 /// Names that software implementations give themselves; some do not report the type `Cpu`.
@@ -30,7 +30,7 @@ pub enum Refusal {
     #[error("it could not be opened: {0}")]
     Open(String),
     #[error(transparent)]
-    SelfTest(#[from] SelfTestError),
+    Check(#[from] AdapterCheckError),
 }
 
 /// Graphics interfaces that a choice allows.
@@ -121,7 +121,7 @@ impl Adapter {
         let device = trial(|| self.open())
             .and_then(|result| result)
             .map_err(Refusal::Open)?;
-        let agreement = self_test::agreement(&device)?;
+        let agreement = adapter_check::agreement(&device)?;
         Ok((device, agreement))
     }
 
@@ -157,7 +157,7 @@ impl Adapter {
         let passed = matches!(tested, Some(Ok(_)));
         let agreement = match &tested {
             Some(Ok((_, agreement)))
-            | Some(Err(Refusal::SelfTest(SelfTestError::Differs(agreement)))) => Some(*agreement),
+            | Some(Err(Refusal::Check(AdapterCheckError::Differs(agreement)))) => Some(*agreement),
             _ => None,
         };
         let result = match tested {

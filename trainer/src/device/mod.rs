@@ -3,14 +3,19 @@
 //! A graphics card is used only after a self-test: a tiny network's forward pass, gradients and
 //! optimiser step must agree with the CPU's. Some drivers give wrong numbers without any error.
 
+mod adapter_check;
 #[cfg(feature = "gpu")]
 mod adapters;
-mod self_test;
+mod read_back;
 
-pub use self_test::{Agreement, SelfTestError, TOLERANCE, agreement};
+pub use adapter_check::{
+    AdapterCheckError, Agreement, TOLERANCE, Trial, agreement, compare_with_cpu,
+};
+
+pub use read_back::{ReadBacks, read_back, take_read_backs};
 
 use burn::prelude::Device;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What `--device` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, Serialize)]
@@ -89,7 +94,7 @@ pub enum DeviceError {
 }
 
 /// One adapter of this machine, or the CPU.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeviceReport {
     pub name: String,
     /// `cpu`, `vulkan`, `gl`, `metal` or `dx12`.

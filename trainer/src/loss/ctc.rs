@@ -14,6 +14,7 @@ mod tests;
 use burn::prelude::*;
 
 use self::lattice::Lattice;
+use crate::device::read_back;
 
 /// A CTC loss that can be differentiated.
 pub struct CtcLoss {
@@ -83,10 +84,7 @@ pub fn ctc_loss_weighted(
         weights.len()
     );
     let device = log_probs.device();
-    let host: Vec<f32> = log_probs
-        .clone()
-        .detach()
-        .into_data()
+    let host: Vec<f32> = read_back(log_probs.clone().detach())
         .iter::<f32>()
         .collect();
     let mut gradient = vec![0.0f32; host.len()];

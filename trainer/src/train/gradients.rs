@@ -6,7 +6,10 @@ use burn::{
     prelude::*,
 };
 
-use crate::parallel::{Task, run_all};
+use crate::{
+    device::read_back,
+    parallel::{Task, run_all},
+};
 
 /// Sum of several shards' gradients, parameter by parameter in the order of the shards, by at most
 /// `threads` threads.
@@ -74,7 +77,7 @@ pub(super) fn norm<M: Module>(module: &M, gradients: &GradientsParams, threads: 
     if visitor.tasks.is_empty() {
         return 0.0;
     }
-    let sums = Tensor::cat(run_all(threads, visitor.tasks), 0).into_data();
+    let sums = read_back(Tensor::cat(run_all(threads, visitor.tasks), 0));
     sums.iter::<f32>().map(f64::from).sum::<f64>().sqrt()
 }
 

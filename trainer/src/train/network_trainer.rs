@@ -14,7 +14,7 @@ use super::{
     optimizer::{NetworkOptimizer, StepRate},
     schedule::learning_rate,
 };
-use crate::config::OptimConfig;
+use crate::{config::OptimConfig, device::read_back};
 
 /// Skipped steps in a row that end a run.
 pub(crate) const MAX_NOT_FINITE: usize = 10;
@@ -241,7 +241,7 @@ fn read_terms(network: &str, shards: Vec<Vec<(&'static str, Term)>>) -> Vec<(Str
     }
     if !on_device.is_empty() {
         let (indices, tensors): (Vec<usize>, Vec<Tensor<1>>) = on_device.into_iter().unzip();
-        let read = Tensor::cat(tensors, 0).into_data();
+        let read = read_back(Tensor::cat(tensors, 0));
         for (index, value) in indices.into_iter().zip(read.iter::<f32>()) {
             values[index] += f64::from(value);
         }

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use shared_model::tokens::Tokens;
-
 use crate::{
     bench::{self, Options, Report, Step},
-    cli::{Failure, memory, print_json, print_line},
-    config::{Recipe, TokenKind},
+    cli::{memory, print_json, print_line},
+    config::Recipe,
     report::{format_bytes, format_count},
 };
+
+use super::{check_seconds, vocab_size};
 
 /// Measure the steps of training: teacher, EncRL and CTC of each student, all students at once
 ///
@@ -48,25 +48,15 @@ pub struct TrainArgs {
 const MAX_SECONDS: f64 = 60.0;
 
 pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
-    if !(0.1..=MAX_SECONDS).contains(&args.seconds) {
-        return Err(Failure::usage(format!(
-            "--seconds is {}: expected 0.1 to {MAX_SECONDS}",
-            args.seconds
-        ))
-        .into());
-    }
+    check_seconds("--seconds", args.seconds, MAX_SECONDS)?;
     let recipe = Recipe::load(&args.recipe, &args.set)?;
     memory::keep_freed_memory();
-    let vocab_size = match recipe.tokens.kind {
-        TokenKind::Characters => Tokens::characters().len(),
-        TokenKind::Bpe => recipe.tokens.size,
-    };
     let options = Options {
         utterances: args.utterances.into(),
         seconds: args.seconds,
         repeats: args.repeats.into(),
     };
-    let report = bench::measure(&recipe, vocab_size, options)?;
+    let report = bench::measure(&recipe, vocab_size(&recipe), options)?;
     if args.json {
         return print_json(&report);
     }

@@ -1,5 +1,5 @@
 //! The trial that a graphics card must pass: forward pass, gradients and one optimiser step of a
-//! tiny network, against the CPU.
+//! tiny network, against the CPU. The same trial compares networks of any size.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -9,25 +9,55 @@ use burn::optim::{AdamWConfig, GradientsParams};
 use burn::prelude::{Device, Tensor};
 use burn::tensor::TensorData;
 use burn::tensor::activation::log_softmax;
-use shared_model::model::{CtcModel, Mode, ModelConfig};
+use shared_model::model::{CtcModel, CtcOutput, Mode, ModelConfig};
 
-use crate::fault::{one_line, trial};
+use crate::fault::{self, one_line};
 
 /// Greatest difference that passes, relative to the greatest value of the same quantity. Float
 /// summation order explains 1e-5 or so; a miscompiled kernel is off by orders more.
 pub const TOLERANCE: f32 = 1e-3;
 
-const BATCH: usize = 3;
-const FRAMES: usize = 40;
-/// Valid frames per utterance: padding is part of the trial.
-const LENGTHS: [usize; BATCH] = [40, 23, 9];
+/// A network with fresh weights and a batch for it.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// The network; dropout takes no part.
+    pub config: ModelConfig,
+    /// Real feature frames of each utterance: padding is part of the trial.
+    pub lengths: Vec<usize>,
+}
+
+impl Trial {
+    /// A moment's work on any device.
+    pub fn tiny() -> Self {
+        Self {
+            config: ModelConfig {
+                vocab_size: 12,
+                d_model: 16,
+                n_layers: 1,
+                n_heads: 2,
+                d_ffn: 32,
+                conv_kernel: 5,
+                dropout: 0.0,
+                ..ModelConfig::default()
+            },
+            lengths: vec![40, 23, 9],
+        }
+    }
+}
 
 /// Greatest relative differences from the CPU.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Agreement {
     pub forward: f32,
     pub gradients: f32,
     pub step: f32,
+}
+
+impl Agreement {
+    /// The greatest of the three.
+    pub fn worst(&self) -> f32 {
+        self.forward.max(self.gradients).max(self.step)
+    }
 }
 
 impl fmt::Display for Agreement {
@@ -42,7 +72,7 @@ impl fmt::Display for Agreement {
 
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
-pub enum SelfTestError {
+pub enum AdapterCheckError {
     #[error("its results differ from the CPU's ({0}; at most {TOLERANCE:.0e} passes)")]
     Differs(Agreement),
     #[error("it failed the self-test: {0}")]
@@ -56,19 +86,6 @@ struct Computed {
     gradients: Vec<Vec<f32>>,
     /// Change of each weight by the optimiser step.
     changes: Vec<Vec<f32>>,
-}
-
-fn config() -> ModelConfig {
-    ModelConfig {
-        vocab_size: 12,
-        d_model: 16,
-        n_layers: 1,
-        n_heads: 2,
-        d_ffn: 32,
-        conv_kernel: 5,
-        dropout: 0.0,
-        ..ModelConfig::default()
-    }
 }
 
 /// Values that no symmetry hides errors in, the same everywhere.
@@ -102,34 +119,24 @@ fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 }
 
 /// Runs the trial on a device (without autodiff; it is added here).
-fn compute(device: &Device) -> Result<Computed, String> {
+fn compute(trial: &Trial, device: &Device) -> Result<Computed, String> {
     let device = device.clone().autodiff();
-    let config = config();
-    let model = CtcModel::init(&config, 7, &device).map_err(|error| error.to_string())?;
+    let Trial { config, lengths } = trial;
+    let (batch, frames) = (lengths.len(), lengths.iter().copied().max().unwrap_or(0));
+    let model = CtcModel::init(config, 7, &device).map_err(|error| error.to_string())?;
     let before = model.weights();
     let features = TensorData::new(
-        pattern(BATCH * FRAMES * config.n_mels, 2.0),
-        [BATCH, FRAMES, config.n_mels],
+        pattern(batch * frames * config.n_mels, 2.0),
+        [batch, frames, config.n_mels],
     );
     let output = model.forward(
         Tensor::<3>::from_data(features, &device),
-        &LENGTHS,
+        lengths,
         &mut Mode::Eval,
     );
-    let [batch, time, vocab] = output.logits.dims();
-    // A loss over real frames only: what lies past the lengths is no result.
-    let mut weights = pattern(batch * time * vocab, 1.0);
-    for (row, &length) in output.lengths.iter().enumerate() {
-        weights[(row * time + length) * vocab..(row + 1) * time * vocab].fill(0.0);
-    }
     let mut logits = read(output.logits.clone().inner());
-    for (row, &length) in output.lengths.iter().enumerate() {
-        logits[(row * time + length) * vocab..(row + 1) * time * vocab].fill(0.0);
-    }
-    let weights = Tensor::<3>::from_data(TensorData::new(weights, [batch, time, vocab]), &device);
-    // The mean keeps gradients below the epsilon of the step under trial.
-    let loss = (log_softmax(output.logits, 2) * weights).mean();
-    let gradients = GradientsParams::from_grads(loss.backward(), &model);
+    zero_padding(&mut logits, &output);
+    let gradients = gradients(&model, output);
     let mut reader = ReadGradients {
         gradients: &gradients,
         values: Vec::new(),
@@ -139,8 +146,7 @@ fn compute(device: &Device) -> Result<Computed, String> {
     // A large epsilon: the first step of Adam is otherwise the sign of the gradient, which turns a
     // rounding error near zero into a whole step.
     let mut optimizer = AdamWConfig::new().with_epsilon(1.0).init();
-    let model = optimizer.step(1e-2, model, gradients);
-    let after = model.weights();
+    let after = optimizer.step(1e-2, model, gradients).weights();
     let changes = before
         .iter()
         .map(|(name, weight)| {
@@ -155,31 +161,69 @@ fn compute(device: &Device) -> Result<Computed, String> {
     })
 }
 
-/// The CPU's results, computed once.
-fn reference() -> Result<&'static Computed, SelfTestError> {
-    static REFERENCE: OnceLock<Result<Computed, String>> = OnceLock::new();
-    REFERENCE
-        .get_or_init(|| compute(&Device::flex()))
-        .as_ref()
-        .map_err(|message| SelfTestError::Failed(message.clone()))
+/// Of a loss over real frames only: what lies past the lengths is no result.
+fn gradients(model: &CtcModel, output: CtcOutput) -> GradientsParams {
+    let [batch, time, vocab] = output.logits.dims();
+    let mut weights = pattern(batch * time * vocab, 1.0);
+    zero_padding(&mut weights, &output);
+    let device = output.logits.device();
+    let weights = Tensor::<3>::from_data(TensorData::new(weights, [batch, time, vocab]), &device);
+    // The mean keeps gradients below the epsilon of the step under trial.
+    let loss = (log_softmax(output.logits, 2) * weights).mean();
+    GradientsParams::from_grads(loss.backward(), model)
 }
 
-/// Tries a device; a panic on the way (drivers and shader compilers do) is a failed trial.
-pub fn agreement(device: &Device) -> Result<Agreement, SelfTestError> {
-    let expected = reference()?;
-    let found = trial(|| compute(device))
-        .and_then(|result| result)
-        .map_err(|message| SelfTestError::Failed(one_line(&message)))?;
-    let agreement = compare(expected, &found);
-    let worst = agreement
-        .forward
-        .max(agreement.gradients)
-        .max(agreement.step);
-    if worst <= TOLERANCE {
+/// Zeroes what lies past the lengths of `output`; `values`: shaped as its logits.
+fn zero_padding(values: &mut [f32], output: &CtcOutput) {
+    let [_, time, vocab] = output.logits.dims();
+    for (row, &length) in output.lengths.iter().enumerate() {
+        values[(row * time + length) * vocab..(row + 1) * time * vocab].fill(0.0);
+    }
+}
+
+/// The CPU's results, computed once.
+fn reference() -> Result<&'static Computed, AdapterCheckError> {
+    static REFERENCE: OnceLock<Result<Computed, String>> = OnceLock::new();
+    REFERENCE
+        .get_or_init(|| compute(&Trial::tiny(), &Device::flex()))
+        .as_ref()
+        .map_err(|message| AdapterCheckError::Failed(message.clone()))
+}
+
+/// Tries a device with [`Trial::tiny`].
+///
+/// # Errors
+///
+/// The device fails on the way, or what it computes differs by more than [`TOLERANCE`].
+pub fn agreement(device: &Device) -> Result<Agreement, AdapterCheckError> {
+    let agreement = differences(reference()?, &Trial::tiny(), device)?;
+    if agreement.worst() <= TOLERANCE {
         Ok(agreement)
     } else {
-        Err(SelfTestError::Differs(agreement))
+        Err(AdapterCheckError::Differs(agreement))
     }
+}
+
+/// How far `device` is from the CPU in `trial`, whether much or little.
+///
+/// # Errors
+///
+/// The network cannot be built, or the device fails on the way.
+pub fn compare_with_cpu(trial: &Trial, device: &Device) -> Result<Agreement, AdapterCheckError> {
+    let expected = compute(trial, &Device::flex()).map_err(AdapterCheckError::Failed)?;
+    differences(&expected, trial, device)
+}
+
+/// A panic on the way (drivers and shader compilers do) is a failed trial.
+fn differences(
+    expected: &Computed,
+    trial: &Trial,
+    device: &Device,
+) -> Result<Agreement, AdapterCheckError> {
+    let found = fault::trial(|| compute(trial, device))
+        .and_then(|result| result)
+        .map_err(|message| AdapterCheckError::Failed(one_line(&message)))?;
+    Ok(compare(expected, &found))
 }
 
 fn compare(expected: &Computed, found: &Computed) -> Agreement {
@@ -192,7 +236,7 @@ fn compare(expected: &Computed, found: &Computed) -> Agreement {
 
 fn greatest(expected: &[Vec<f32>], found: &[Vec<f32>]) -> f32 {
     if expected.len() != found.len() {
-        return f32::INFINITY;
+        return f32::MAX;
     }
     // The scale is that of all tensors together: a gradient that is zero in exact arithmetic
     // (a bias before a normalisation) is rounding noise on both sides.
@@ -204,23 +248,28 @@ fn greatest(expected: &[Vec<f32>], found: &[Vec<f32>]) -> f32 {
     for (a, b) in expected.iter().zip(found) {
         worst = worst.max(difference(a, b));
     }
-    if scale > 0.0 { worst / scale } else { worst }
+    relative(worst, scale)
 }
 
 fn relative_difference(expected: &[f32], found: &[f32]) -> f32 {
     let scale = expected.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
     let difference = difference(expected, found);
-    if scale > 0.0 {
-        difference / scale
+    relative(difference, scale)
+}
+
+fn relative(difference: f32, scale: f32) -> f32 {
+    if scale > 0.0 && difference < f32::MAX {
+        (difference / scale).min(f32::MAX)
     } else {
         difference
     }
 }
 
-/// Greatest absolute difference; infinite where a value is not finite or sizes differ.
+/// Greatest absolute difference; the greatest number there is where a value is not finite or sizes
+/// differ (infinity has no JSON).
 fn difference(expected: &[f32], found: &[f32]) -> f32 {
     if expected.len() != found.len() || found.iter().any(|v| !v.is_finite()) {
-        return f32::INFINITY;
+        return f32::MAX;
     }
     expected
         .iter()
@@ -262,9 +311,9 @@ mod tests {
         assert!(compare(&good, &wrong).gradients > TOLERANCE);
         let mut wrong = good.clone();
         wrong.logits[3] = f32::NAN;
-        assert_eq!(compare(&good, &wrong).forward, f32::INFINITY);
+        assert_eq!(compare(&good, &wrong).forward, f32::MAX);
         let mut wrong = good.clone();
         wrong.changes.pop();
-        assert_eq!(compare(&good, &wrong).step, f32::INFINITY);
+        assert_eq!(compare(&good, &wrong).step, f32::MAX);
     }
 }
