@@ -14,19 +14,8 @@ fetch_crates
 build_fledge
 "$ROOT/scripts/build-site.sh"
 "$ROOT/scripts/install-test-tools.sh"
-PYTHON=$FLEDGE_CACHE/python/bin/python
-"$PYTHON" -c 'import onnx, onnxruntime' 2>/dev/null || {
-  say "installing onnx and onnxruntime from PyPI"
-  "$PYTHON" -m pip install -q onnx "onnxruntime==$ORT_VERSION" ||
-    die "onnxruntime could not be installed from PyPI: check the network, then run the command again"
-}
-BROWSER_TOOLS=$FLEDGE_CACHE/browser-tools
-ORT_WEB=$BROWSER_TOOLS/node_modules/onnxruntime-web
-[ -d "$ORT_WEB" ] || {
-  say "installing onnxruntime-web from npm"
-  (cd "$BROWSER_TOOLS" && npm install --silent --no-save --no-package-lock playwright-core@1.65.1 "onnxruntime-web@$ORT_WEB_VERSION" >/dev/null) ||
-    die "onnxruntime-web could not be installed from npm: check the network, then run the command again"
-}
+need_python "onnx, onnxruntime" onnx "onnxruntime==$ORT_VERSION"
+need_node onnxruntime-web "$ORT_WEB_VERSION"
 
 rm -rf "$OUT"
 mkdir -p "$OUT/onnx"
@@ -61,7 +50,7 @@ done
 
 say "in headless Chromium"
 node tests/browser/bench.mjs --site "$SITE" $(printf -- '--models %s ' "$OUT"/models/*/) \
-  --onnx "$OUT/onnx" --ort "$ORT_WEB/dist" --repeats "$REPEATS" ${WEBGPU:+--webgpu} >"$OUT/browser.jsonl"
+  --onnx "$OUT/onnx" --ort "$BROWSER_TOOLS/node_modules/onnxruntime-web/dist" --repeats "$REPEATS" ${WEBGPU:+--webgpu} >"$OUT/browser.jsonl"
 
 node scripts/bench-table.mjs "$OUT" | tee "$OUT/table.md"
 say "the modules, gzip -9"

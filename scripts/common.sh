@@ -9,6 +9,8 @@ WEB_TARGET=$FLEDGE_CACHE/web
 TOOLS=$FLEDGE_CACHE/tools
 FLEDGE_BIN=$NATIVE_TARGET/release/fledge
 SITE=$ROOT/www/dist
+PYTHON=$FLEDGE_CACHE/python/bin/python
+BROWSER_TOOLS=$FLEDGE_CACHE/browser-tools
 # Stand for the dear halves of the builds, once they were made.
 FULL_BUILD=$NATIVE_TARGET/with-gpu
 FULL_SITE=$FLEDGE_CACHE/site-with-webgpu
@@ -41,6 +43,30 @@ apt_install() {
   fi
 }
 
+# need_python IMPORTS PACKAGE...: packages of PyPI for $PYTHON, if it cannot import them yet.
+need_python() {
+  local imports=$1
+  shift
+  "$PYTHON" -c "import $imports" 2>/dev/null && return
+  say "installing $* from PyPI"
+  "$PYTHON" -m pip install -q "$@" ||
+    die "$* could not be installed from PyPI: check the network, then run the command again"
+}
+
+# need_node PACKAGE VERSION: a package of npm in $BROWSER_TOOLS.
+need_node() {
+  # npm takes away what this file does not name.
+  if [ ! -f "$BROWSER_TOOLS/package.json" ]; then
+    rm -rf "$BROWSER_TOOLS/node_modules"
+    mkdir -p "$BROWSER_TOOLS"
+    echo '{"private": true}' >"$BROWSER_TOOLS/package.json"
+  fi
+  [ ! -d "$BROWSER_TOOLS/node_modules/$1" ] || return 0
+  say "installing $1 from npm"
+  (cd "$BROWSER_TOOLS" && npm install --silent --save-exact --no-package-lock "$1@$2" >/dev/null) ||
+    die "$1 could not be installed from npm: check the network, then run the command again"
+}
+
 need_rust() {
   has cargo || die "cargo was not found: install Rust with rustup (https://rustup.rs), then run the command again"
   has cc || apt_install "linking Rust programs" gcc libc6-dev
@@ -62,6 +88,25 @@ build_fledge() {
 build_fledge_for_the_cpu() {
   say "building fledge for the CPU (the first time compiles burn; later builds are short)"
   cargo_build_fledge --no-default-features
+}
+
+# beside LOG COMMAND...: runs it while the script goes on, giving way to what the script itself runs;
+# its process group is $BESIDE, which ends with the script.
+beside() {
+  local log=$1
+  shift
+  set -m
+  nice -n 10 "$@" >"$log" 2>&1 &
+  BESIDE=$!
+  set +m
+  at_exit "kill -- -$BESIDE 2>/dev/null"
+}
+
+# at_exit COMMAND: one more thing to do when the script ends, however it ends.
+AT_EXIT=
+at_exit() {
+  AT_EXIT="$1; $AT_EXIT"
+  trap "$AT_EXIT" EXIT
 }
 
 cargo_build_fledge() {

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Builds the site and serves the shipped students as soon as the CPU engine stands, trains the
-# quick family beside them, then builds what takes longest: the GPU halves of page and trainer.
+# Transcribes a clip as soon as `fledge` stands, serves the shipped students as soon as the page's CPU
+# engine does, trains the quick family, then builds what takes longest: the GPU halves of page and
+# trainer.
 # PORT: where to serve. CORPUS: a NeMo-style manifest of your own speech instead of the starter's.
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/stages.sh"
 cd "$ROOT"
 PORT=${PORT:-8080}
 CORPUS=${CORPUS:-}
@@ -13,14 +15,42 @@ if (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; then
 fi
 [ -z "$CORPUS" ] || [ -f "$CORPUS" ] || die "CORPUS=$CORPUS is not a file: give the path of a JSONL manifest (README, \"Your own speech\")"
 
+# Seconds on two idle cores, from empty caches where nothing is built yet: `stage_seconds` at the end of
+#   FLEDGE_CACHE=$(mktemp -d) make demo
+if [ -e "$FULL_BUILD" ]; then
+  plan 20 "fledge"
+else
+  plan 280 "fledge for the CPU, and beside it the page's tools and modules"
+fi
+if [ -e "$FULL_SITE" ]; then
+  plan 20 "the page"
+else
+  plan 280 "the page with the shipped students"
+fi
+plan 340 "training a teacher and three students"
+[ -e "$FULL_SITE" ] || plan 400 "the page's WebGPU engine"
+[ -e "$FULL_BUILD" ] || plan 400 "the graphics half of fledge"
+
 need_rust
 fetch_crates
+stage
+if [ ! -e "$FULL_SITE" ]; then
+  # In front, because it may ask for a password.
+  (. "$ROOT/scripts/wasm-toolchain.sh")
+  beside "$FLEDGE_CACHE/web-tools.log" "$ROOT/scripts/install-web-tools.sh"
+  web_tools=$BESIDE
+  beside "$FLEDGE_CACHE/web-modules.log" "$ROOT/scripts/build-modules.sh" --cpu-only
+  web_modules=$BESIDE
+fi
 # Whoever has built the whole binary keeps using it; the CPU half alone is there in a third of the time.
 if [ -e "$FULL_BUILD" ]; then
   build_fledge
 else
   build_fledge_for_the_cpu
 fi
+transcribe=(transcribe www/samples/turn-on-the-kitchen-light.wav --model www/models/quick-medium)
+say "fledge transcribes after $SECONDS s: $FLEDGE_BIN ${transcribe[*]}"
+"$FLEDGE_BIN" "${transcribe[@]}" --device cpu --quiet
 
 recipe=(recipes/quick.toml)
 if [ -n "$CORPUS" ]; then
@@ -53,31 +83,38 @@ publish_students() {
   mv "$SITE/models/index.json.new" "$SITE/models/index.json"
 }
 
+stage
 if [ -e "$FULL_SITE" ]; then
   "$ROOT/scripts/build-site.sh"
 else
+  wait "$web_tools" || die "the page's tools could not be installed: $(tail -n 1 "$FLEDGE_CACHE/web-tools.log")"
+  wait "$web_modules" || die "the page's modules did not compile: see $FLEDGE_CACHE/web-modules.log"
   "$ROOT/scripts/build-site.sh" --cpu-only
 fi
 # A copy: the binary is built anew below while this one serves.
 cp "$FLEDGE_BIN" "$FLEDGE_CACHE/fledge-serving"
 "$FLEDGE_CACHE/fledge-serving" serve "$SITE" --port "$PORT" &
 server=$!
-trap 'kill $server 2>/dev/null' EXIT
+at_exit "kill $server 2>/dev/null"
 sleep 1
 kill -0 $server 2>/dev/null || die "the site could not be served on port $PORT"
 say "the shipped students are at http://127.0.0.1:$PORT after $SECONDS s - training yours now"
 
+stage
 "$FLEDGE_BIN" run "${recipe[@]}" --run "$RUN"
 publish_students
 say "reload http://127.0.0.1:$PORT - the fresh students stand first, after $SECONDS s"
 
 if [ ! -e "$FULL_SITE" ]; then
+  stage
   "$ROOT/scripts/build-site.sh"
   publish_students
   say "the page has its WebGPU engine now, after $SECONDS s"
 fi
 if [ ! -e "$FULL_BUILD" ]; then
+  stage
   build_fledge
 fi
+stage_seconds >&2
 say "done after $SECONDS s; Ctrl-C stops the server at http://127.0.0.1:$PORT"
 wait $server

@@ -7,10 +7,8 @@ if [ -n "${WASM_CLIPPY:-}" ]; then
 else
   WASM_CLIPPY=cargo-clippy
 fi
-lint() {
-  "$WASM_CLIPPY" clippy --locked --target wasm32-unknown-unknown --profile "$2" -p web --no-default-features --features "$1" --bins -- -D warnings
-}
-lint page web-lto
-lint audio-file web-lto
-lint cpu web-lto
-lint webgpu web
+web_modules | while read -r bin profile features; do
+  "$WASM_CLIPPY" clippy --locked --target wasm32-unknown-unknown --profile "$profile" -p web \
+    --no-default-features --features "$features" --bin "$bin" -- -D warnings ||
+    die "the module $bin has lints: see the messages above"
+done

@@ -5,5 +5,5 @@ lavapipe=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1 || t
 [ -n "$lavapipe" ] || die "no software Vulkan adapter (lavapipe) was found: install mesa-vulkan-drivers"
 export VK_DRIVER_FILES=$lavapipe VK_ICD_FILENAMES=$lavapipe
 export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-$FLEDGE_CACHE/xdg}
-export FLEDGE_PYTHON=$FLEDGE_CACHE/python/bin/python
+export FLEDGE_PYTHON=$PYTHON
 mkdir -p "$XDG_RUNTIME_DIR" && chmod 700 "$XDG_RUNTIME_DIR"

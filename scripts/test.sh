@@ -7,6 +7,9 @@ step() { say "[$((SECONDS - started)) s] $*"; }
 
 need_rust
 fetch_crates
+(. "$ROOT/scripts/wasm-toolchain.sh")
+beside "$FLEDGE_CACHE/web-tools.log" "$ROOT/scripts/install-web-tools.sh"
+web_tools=$BESIDE
 
 step "formatting"
 cargo fmt --all --check || die "not formatted: run 'cargo fmt --all'"
@@ -38,6 +41,7 @@ step "GPU check, on the software adapter"
 "$ROOT/scripts/gpu-check.sh" --small --out "$FLEDGE_CACHE/gpu-check"
 
 step "site"
+wait "$web_tools" || die "the page's tools could not be installed: $(tail -n 1 "$FLEDGE_CACHE/web-tools.log")"
 "$ROOT/scripts/build-site.sh"
 
 step "browser tests"

@@ -32,3 +32,13 @@ if [ "${FLEDGE_WASM:-}" = debian ] || ! wasm32_of_rustup; then
   export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=/usr/bin/wasm-ld-22
   export CARGO_UNSTABLE_BUILD_STD=std,panic_abort
 fi
+
+# The modules that the page names, one a line: binary, profile, features.
+web_modules() {
+  local usual
+  usual=$(sed -n 's/^cargo_profile = "\(.*\)"/\1/p' "$ROOT/Trunk.toml")
+  sed -nE '/rel="rust"/{
+    s/.* data-bin="([^"]+)".* data-cargo-profile="([^"]+)".* data-cargo-features="([^"]+)".*/\1 \2 \3/p
+    s/.* data-bin="([^"]+)".* data-cargo-features="([^"]+)".*/\1 '"$usual"' \2/p
+  }' "$ROOT/www/index.html"
+}
