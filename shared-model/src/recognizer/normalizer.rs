@@ -1,6 +1,6 @@
 //! Feature normalisation for live audio, where the utterance's end is not known yet.
 
-use crate::features::Features;
+use crate::{features::Features, model::NORMALIZATION_EPSILON};
 
 /// Running form of the utterance normalisation: mean and variance of each mel band start from the
 /// corpus's, which count as `prior_frames` frames, and move to the segment's own as frames arrive.
@@ -16,9 +16,6 @@ pub struct RunningNormalizer {
     sum: Vec<f64>,
     sum_of_squares: Vec<f64>,
 }
-
-/// Added to the variance, as in the network's own normalisation.
-const EPSILON: f64 = 1e-5;
 
 impl RunningNormalizer {
     /// `mean`, `std`: the corpus statistics, `[n_mels]` each
@@ -55,7 +52,7 @@ impl RunningNormalizer {
                 if count <= 0.0 {
                     return (
                         f64::from(self.prior_mean[band]),
-                        (prior_variance + EPSILON).sqrt(),
+                        (prior_variance + NORMALIZATION_EPSILON).sqrt(),
                     );
                 }
                 let shift = self.sum[band] / count;
@@ -64,7 +61,7 @@ impl RunningNormalizer {
                 let variance = (power / count - shift * shift).max(0.0);
                 (
                     f64::from(self.prior_mean[band]) + shift,
-                    (variance + EPSILON).sqrt(),
+                    (variance + NORMALIZATION_EPSILON).sqrt(),
                 )
             })
             .collect();
@@ -92,8 +89,14 @@ mod tests {
             n_mels: 2,
         };
         let mut normalizer = RunningNormalizer::new(&[0.0, 20.0], &[2.0, 5.0], 1.0);
+        // The network adds 0.001 to each variance.
         let first = normalizer.normalize(&features);
-        for (found, expected) in first.data.iter().zip([0.5, -2.0, 1.5, 2.0]) {
+        for (found, expected) in first.data.iter().zip([
+            1.0 / 4.001f32.sqrt(),
+            -10.0 / 25.001f32.sqrt(),
+            3.0 / 4.001f32.sqrt(),
+            10.0 / 25.001f32.sqrt(),
+        ]) {
             assert!((found - expected).abs() < 1e-4, "{found} {expected}");
         }
         // One prior frame of mean 0, variance 4 and frames 1 and 3: mean 4/3, second moment
@@ -102,15 +105,20 @@ mod tests {
         let blended = normalizer.normalize(&features).data[0];
         let expected = (1.0 - 4.0 / 3.0) / (26.0f32 / 9.0).sqrt();
         assert!((blended - expected).abs() < 1e-4, "{blended} {expected}");
+    }
 
+    #[test]
+    fn a_whole_utterance_without_a_prior_is_normalised_as_the_network_does() {
+        // A band of speech and one that hardly moves: mean 2 and 5, variance 1 and 0.0001.
+        let features = Features {
+            data: vec![1.0, 4.99, 3.0, 5.01],
+            n_mels: 2,
+        };
         let mut own = RunningNormalizer::new(&[7.0, 7.0], &[1.0, 1.0], 0.0);
         own.push(&features);
-        for (found, expected) in own
-            .normalize(&features)
-            .data
-            .iter()
-            .zip([-1.0, -1.0, 1.0, 1.0])
-        {
+        let (speech, still) = (1.0 / 1.001f32.sqrt(), 0.01 / 0.0011f32.sqrt());
+        let found = own.normalize(&features).data;
+        for (found, expected) in found.iter().zip([-speech, -still, speech, still]) {
             assert!((found - expected).abs() < 1e-4, "{found} {expected}");
         }
     }

@@ -178,29 +178,53 @@ fn add_on_tiles(panel: Panel<'_>, into: Into) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{
+            matmul::{Factors, RightFactor},
+            operations::CpuOperations,
+        },
+        *,
+    };
+
+    const SCALE: f32 = 0.5;
 
     fn value(at: usize) -> f32 {
         ((at * 7919 + 13) % 1009) as f32 / 504.5 - 1.0
     }
 
-    fn rounded_to_bf16(x: f32) -> f64 {
-        f64::from(half::bf16::from_f32(x).to_f32())
+    /// What multiplies in a test: without a unit, f32 as on every other processor.
+    fn multiply_on(
+        unit: Option<Unit>,
+        out: (&mut [f32], usize),
+        a: View<'_>,
+        b: View<'_>,
+        into: Into,
+    ) {
+        match unit {
+            Some(unit) => multiply(out, a, &RightTiles::for_unit(unit, b), SCALE, into),
+            None => RightFactor::new(b, Factors::F32).multiply(out, a, SCALE, into),
+        }
+    }
+
+    /// As the unit rounds its factors.
+    fn rounded(unit: Option<Unit>, x: f32) -> f64 {
+        f64::from(unit.map_or(x, |_| half::bf16::from_f32(x).to_f32()))
     }
 
     #[test]
     fn products_are_those_of_operands_rounded_to_bf16() {
-        let Some(widest) = unit() else {
-            eprintln!("this processor has no products of bf16: nothing to test");
-            return;
-        };
-        // A processor with tiles has the vectors, too.
-        for unit in [Unit::Vectors, widest] {
+        let widest = unit();
+        // A processor with tiles has the vectors, too; any processor has f32, which stands for bf16
+        // where there is no unit.
+        let vectors = widest.map(|_| Unit::Vectors);
+        for unit in [None, vectors, widest] {
             check_products(unit);
         }
+        let chosen = Factors::of(CpuOperations::FusedBf16);
+        assert_eq!(chosen == Factors::Bf16, widest.is_some());
     }
 
-    fn check_products(unit: Unit) {
+    fn check_products(unit: Option<Unit>) {
         for (rows, columns, depth) in [
             (1, 1, 1),
             (32, 32, 32),
@@ -239,20 +263,14 @@ mod tests {
                 for into in [Into::Replace, Into::Add] {
                     let stride = columns + 2;
                     let mut out: Vec<f32> = (0..rows * stride).map(|at| at as f32).collect();
-                    multiply(
-                        (&mut out, stride),
-                        left,
-                        &RightTiles::for_unit(unit, right),
-                        0.5,
-                        into,
-                    );
+                    multiply_on(unit, (&mut out, stride), left, right, into);
                     for r in 0..rows {
                         for c in 0..stride {
                             let before = (r * stride + c) as f64;
                             let product: f64 = (0..depth)
                                 .filter(|_| c < columns)
                                 .map(|d| {
-                                    rounded_to_bf16(0.5 * a_at(r, d)) * rounded_to_bf16(b_at(d, c))
+                                    rounded(unit, SCALE * a_at(r, d)) * rounded(unit, b_at(d, c))
                                 })
                                 .sum();
                             let expected = match into {
