@@ -2,9 +2,7 @@
 //! parsed, so no length inside a file can drive an allocation.
 
 /// Weights of some 60 million f32 parameters.
-pub const MAX_WEIGHTS_BYTES: u64 = 256 << 20;
-/// Header of a safetensors file.
-pub(super) const MAX_HEADER_BYTES: u64 = 1 << 20;
+const MAX_WEIGHTS_BYTES: u64 = 256 << 20;
 pub(super) const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 const MAX_CONFIG_BYTES: u64 = 64 << 10;
 const MAX_TOKENS_BYTES: u64 = 4 << 20;

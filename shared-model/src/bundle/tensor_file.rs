@@ -1,21 +1,20 @@
 //! Weights as a safetensors file and back.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use half::f16;
-use safetensors::{
-    Dtype, SafeTensors, View,
-    tensor::{TensorView, serialize},
-};
+use safetensors::{Dtype, tensor::TensorView};
 
 use super::{
     BundleError, Precision,
-    limits::MAX_HEADER_BYTES,
     quantize::{channel_axis, dequantize, quantize},
 };
 use crate::{
     kernels::int8::Int8Matrix,
-    weights::{Int8Weights, WeightError, WeightTensor, Weights},
+    weights::{
+        Int8Weights, WeightError, WeightTensor, Weights,
+        safetensors_file::{StoredTensor, check_len, f32_values, parse_tensors, serialize_tensors},
+    },
 };
 
 /// Ends the name of an int8 weight's scales.
@@ -24,42 +23,12 @@ const LAYOUT: &str = "linear [d_in, d_out]; convolution [out, in/groups, kernel]
      multiplied by NAME.scale of its output channel, the last axis of 2-d weights and the first \
      axis of weights with more dimensions";
 
-struct Stored {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl View for Stored {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
 /// The bytes of the weights file; the same weights give the same bytes.
 pub(super) fn write(weights: &Weights, precision: Precision) -> Result<Vec<u8>, BundleError> {
     let file = precision.file_name();
-    let mut stored: BTreeMap<String, Stored> = BTreeMap::new();
+    let mut stored: BTreeMap<String, StoredTensor> = BTreeMap::new();
     for (name, weight) in weights {
-        if weight.shape.iter().product::<usize>() != weight.data.len() {
-            return Err(content(
-                file,
-                format!(
-                    "weight \"{name}\" has {} values for shape {:?}",
-                    weight.data.len(),
-                    weight.shape
-                ),
-            ));
-        }
+        check_len(name, weight).map_err(|error| content(file, error.reason))?;
         if !weight.data.iter().all(|value| value.is_finite()) {
             return Err(WeightError::NotFinite { name: name.clone() }.into());
         }
@@ -74,9 +43,9 @@ pub(super) fn write(weights: &Weights, precision: Precision) -> Result<Vec<u8>, 
             }
             stored.insert(
                 scale,
-                f32_stored(&[quantized.scales.len()], &quantized.scales),
+                StoredTensor::of_f32(&[quantized.scales.len()], &quantized.scales),
             );
-            Stored {
+            StoredTensor {
                 dtype: Dtype::I8,
                 shape: weight.shape.clone(),
                 bytes: quantized.values.iter().map(|v| v.cast_unsigned()).collect(),
@@ -84,25 +53,14 @@ pub(super) fn write(weights: &Weights, precision: Precision) -> Result<Vec<u8>, 
         } else if precision == Precision::F16 && weight.shape.len() > 1 {
             f16_stored(file, name, weight)?
         } else {
-            f32_stored(&weight.shape, &weight.data)
+            StoredTensor::of_f32(&weight.shape, &weight.data)
         };
         stored.insert(name.clone(), entry);
     }
-    // One key only: the crate writes several in the random order of a hash map.
-    let metadata = [("fledge".to_string(), LAYOUT.to_string())];
-    serialize(stored, Some(metadata.into_iter().collect()))
-        .map_err(|error| content(file, error.to_string()))
+    serialize_tensors(stored, Some(("fledge", LAYOUT))).map_err(|error| content(file, error.reason))
 }
 
-fn f32_stored(shape: &[usize], data: &[f32]) -> Stored {
-    Stored {
-        dtype: Dtype::F32,
-        shape: shape.to_vec(),
-        bytes: data.iter().flat_map(|value| value.to_le_bytes()).collect(),
-    }
-}
-
-fn f16_stored(file: &str, name: &str, weight: &WeightTensor) -> Result<Stored, BundleError> {
+fn f16_stored(file: &str, name: &str, weight: &WeightTensor) -> Result<StoredTensor, BundleError> {
     let mut bytes = Vec::with_capacity(weight.data.len() * 2);
     for value in &weight.data {
         let half = f16::from_f32(*value);
@@ -114,7 +72,7 @@ fn f16_stored(file: &str, name: &str, weight: &WeightTensor) -> Result<Stored, B
         }
         bytes.extend(half.to_le_bytes());
     }
-    Ok(Stored {
+    Ok(StoredTensor {
         dtype: Dtype::F16,
         shape: weight.shape.clone(),
         bytes,
@@ -129,9 +87,7 @@ pub(super) fn read(
     expected: &BTreeMap<String, Vec<usize>>,
 ) -> Result<(Weights, Int8Weights), BundleError> {
     let file = precision.file_name();
-    check_header(file, bytes)?;
-    let tensors = SafeTensors::deserialize(bytes)
-        .map_err(|error| content(file, format!("not a safetensors file: {error}")))?;
+    let tensors = parse_tensors(bytes).map_err(|error| content(file, error.reason))?;
     let found: BTreeMap<&str, TensorView<'_>> = tensors.iter().collect();
     check_names(&found, expected)?;
     for (name, shape) in expected {
@@ -184,32 +140,6 @@ pub(super) fn read(
         weights.insert(name.clone(), WeightTensor { shape, data });
     }
     Ok((weights, int8))
-}
-
-/// The first eight bytes are the header's length: it must lie inside the file and the limit before
-/// any of it is believed.
-fn check_header(file: &str, bytes: &[u8]) -> Result<(), BundleError> {
-    let Some(length) = bytes.first_chunk::<8>() else {
-        return Err(content(
-            file,
-            format!("{} bytes are no safetensors file", bytes.len()),
-        ));
-    };
-    let header = u64::from_le_bytes(*length);
-    let rest = bytes.len() as u64 - 8;
-    if header > rest {
-        return Err(content(
-            file,
-            format!("its header claims {header} bytes, the file has {rest} after the length"),
-        ));
-    }
-    if header > MAX_HEADER_BYTES {
-        return Err(content(
-            file,
-            format!("its header of {header} bytes is over the limit of {MAX_HEADER_BYTES}"),
-        ));
-    }
-    Ok(())
 }
 
 fn check_names(
@@ -265,13 +195,6 @@ fn check_view(
         ));
     }
     Ok(())
-}
-
-fn f32_values(bytes: &[u8]) -> Vec<f32> {
-    bytes
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-        .collect()
 }
 
 fn content(file: &str, reason: String) -> BundleError {

@@ -4,7 +4,7 @@ mod normalize;
 #[cfg(test)]
 mod tests;
 
-pub use normalize::NORMALIZATION_EPSILON;
+pub(crate) use normalize::NORMALIZATION_EPSILON;
 
 pub use crate::{
     kernels::operations::CpuOperations,
@@ -14,17 +14,14 @@ pub use crate::{
     },
 };
 
-use burn::{
-    module::{ModuleVisitor, Param},
-    prelude::*,
-};
+use burn::{module::Param, prelude::*};
 
 use crate::{
     encoder::{Encoder, Frontend},
     nn::{builder::Builder, linear::Linear, mask::FrameMask, norm::Norm},
     weights::{
-        Init, Int8Weights, NamedWeights, RandomInit, WeightError, WeightSource, WeightTensor,
-        Weights,
+        Init, Int8Weights, NamedVisitor, NamedWeights, RandomInit, WeightError, WeightSource,
+        WeightTensor, Weights, visit_named,
     },
 };
 
@@ -67,12 +64,19 @@ const CORPUS_MEAN: &str = "corpus_mean";
 const CORPUS_STD: &str = "corpus_std";
 
 impl CtcModel {
-    /// A fresh network.
+    /// A fresh network; the same seed gives the same weights on every device.
+    ///
+    /// # Errors
+    /// [`WeightError::Config`] if the configuration is out of its limits.
     pub fn init(config: &ModelConfig, seed: u64, device: &Device) -> Result<Self, WeightError> {
         Self::from_source(config, &mut RandomInit { seed }, device)
     }
 
     /// A network from any source of weights; nothing is allocated before the shapes agree.
+    ///
+    /// # Errors
+    /// [`WeightError::Config`] if the configuration is out of its limits, and whatever the source
+    /// answers instead of a weight.
     pub fn from_source(
         config: &ModelConfig,
         source: &mut dyn WeightSource,
@@ -98,7 +102,11 @@ impl CtcModel {
         })
     }
 
-    /// A network from named weights; missing, unknown, misshapen or non-finite ones are errors.
+    /// A network from named weights.
+    ///
+    /// # Errors
+    /// A configuration out of its limits; a weight that is missing, not part of the architecture, of
+    /// another shape or not finite.
     pub fn from_weights(
         config: &ModelConfig,
         weights: &Weights,
@@ -108,6 +116,9 @@ impl CtcModel {
     }
 
     /// As [`Self::from_weights`]; those that came as int8 stay so where the CPU multiplies them.
+    ///
+    /// # Errors
+    /// As [`Self::from_weights`].
     pub fn from_quantized_weights(
         config: &ModelConfig,
         weights: &Weights,
@@ -120,6 +131,7 @@ impl CtcModel {
         Ok(model)
     }
 
+    /// What the network looks like.
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
@@ -132,8 +144,8 @@ impl CtcModel {
     /// All weights and buffers by name (synchronous read-back: native only).
     pub fn weights(&self) -> Weights {
         let mut collector = WeightCollector::default();
-        self.visit(&mut collector);
-        let mut weights = collector.weights;
+        visit_named(self, &mut collector);
+        let WeightCollector(mut weights) = collector;
         for norm in self.norms() {
             norm.save_buffers(&mut weights);
         }
@@ -154,9 +166,7 @@ impl CtcModel {
     ///   ignored there).
     /// - `lengths`: valid frames of each utterance, `<= time`.
     ///
-    /// Normalises features as the configuration says, then encodes.
-    ///
-    /// An utterance too short for an encoder frame has length 0 in the output. `time'` is the
+    /// Normalises features as the configuration says, then encodes. An utterance too short for an encoder frame has length 0 in the output. `time'` is the
     /// encoder length of `time`, but at least 1.
     pub fn forward(&self, features: Tensor<3>, lengths: &[usize], mode: &mut Mode) -> CtcOutput {
         let (features, mask) = self.admit(features, lengths);
@@ -168,7 +178,7 @@ impl CtcModel {
     }
 
     /// As [`Self::forward`], for features that were normalised already (live audio).
-    pub fn forward_normalized(
+    pub(crate) fn forward_normalized(
         &self,
         features: Tensor<3>,
         lengths: &[usize],
@@ -210,7 +220,10 @@ impl CtcModel {
         (&self.corpus.mean, &self.corpus.std)
     }
 
-    /// Replaces the corpus statistics; `mean` and `std` have `n_mels` values each.
+    /// Replaces the corpus statistics, `[n_mels]` each.
+    ///
+    /// # Panics
+    /// If there are more or fewer values than mel bands.
     pub fn with_corpus_stats(mut self, mean: Vec<f32>, std: Vec<f32>) -> Self {
         let n_mels = self.config.n_mels;
         assert_eq!(
@@ -265,27 +278,16 @@ impl CtcModel {
     }
 }
 
-/// Reads every parameter under the path of its module.
+/// Reads every parameter.
 #[derive(Default)]
-struct WeightCollector {
-    path: Vec<String>,
-    weights: Weights,
-}
+struct WeightCollector(Weights);
 
-impl ModuleVisitor for WeightCollector {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl NamedVisitor for WeightCollector {
+    fn visit<const D: usize>(&mut self, name: &str, param: &Param<Tensor<D>>) {
         let tensor = param.val();
         let shape = tensor.dims().to_vec();
         let data = tensor.into_data().iter::<f32>().collect();
-        self.weights
-            .insert(self.path.join("."), WeightTensor { shape, data });
+        self.0
+            .insert(name.to_string(), WeightTensor { shape, data });
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use burn::{
     backend::DispatchDevice,
-    module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
+    module::{Module, ModuleMapper, Param, ParamId},
     optim::{
         AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, GradientsParams, Optimizer as _,
     },
@@ -13,7 +13,7 @@ use burn::{
 };
 use shared_model::{
     model::CpuOperations,
-    weights::{WeightTensor, Weights},
+    weights::{NamedVisitor, WeightTensor, Weights, visit_named},
 };
 
 use super::muon;
@@ -89,12 +89,11 @@ impl NetworkOptimizer {
         threads: usize,
     ) -> M {
         let mut collector = Collector {
-            path: vec![],
             states: &mut self.states,
             gradients,
             weights: vec![],
         };
-        module.visit(&mut collector);
+        visit_named(&module, &mut collector);
         let rules = &self.rules;
         let tasks = collector.weights.into_iter().map(|weight| {
             let task = move || (weight.id, weight.name.clone(), weight.step(rules, rate));
@@ -291,33 +290,23 @@ impl Weight {
 
 /// Takes the weights that have a gradient, with their gradients and states.
 struct Collector<'a> {
-    path: Vec<String>,
     states: &'a mut BTreeMap<String, State>,
     gradients: GradientsParams,
     weights: Vec<Weight>,
 }
 
-impl ModuleVisitor for Collector<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl NamedVisitor for Collector<'_> {
+    fn visit<const D: usize>(&mut self, name: &str, param: &Param<Tensor<D>>) {
         let Some(gradient) = self.gradients.remove::<D>(param.id) else {
             return;
         };
         let value = param.val().inner();
         let len = value.dims().iter().product::<usize>();
-        let name = self.path.join(".");
         // A saved state of another shape cannot belong to this weight.
-        let state = self.states.remove(&name).filter(|state| state.len() == len);
+        let state = self.states.remove(name).filter(|state| state.len() == len);
         self.weights.push(Weight {
             id: param.id,
-            name,
+            name: name.to_owned(),
             shape: value.dims().to_vec(),
             value: value.reshape([len]),
             gradient: gradient.reshape([len]),

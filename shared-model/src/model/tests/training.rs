@@ -1,6 +1,6 @@
 //! Gradients, dropout, batch statistics and the way from training to evaluation.
 
-use burn::module::{ModuleVisitor, ParamId};
+use burn::module::ParamId;
 
 use super::*;
 
@@ -44,21 +44,14 @@ fn train_forward(model: &CtcModel, time: usize) -> (CtcOutput, TrainContext) {
 
 /// Each parameter's name, identity and gradient.
 struct GradientVisitor<'a> {
-    path: Vec<String>,
     gradients: &'a burn::tensor::Gradients,
     found: Vec<(String, ParamId, Option<Vec<f32>>)>,
 }
 
-impl ModuleVisitor for GradientVisitor<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.into());
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl NamedVisitor for GradientVisitor<'_> {
+    fn visit<const D: usize>(&mut self, name: &str, param: &Param<Tensor<D>>) {
         let gradient = param.val().grad(self.gradients).map(values);
-        self.found.push((self.path.join("."), param.id, gradient));
+        self.found.push((name.into(), param.id, gradient));
     }
 }
 
@@ -66,11 +59,10 @@ fn gradients(model: &CtcModel) -> Vec<(String, ParamId, Option<Vec<f32>>)> {
     let (output, _) = train_forward(model, TIME);
     let gradients = scalar(&output).backward();
     let mut visitor = GradientVisitor {
-        path: Vec::new(),
         gradients: &gradients,
         found: Vec::new(),
     };
-    model.visit(&mut visitor);
+    visit_named(model, &mut visitor);
     visitor.found
 }
 

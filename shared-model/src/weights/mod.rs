@@ -5,6 +5,12 @@
 //! `[kernel * d_in, d_out]` with the kernel's taps outermost; depthwise kernels are
 //! `[kernel, channels]`.
 
+pub(crate) mod safetensors_file;
+mod visit;
+
+pub use safetensors_file::{SafetensorsError, read_safetensors, write_safetensors};
+pub use visit::{NamedVisitor, visit_named};
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -18,7 +24,9 @@ use crate::kernels::int8::Int8Matrix;
 /// One weight: row-major f32 values and their shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightTensor {
+    /// The last axis is the output channel; see the [module](self).
     pub shape: Vec<usize>,
+    /// As many values as the shape says.
     pub data: Vec<f32>,
 }
 
@@ -42,23 +50,47 @@ impl Int8Weights {
     }
 }
 
+/// Why weights make no network.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
 pub enum WeightError {
+    /// A weight that the architecture has is not there.
     #[error("weight \"{name}\" is missing")]
-    Missing { name: String },
+    Missing {
+        /// Of the weight.
+        name: String,
+    },
+    /// A weight has another shape than the architecture.
     #[error("weight \"{name}\" has shape {found:?}, the configuration needs {expected:?}")]
     Shape {
+        /// Of the weight.
         name: String,
+        /// Its shape.
         found: Vec<usize>,
+        /// The architecture's.
         expected: Vec<usize>,
     },
+    /// A weight holds NaN or an infinity.
     #[error("weight \"{name}\" holds a value that is not finite")]
-    NotFinite { name: String },
+    NotFinite {
+        /// Of the weight.
+        name: String,
+    },
+    /// A variance or a deviation is below zero.
     #[error("weight \"{name}\" holds {value}, but a variance or a deviation is never negative")]
-    Negative { name: String, value: f32 },
+    Negative {
+        /// Of the weight.
+        name: String,
+        /// The first such value.
+        value: f32,
+    },
+    /// A weight that the architecture does not have.
     #[error("weight \"{name}\" is not part of this architecture")]
-    Unknown { name: String },
+    Unknown {
+        /// Of the weight.
+        name: String,
+    },
+    /// What is wrong with a configuration.
     #[error("{0}")]
     Config(String),
 }
@@ -70,15 +102,21 @@ pub enum Init {
     FanIn(usize),
     /// Xavier-uniform: `±sqrt(6 / (fan_in + fan_out))`.
     Xavier {
+        /// Inputs of an output.
         fan_in: usize,
+        /// Outputs of an input.
         fan_out: usize,
     },
+    /// The same value everywhere.
     Constant(f32),
 }
 
 /// Where a network's constructor takes its weights from.
 pub trait WeightSource {
-    /// The weight called `name`, checked to have `shape`.
+    /// The weight called `name`, checked to have `shape`, row-major.
+    ///
+    /// # Errors
+    /// If the source has no such weight, or not with this shape.
     fn take(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Vec<f32>, WeightError>;
 
     /// The integers that `name` came as, if it did.
@@ -90,6 +128,7 @@ pub trait WeightSource {
 /// Fresh weights, the same for the same seed on every machine; each weight's stream depends on the
 /// seed and its name only, so adding a layer does not change the others.
 pub struct RandomInit {
+    /// The same seed gives the same weights.
     pub seed: u64,
 }
 
@@ -182,7 +221,10 @@ pub(crate) const BLOCK_PREFIX: &str = "encoder.blocks.";
 /// the blocks is kept.
 ///
 /// Cuts a smaller student from a larger one (the last n blocks: `&[4, 5]` of six), or starts a
-/// student from some of its teacher's blocks. A block that `weights` does not have is an error.
+/// student from some of its teacher's blocks.
+///
+/// # Errors
+/// [`WeightError::Missing`] for a block that `weights` does not have.
 pub fn select_blocks(weights: &Weights, blocks: &[usize]) -> Result<Weights, WeightError> {
     let mut selected: Weights = weights
         .iter()
