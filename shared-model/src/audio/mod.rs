@@ -13,10 +13,13 @@ pub const SAMPLE_RATE_HZ: u32 = 16_000;
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
 pub enum AudioError {
+    /// A rate in Hz that no audio has.
     #[error("sample rate {0} Hz is outside 1000 to 768000 Hz")]
     SampleRate(u32),
+    /// A number of channels that is not mixed.
     #[error("{0} channels: expected 1 to 32")]
     Channels(usize),
+    /// What the resampler says.
     #[error("resampling failed: {0}")]
     Resample(String),
 }

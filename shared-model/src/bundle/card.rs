@@ -13,14 +13,19 @@ use crate::{features::FeatureConfig, model::ModelConfig};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CardInfo {
+    /// Of the model.
     pub name: String,
+    /// One line for people.
     pub description: String,
+    /// SPDX expression or words on the weights' licence.
     pub license: String,
+    /// Code of the language that it writes, `en`.
     pub language: String,
     /// Data sets with licence and hours, one line each.
     pub data: Vec<String>,
     /// How it was trained, paragraphs.
     pub method: Vec<String>,
+    /// What it is not good at, one line each.
     pub limits: Vec<String>,
 }
 

@@ -11,9 +11,13 @@ use super::{
     read::check_version,
 };
 
+/// The manifest.
 pub const MANIFEST_FILE: &str = "manifest.json";
+/// Features, architecture and decoder settings.
 pub const CONFIG_FILE: &str = "config.json";
+/// The vocabulary.
 pub const TOKENS_FILE: &str = "tokens.txt";
+/// The model card.
 pub const CARD_FILE: &str = "README.md";
 /// The language model beside the network, if the folder has one.
 pub const LM_FILE: &str = "lm.bin";
@@ -25,11 +29,14 @@ const MAX_TEXT_CHARS: usize = 4000;
 const SEAL_KEY: &str = "\"manifest_sha256\": \"";
 const SEAL_DIGITS: usize = 64;
 
+/// A file of the folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FileEntry {
+    /// Without a folder.
     pub name: String,
+    /// Its size.
     pub bytes: u64,
-    /// Lower-case hexadecimal.
+    /// Of its bytes, lower-case hexadecimal.
     pub sha256: String,
 }
 
@@ -42,26 +49,38 @@ pub struct Evaluation {
     pub decoder: String,
     /// Language model file, if one was used.
     pub lm: Option<String>,
-    /// Fractions, of the precision named below.
+    /// Word error rate, a fraction as all rates here.
     pub wer: f64,
+    /// Lower end of its 95 % interval.
     pub wer_low: f64,
+    /// Upper end of its 95 % interval.
     pub wer_high: f64,
+    /// Character error rate.
     pub cer: f64,
+    /// Words of the references.
     pub words: usize,
+    /// Utterances of the set.
     pub utterances: usize,
+    /// Of the weights that were measured.
     pub precision: Precision,
 }
 
+/// What `manifest.json` says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
+    /// Of the folder; this build reads up to [`super::FORMAT_VERSION`].
     pub format_version: u64,
+    /// Of the model.
     pub name: String,
     /// One line for people.
     pub description: String,
+    /// Of the stored weights.
     pub precision: Precision,
+    /// Trainable parameters.
     pub parameters: u64,
     /// Every file but this one.
     pub files: Vec<FileEntry>,
+    /// What was measured with these weights.
     pub evaluations: Vec<Evaluation>,
     /// SPDX expression or words on the weights' licence.
     pub license: String,
@@ -74,6 +93,10 @@ struct Version {
 
 impl Manifest {
     /// Reads and checks `manifest.json` alone: limits, names, figures and its own digest.
+    ///
+    /// # Errors
+    /// If it is over its size, no manifest, of a newer format, holds a name or figure that cannot
+    /// be, or was changed after it was sealed.
     pub fn from_json(bytes: &[u8]) -> Result<Self, BundleError> {
         if bytes.len() as u64 > MAX_MANIFEST_BYTES {
             return Err(BundleError::TooLarge {
@@ -103,6 +126,7 @@ impl Manifest {
         Ok(bytes)
     }
 
+    /// The entry of the file called `name`, if it is listed.
     pub fn file(&self, name: &str) -> Option<&FileEntry> {
         self.files.iter().find(|file| file.name == name)
     }

@@ -4,6 +4,21 @@
 //! channel), `config.json`, `tokens.txt`, `manifest.json`, `README.md` and, where one is stored, the
 //! language model `lm.bin`. The manifest holds size and SHA-256 of every other file and a digest
 //! of itself.
+//!
+//! ```
+//! use shared_model::bundle::{Files, read_model};
+//!
+//! let mut files = Files::new();
+//! for entry in std::fs::read_dir("../www/models/english-tiny")? {
+//!     let entry = entry?;
+//!     let name = entry.file_name().to_string_lossy().into_owned();
+//!     files.insert(name, std::fs::read(entry.path())?);
+//! }
+//! let model = read_model(&files)?;
+//! assert_eq!(model.manifest.parameters, model.model.num_parameters() as u64);
+//! assert_eq!(model.tokens.len(), model.model.vocab_size);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod card;
 mod config;
@@ -19,7 +34,7 @@ mod tests;
 mod write;
 
 pub use card::CardInfo;
-pub use limits::{MAX_WEIGHTS_BYTES, max_bytes};
+pub use limits::max_bytes;
 pub use manifest::{
     CARD_FILE, CONFIG_FILE, Evaluation, FileEntry, LM_FILE, MANIFEST_FILE, Manifest, TOKENS_FILE,
 };
@@ -32,45 +47,75 @@ use std::collections::BTreeMap;
 /// Files of a model folder by name.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
+/// What is wrong with a model folder.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundleError {
+    /// A file that must be there is not.
     #[error("{file} is missing from the model folder")]
-    MissingFile { file: String },
+    MissingFile {
+        /// Its name.
+        file: String,
+    },
+    /// A file is longer or shorter than the manifest says.
     #[error(
         "{file} has {found} bytes, the manifest says {expected}: it was cut short or changed; fetch or export it again"
     )]
     Size {
+        /// Its name.
         file: String,
+        /// Its bytes.
         found: u64,
+        /// Its bytes by the manifest.
         expected: u64,
     },
+    /// A file has the manifest's size but not its content.
     #[error(
         "{file} has SHA-256 {found}, the manifest says {expected}: it was changed; fetch or export it again"
     )]
     Hash {
+        /// Its name.
         file: String,
+        /// SHA-256 of its bytes.
         found: String,
+        /// SHA-256 by the manifest.
         expected: String,
     },
+    /// A file says what cannot be.
     #[error("{file}: {reason}")]
-    Content { file: String, reason: String },
+    Content {
+        /// Its name.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file is over its limit ([`max_bytes`]).
     #[error("{file} is {bytes} bytes, more than the limit of {limit}")]
     TooLarge {
+        /// Its name.
         file: String,
+        /// Its size.
         bytes: u64,
+        /// The most it may have.
         limit: u64,
     },
+    /// A newer format than this build knows.
     #[error("{file} has format version {found}, this build reads versions 1 to {supported}")]
     Version {
+        /// The file that says so.
         file: String,
+        /// Its version.
         found: u64,
+        /// The newest that is read.
         supported: u64,
     },
+    /// Weights and architecture do not agree.
     #[error(transparent)]
     Weights(#[from] crate::weights::WeightError),
+    /// `tokens.txt` cannot be used.
     #[error(transparent)]
     Tokens(#[from] crate::tokens::TokenError),
+    /// The features cannot be computed.
     #[error(transparent)]
     Features(#[from] crate::features::FeatureError),
 }

@@ -10,9 +10,11 @@ use crate::weights::WeightTensor;
 /// the smaller elements save.
 const MIN_QUANTIZED_ELEMENTS: usize = 1024;
 
+/// How a folder stores its weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
+    /// As they were trained.
     F32,
     /// Matrices as IEEE half precision, vectors (biases, norms, statistics) as f32.
     F16,

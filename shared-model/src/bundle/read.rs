@@ -22,18 +22,23 @@ pub const FORMAT_VERSION: u64 = 1;
 /// A checked model folder, ready to become a network.
 #[derive(Debug, Clone)]
 pub struct LoadedModel {
+    /// What the network listens to.
     pub features: FeatureConfig,
+    /// The architecture.
     pub model: ModelConfig,
+    /// The vocabulary.
     pub tokens: Tokens,
     /// Expanded to f32.
     pub weights: Weights,
     /// Matrices that are int8 in the file, as they are.
     pub int8: Int8Weights,
+    /// What `manifest.json` says.
     pub manifest: Manifest,
     /// Decoder settings tuned for this model, if the folder has them.
     pub beam: Option<crate::decode::BeamConfig>,
     /// The folder's own language model as its file holds it, if it was given.
     pub lm: Option<Vec<u8>>,
+    /// What the card says beyond the manifest.
     pub card: CardInfo,
 }
 
@@ -41,6 +46,9 @@ pub struct LoadedModel {
 ///
 /// Needs `manifest.json` and the files of [`Manifest::needed_files`]; other files that the
 /// manifest lists are checked if they are there, and files it does not list are ignored.
+///
+/// # Errors
+/// The first thing that is wrong, with the file that has it.
 pub fn read_model(files: &Files) -> Result<LoadedModel, BundleError> {
     let manifest = Manifest::from_json(required(files, MANIFEST_FILE)?)?;
     let weights_file = manifest.precision.file_name();

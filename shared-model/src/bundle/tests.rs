@@ -183,6 +183,7 @@ fn an_f16_folder_holds_matrices_rounded_and_vectors_whole() {
     }
 }
 
+#[cfg(feature = "cpu")]
 #[test]
 fn a_network_of_int8_weights_multiplies_integers_and_stays_near_its_floats() {
     let config = tiny_config();

@@ -19,18 +19,30 @@ use crate::{
 
 /// Everything a model folder is made of.
 pub struct ModelParts<'a> {
+    /// What the network listens to.
     pub features: &'a FeatureConfig,
+    /// The architecture.
     pub model: &'a ModelConfig,
+    /// The vocabulary.
     pub tokens: &'a Tokens,
+    /// By name, in f32.
     pub weights: &'a Weights,
+    /// Decoder settings tuned for the model.
     pub beam: Option<&'a BeamConfig>,
+    /// How the weights are to be stored.
     pub precision: Precision,
+    /// What was measured with the weights as stored.
     pub evaluations: &'a [Evaluation],
+    /// What the card says beyond all that.
     pub card: &'a CardInfo,
 }
 
 /// The files of the folder; reading them back gives the same model (int8: the quantised one). The
 /// same parts give the same bytes.
+///
+/// # Errors
+/// If parts do not agree (weights and architecture, vocabulary and classes), or a file would be one
+/// that [`read_model`] refuses.
 pub fn write_model(parts: &ModelParts<'_>) -> Result<Files, BundleError> {
     let tokens_txt = parts.tokens.to_txt().into_bytes();
     let config = ConfigFile::new(
@@ -66,6 +78,9 @@ pub fn write_model(parts: &ModelParts<'_>) -> Result<Files, BundleError> {
 
 /// The same folder with these evaluations instead of its own: manifest and card are written anew,
 /// everything else keeps its bytes.
+///
+/// # Errors
+/// If the folder cannot be read, or an evaluation holds what a manifest may not.
 pub fn with_evaluations(files: &Files, evaluations: &[Evaluation]) -> Result<Files, BundleError> {
     let loaded = read_model(files)?;
     let kept = described_files(files, &loaded.manifest)?;
@@ -84,6 +99,9 @@ pub fn with_evaluations(files: &Files, evaluations: &[Evaluation]) -> Result<Fil
 
 /// The same folder with these decoder settings and, if one is given, this language model (in its
 /// binary form) beside the network; manifest and card are written anew.
+///
+/// # Errors
+/// If the folder cannot be read, or the language model is over its limit.
 pub fn with_decoder(
     files: &Files,
     beam: &BeamConfig,

@@ -40,7 +40,10 @@ pub struct LogProbs<'a> {
 }
 
 impl<'a> LogProbs<'a> {
-    /// Panics if `data` is not whole frames (a broken contract between our own functions).
+    /// Frame after frame of `vocab_size` values.
+    ///
+    /// # Panics
+    /// If `data` is not whole frames.
     pub fn new(data: &'a [f32], vocab_size: usize) -> Self {
         assert!(
             vocab_size > 0 && data.len().is_multiple_of(vocab_size),
@@ -53,7 +56,10 @@ impl<'a> LogProbs<'a> {
     pub fn num_frames(&self) -> usize {
         self.data.len() / self.vocab_size
     }
-    /// Posteriors of one frame, `[vocab_size]`; panics past the last.
+    /// Posteriors of one frame, `[vocab_size]`.
+    ///
+    /// # Panics
+    /// Past the last frame.
     pub fn frame(&self, index: usize) -> &'a [f32] {
         &self.data[index * self.vocab_size..(index + 1) * self.vocab_size]
     }

@@ -10,6 +10,8 @@ pub struct FeatureExtractor {
 }
 
 impl FeatureExtractor {
+    /// # Errors
+    /// Bands that cannot be had: too few, too many, or outside 0 to 8000 Hz.
     pub fn new(config: &FeatureConfig) -> Result<Self, FeatureError> {
         Ok(Self {
             plan: FramePlan::new(config)?,

@@ -26,9 +26,11 @@ pub enum FrontEnd {
     Paper,
 }
 
+/// What a network listens to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FeatureConfig {
+    /// Window, filters and scale.
     pub front_end: FrontEnd,
     /// Mel bands per frame.
     pub n_mels: usize,
@@ -53,24 +55,39 @@ impl Default for FeatureConfig {
 /// Features of one utterance, `[num_frames, n_mels]`, row-major.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Features {
+    /// Frame after frame.
     pub data: Vec<f32>,
+    /// Mel bands a frame.
     pub n_mels: usize,
 }
 
 impl Features {
+    /// Whole frames in the data.
     pub fn num_frames(&self) -> usize {
         self.data.len().checked_div(self.n_mels).unwrap_or(0)
     }
+    /// Features of one frame, `[n_mels]`.
+    ///
+    /// # Panics
+    /// Past the last frame.
     pub fn frame(&self, index: usize) -> &[f32] {
         &self.data[index * self.n_mels..(index + 1) * self.n_mels]
     }
 }
 
+/// Features that cannot be computed.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
 pub enum FeatureError {
+    /// A number of mel bands that is out of range.
     #[error("n_mels is {0}: expected 8 to 256")]
     NumMels(usize),
+    /// Edges that leave no band.
     #[error("mel bands from {low_hz} Hz to {high_hz} Hz: expected 0 <= low < high <= 8000")]
-    Band { low_hz: f32, high_hz: f32 },
+    Band {
+        /// Lower edge of the first band.
+        low_hz: f32,
+        /// Upper edge of the last band.
+        high_hz: f32,
+    },
 }

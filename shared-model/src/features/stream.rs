@@ -20,6 +20,8 @@ pub struct FeatureStream {
 }
 
 impl FeatureStream {
+    /// # Errors
+    /// As [`super::FeatureExtractor::new`].
     pub fn new(config: &FeatureConfig) -> Result<Self, FeatureError> {
         let plan = FramePlan::new(config)?;
         let scratch = plan.scratch();

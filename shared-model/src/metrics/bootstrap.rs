@@ -7,9 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::ErrorCounts;
 
+/// A confidence interval of an error rate, as fractions.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
+    /// Lower end.
     pub low: f64,
+    /// Upper end.
     pub high: f64,
 }
 

@@ -22,7 +22,9 @@ const FIRST_BAND: usize = 128;
 /// insertion (hypothesis only); indices into the two sequences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlignedPair {
+    /// Index into the reference; none for an insertion.
     pub reference: Option<usize>,
+    /// Index into the hypothesis; none for a deletion.
     pub hypothesis: Option<usize>,
 }
 

@@ -13,13 +13,18 @@ use serde::{Deserialize, Serialize};
 /// Errors against a reference; add them up over utterances before dividing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ErrorCounts {
+    /// Words or characters of the references.
     pub reference_len: usize,
+    /// In the hypothesis only.
     pub insertions: usize,
+    /// In the reference only.
     pub deletions: usize,
+    /// Another in the hypothesis than in the reference.
     pub substitutions: usize,
 }
 
 impl ErrorCounts {
+    /// All three kinds together.
     pub fn errors(&self) -> usize {
         self.insertions + self.deletions + self.substitutions
     }
@@ -32,6 +37,7 @@ impl ErrorCounts {
             self.errors() as f64 / self.reference_len as f64
         }
     }
+    /// Adds the counts of more utterances.
     pub fn add(&mut self, other: &ErrorCounts) {
         self.reference_len += other.reference_len;
         self.insertions += other.insertions;

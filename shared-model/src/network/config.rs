@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{features::FRAME_SHIFT_SECS, weights::WeightError};
 
+/// Everything that fixes a network's shapes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
@@ -19,13 +20,17 @@ pub struct ModelConfig {
     pub subsampling_padding: SubsamplingPadding,
     /// Width of the encoder.
     pub d_model: usize,
+    /// Conformer blocks.
     pub n_layers: usize,
+    /// Heads of self-attention; they share `d_model` among them.
     pub n_heads: usize,
     /// Width of the feed-forward modules.
     pub d_ffn: usize,
     /// Kernel of the depthwise convolution, odd.
     pub conv_kernel: usize,
+    /// Probability with which dropout zeroes a value in training.
     pub dropout: f64,
+    /// How attention knows where a frame is.
     pub positions: Positions,
     /// Norm in the front end and in the convolution module.
     pub norm: NormKind,
@@ -51,6 +56,7 @@ impl Default for ModelConfig {
     }
 }
 
+/// How features are normalised inside the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalization {
@@ -60,6 +66,7 @@ pub enum Normalization {
     None,
 }
 
+/// Padding of the subsampling convolutions, for `L` frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SubsamplingPadding {
@@ -69,6 +76,7 @@ pub enum SubsamplingPadding {
     Paper,
 }
 
+/// How attention knows where a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Positions {
@@ -76,9 +84,11 @@ pub enum Positions {
     Rotary,
     /// The paper's absolute sinusoids, added before the blocks.
     Sinusoid,
+    /// Not at all.
     None,
 }
 
+/// Norm in the front end and in the convolution module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NormKind {
@@ -93,6 +103,9 @@ const MAX_PARAMETERS: usize = 1_000_000_000;
 
 impl ModelConfig {
     /// Checks every field against its limits before anything is allocated.
+    ///
+    /// # Errors
+    /// [`WeightError::Config`] with the first field that is wrong and what was expected.
     pub fn validate(&self) -> Result<(), WeightError> {
         let ranges = [
             ("n_mels", self.n_mels, 8, 256),
@@ -189,6 +202,7 @@ impl ModelConfig {
         counts
     }
 
+    /// Trainable parameters in all.
     pub fn num_parameters(&self) -> usize {
         self.parameter_counts().iter().map(|(_, n)| n).sum()
     }

@@ -5,14 +5,18 @@ use super::ModelConfig;
 /// Matrix multiplications of `[rows, depth]` by `[depth, columns]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Product {
+    /// Of the left factor.
     pub rows: usize,
+    /// Columns of the left factor, rows of the right.
     pub depth: usize,
+    /// Of the right factor.
     pub columns: usize,
     /// How many of them.
     pub count: usize,
 }
 
 impl Product {
+    /// Multiply-adds of all of them.
     pub fn multiply_adds(&self) -> u64 {
         [self.depth, self.columns, self.count]
             .iter()

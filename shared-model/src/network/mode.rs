@@ -7,18 +7,22 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 /// What a forward pass may do besides computing: nothing in evaluation, dropout and the collection
 /// of batch statistics in training.
 pub enum Mode<'a> {
+    /// Computes only; the same input gives the same output.
     Eval,
+    /// Drops values at random, and gathers statistics.
     Train(&'a mut TrainContext),
 }
 
 /// State of one training forward pass. The same seed gives the same dropout masks on every device.
 pub struct TrainContext {
+    /// Draws the seeds of dropout masks, one after another.
     pub rng: Xoshiro256PlusPlus,
     /// Statistics gathered by batch norms, to be merged into the running ones after the step.
     pub batch_stats: Vec<BatchStats>,
 }
 
 impl TrainContext {
+    /// For a pass whose dropout follows from `seed`.
     pub fn new(seed: u64) -> Self {
         Self {
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
@@ -37,5 +41,6 @@ pub struct BatchStats {
     pub mean: Tensor<1>,
     /// Biased variance, `[channels]`.
     pub variance: Tensor<1>,
+    /// Real frames that were counted.
     pub num_frames: usize,
 }

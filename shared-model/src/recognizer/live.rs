@@ -12,9 +12,10 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RecognizeError, Recognizer, RunningNormalizer, Transcript,
+    RecognizeError, Recognizer, Transcript,
     activity::{BLOCK_SAMPLES, BLOCKS_PER_SEC, block_level},
     finite,
+    normalizer::RunningNormalizer,
     voice::VoiceDetector,
     windows::find_pause,
 };
@@ -39,6 +40,7 @@ const PARTIAL_REPEATS: std::ops::RangeInclusive<u64> = 20..=150;
 /// In a segment without a pause, words that end less than this before its end are not settled.
 const UNSETTLED_SECS: f32 = 1.0;
 
+/// When live audio gives results.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LiveConfig {
@@ -103,13 +105,18 @@ impl LiveConfig {
 /// before the next begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum LiveEvent {
+    /// What an open segment sounds like so far; the next may say something else.
     Partial {
+        /// Number of the segment.
         segment: u64,
+        /// Times are seconds since the session began.
         transcript: Transcript,
     },
-    /// Never changes afterwards. Times are seconds since the session began.
+    /// What a segment was; never changes afterwards.
     Final {
+        /// Number of the segment.
         segment: u64,
+        /// Times are seconds since the session began.
         transcript: Transcript,
     },
 }
@@ -167,6 +174,49 @@ struct Tail {
 }
 
 /// Turns a session's audio into events. Memory is bounded by the longest utterance.
+///
+/// ```
+/// use std::rc::Rc;
+///
+/// use burn::prelude::Device;
+/// use shared_model::{
+///     bundle::read_model,
+///     metrics::word_errors,
+///     recognizer::{Decoder, LiveConfig, LiveEvent, LiveRecognizer, Recognizer},
+/// };
+///
+/// # let folder = std::fs::read_dir("../www/models/quick-medium")?;
+/// # let files = folder.map(|entry| {
+/// #     let entry = entry?;
+/// #     let name = entry.file_name().to_string_lossy().into_owned();
+/// #     Ok((name, std::fs::read(entry.path())?))
+/// # }).collect::<std::io::Result<shared_model::bundle::Files>>()?;
+/// // `files`: the model folder's, by name (see `bundle`).
+/// let recognizer = Recognizer::new(&read_model(&files)?, Decoder::Greedy, &Device::flex())?;
+/// let mut live = LiveRecognizer::new(Rc::new(recognizer), LiveConfig::default())?;
+///
+/// // 16 kHz mono samples, a tenth of a second at a time.
+/// # let clip = |name: &str| -> std::io::Result<Vec<f32>> {
+/// #     let bytes = std::fs::read(format!("../www/samples/{name}.wav"))?;
+/// #     let (samples, _) = bytes[44..].as_chunks::<2>();
+/// #     let samples = samples.iter().map(|&s| f32::from(i16::from_le_bytes(s)) / 32768.0);
+/// #     Ok(samples.chain(std::iter::repeat_n(0.0, 16_000)).collect())
+/// # };
+/// # let microphone = [clip("seven-two-nine-four")?, clip("set-a-timer-for-five-minutes")?].concat();
+/// let mut said = vec![];
+/// for samples in microphone.chunks(1600) {
+///     for event in pollster::block_on(live.push(samples))? {
+///         match event {
+///             LiveEvent::Partial { transcript, .. } => println!("... {}", transcript.text),
+///             LiveEvent::Final { transcript, .. } => said.push(transcript.text),
+///         }
+///     }
+/// }
+/// assert_eq!(said.len(), 2);
+/// assert!(word_errors("seven two nine four", &said[0]).errors() <= 1);
+/// assert!(word_errors("set a timer for five minutes", &said[1]).errors() <= 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct LiveRecognizer {
     recognizer: Rc<Recognizer>,
     config: LiveConfig,
@@ -184,6 +234,10 @@ pub struct LiveRecognizer {
 }
 
 impl LiveRecognizer {
+    /// A session that has heard nothing yet.
+    ///
+    /// # Errors
+    /// [`RecognizeError::Setting`] for a setting out of its range.
     pub fn new(recognizer: Rc<Recognizer>, config: LiveConfig) -> Result<Self, RecognizeError> {
         config.validate()?;
         let per_second = recognizer
@@ -208,6 +262,9 @@ impl LiveRecognizer {
     /// 16 kHz samples; work per pushed second is bounded however long the session runs.
     ///
     /// A push that brings several partial results' worth of audio gives only the last of them.
+    ///
+    /// # Errors
+    /// [`RecognizeError::Device`] if the device fails.
     pub async fn push(&mut self, samples: &[f32]) -> Result<Vec<LiveEvent>, RecognizeError> {
         let samples = finite(samples);
         let mut events = Vec::new();
@@ -228,6 +285,9 @@ impl LiveRecognizer {
 
     /// Ends the session: the open segment, if any, becomes final. Times and numbers go on if more
     /// is pushed.
+    ///
+    /// # Errors
+    /// [`RecognizeError::Device`] if the device fails.
     pub async fn finish(&mut self) -> Result<Vec<LiveEvent>, RecognizeError> {
         let mut events = Vec::new();
         let mut block = std::mem::replace(&mut self.begun, Vec::with_capacity(BLOCK_SAMPLES));

@@ -19,7 +19,6 @@ mod voice;
 mod windows;
 
 pub use live::{LiveConfig, LiveEvent, LiveRecognizer};
-pub use normalizer::RunningNormalizer;
 
 use std::{borrow::Cow, task::Poll};
 
@@ -40,43 +39,69 @@ use windows::plan_windows;
 
 /// How posteriors become words.
 pub enum Decoder {
+    /// The best path, without any other setting.
     Greedy,
+    /// Prefix beam search.
     Beam(BeamDecoder),
 }
 
+/// Why audio does not become words.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecognizeError {
+    /// What is wrong with the model folder.
     #[error(transparent)]
     Bundle(#[from] crate::bundle::BundleError),
+    /// What is wrong with the weights.
     #[error(transparent)]
     Weights(#[from] crate::weights::WeightError),
+    /// What is wrong with the features.
     #[error(transparent)]
     Features(#[from] crate::features::FeatureError),
+    /// A vocabulary and a network that do not belong together.
     #[error(
         "the model has {tokens} tokens and {classes} output classes: there must be as many of each"
     )]
-    Vocabulary { tokens: usize, classes: usize },
+    Vocabulary {
+        /// Pieces, blank included.
+        tokens: usize,
+        /// The network's outputs.
+        classes: usize,
+    },
+    /// Features and a network that do not belong together.
     #[error("the features have {features} mel bands, the model expects {model}")]
-    MelBands { features: usize, model: usize },
+    MelBands {
+        /// Of the features.
+        features: usize,
+        /// Of the network.
+        model: usize,
+    },
+    /// A value of [`LiveConfig`] that is out of range.
     #[error("live setting {name} is {value}: expected {expected}")]
     Setting {
+        /// The field.
         name: &'static str,
+        /// As it was given.
         value: f32,
+        /// The range.
         expected: &'static str,
     },
+    /// What a graphics adapter says.
     #[error("the device failed: {0}")]
     Device(String),
 }
 
+/// What was said.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Transcript {
+    /// The words joined by spaces.
     pub text: String,
+    /// In the order they were said.
     pub words: Vec<Word>,
 }
 
 impl Transcript {
-    /// The words joined by spaces.
+    /// Of words in order.
     pub fn from_words(words: Vec<Word>) -> Self {
         let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
         Self {
@@ -115,6 +140,8 @@ pub struct Recognizer {
 }
 
 impl Recognizer {
+    /// # Errors
+    /// If the weights do not fit the architecture, or vocabulary or features do not fit the network.
     pub fn new(
         loaded: &LoadedModel,
         decoder: Decoder,
@@ -132,6 +159,9 @@ impl Recognizer {
     }
 
     /// For a network in training: the same path as a loaded one.
+    ///
+    /// # Errors
+    /// If vocabulary or features do not fit the network.
     pub fn from_model(
         model: CtcModel,
         features: &FeatureConfig,
@@ -170,25 +200,24 @@ impl Recognizer {
         self
     }
 
+    /// The vocabulary.
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
     }
 
+    /// The architecture.
     pub fn config(&self) -> &ModelConfig {
         self.model.config()
     }
 
+    /// The network.
     pub fn model(&self) -> &CtcModel {
         &self.model
     }
 
+    /// How posteriors become words.
     pub fn decoder(&self) -> &Decoder {
         &self.decoder
-    }
-
-    /// Another decoder from now on.
-    pub fn set_decoder(&mut self, decoder: Decoder) {
-        self.decoder = decoder;
     }
 
     /// Seconds between encoder frames.
@@ -201,6 +230,9 @@ impl Recognizer {
     ///
     /// Digital silence at both ends and faint steady noise are not decoded: a clip without sound
     /// has an empty transcript. Samples that are not finite count as silence.
+    ///
+    /// # Errors
+    /// [`RecognizeError::Device`] if the device fails.
     pub async fn transcribe(&self, samples: &[f32]) -> Result<Transcript, RecognizeError> {
         self.transcribe_with_progress(samples, &mut |_, _| true)
             .await
@@ -208,6 +240,9 @@ impl Recognizer {
 
     /// As [`Self::transcribe`]; `progress(done_secs, total_secs)` after each window, false stops
     /// and gives what there is so far.
+    ///
+    /// # Errors
+    /// [`RecognizeError::Device`] if the device fails.
     pub async fn transcribe_with_progress(
         &self,
         samples: &[f32],
@@ -223,6 +258,9 @@ impl Recognizer {
 
     /// What [`Self::transcribe`] gives to the decoder. Every decoder's words of it, one stretch
     /// after another, are what it would transcribe.
+    ///
+    /// # Errors
+    /// [`RecognizeError::Device`] if the device fails.
     pub async fn posteriors(&self, samples: &[f32]) -> Result<Vec<Posteriors>, RecognizeError> {
         let mut heard = Vec::new();
         self.hear(samples, &mut |_, _| true, &mut |posteriors| {
@@ -283,6 +321,9 @@ impl Recognizer {
 
     /// Log-probabilities `[num_frames, vocab]` of one window of samples, row-major, natural log.
     /// The level is normalised; silence is not trimmed.
+    ///
+    /// # Errors
+    /// [`RecognizeError::Device`] if the device fails.
     pub async fn log_probs(&self, samples: &[f32]) -> Result<Vec<f32>, RecognizeError> {
         let samples = finite(samples);
         self.scaled_log_probs(&samples, level_gain(&samples)).await

@@ -28,6 +28,9 @@ impl Recognizer {
 
     /// As [`Recognizer::log_probs`] for several windows in one padded batch; the same values up to
     /// rounding.
+    ///
+    /// # Errors
+    /// [`RecognizeError::Device`] if the device fails.
     pub async fn log_probs_batch(&self, clips: &[&[f32]]) -> Result<Vec<Vec<f32>>, RecognizeError> {
         let features: Vec<Features> = clips
             .iter()

@@ -18,13 +18,27 @@ pub const MAX_TOKENS: usize = 65_536;
 /// Longest piece, in bytes of UTF-8.
 pub const MAX_PIECE_BYTES: usize = 256;
 
+/// A vocabulary that cannot be used, or text that it cannot write.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
 pub enum TokenError {
+    /// What is wrong with a line of `tokens.txt`.
     #[error("tokens.txt line {line}: {reason}")]
-    Line { line: usize, reason: String },
+    Line {
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What is wrong with the pieces as a whole.
     #[error("tokens.txt: {0}")]
     File(String),
+    /// Text with a character that no piece has.
     #[error("character {character:?} of \"{text}\" has no token")]
-    NoToken { character: char, text: String },
+    NoToken {
+        /// The first such character.
+        character: char,
+        /// The text.
+        text: String,
+    },
 }

@@ -125,6 +125,7 @@ impl Tokens {
         self.pieces.is_empty()
     }
 
+    /// The piece with `id`, if there is one.
     pub fn piece(&self, id: u32) -> Option<&str> {
         self.pieces
             .get(usize::try_from(id).ok()?)

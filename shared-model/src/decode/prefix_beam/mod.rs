@@ -34,8 +34,10 @@ pub struct BeamDecoder {
 
 impl BeamDecoder {
     /// `words`: if given, only these words can be written. `lm`: if given, finished words are scored.
-    /// A listed word that the tokens cannot write is tried in lower case, then left out; a list or
-    /// a language model of which no word can be written is an error.
+    /// A listed word that the tokens cannot write is tried in lower case, then left out.
+    ///
+    /// # Errors
+    /// A setting out of its range, or a list or a language model of which no word can be written.
     pub fn new(
         tokens: &Tokens,
         config: BeamConfig,
