@@ -46,15 +46,17 @@ fn answer(channel: &Channel, incoming: Incoming) {
     }
     match decode(&mut Cursor::new(&incoming.payload), &WHOLE) {
         Ok(audio) => {
-            let sample_rate_hz = audio.sample_rate_hz;
-            let response = Response::Decoded { sample_rate_hz };
+            let response = Response::Decoded {
+                sample_rate_hz: audio.sample_rate_hz,
+                notices: audio.notices.iter().map(ToString::to_string).collect(),
+            };
             channel.post(incoming.id, &response, Some(&audio.samples));
         }
         Err(error) => {
             let kind = match error {
-                AudioFileError::Unrecognised | AudioFileError::Unsupported(_) => {
-                    FailureKind::UnknownAudio
-                }
+                AudioFileError::Unrecognised
+                | AudioFileError::Unsupported(_)
+                | AudioFileError::ForeignCodec { .. } => FailureKind::UnknownAudio,
                 _ => FailureKind::BadAudio,
             };
             failed(kind, error.to_string());

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Changes with every change of meaning. A page and an engine from different builds (a stale browser
 /// cache) must not talk.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// Id of messages that belong to no request.
 pub const NO_REQUEST: u32 = 0;
@@ -168,6 +168,8 @@ pub enum Response {
     /// Payload: mono f32 samples.
     Decoded {
         sample_rate_hz: u32,
+        /// What the visitor should know; each goes on with a sentence that begins with the file.
+        notices: Vec<String>,
     },
     LiveStarted,
     Live(Vec<LiveSegment>),

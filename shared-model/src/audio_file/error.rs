@@ -4,6 +4,11 @@ use std::io::{Error, ErrorKind};
 
 use crate::audio::AudioError;
 
+#[cfg(feature = "audio-file-native")]
+const READ_HERE: &str = "wav, flac, ogg vorbis, mp3, sphere, opus, aac, alac, aiff, caf, webm";
+#[cfg(not(feature = "audio-file-native"))]
+const READ_HERE: &str = "wav, flac, ogg vorbis, mp3, sphere";
+
 /// Why audio cannot be used; the words continue a sentence that begins with the file's name.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -12,8 +17,12 @@ pub enum AudioFileError {
     Empty,
     #[error("has a header but no samples")]
     NoSamples,
-    #[error("is not audio that can be read (wav, flac, ogg vorbis, mp3, sphere)")]
+    #[error("is not audio that can be read ({READ_HERE})")]
     Unrecognised,
+    #[error(
+        "holds {codec}, which is not read: convert it with `ffmpeg -i INPUT -c:a pcm_s16le OUTPUT.wav`"
+    )]
+    ForeignCodec { codec: String },
     #[error("cannot be decoded: {0}")]
     Unsupported(String),
     #[error("is broken: {0}")]

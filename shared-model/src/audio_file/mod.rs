@@ -1,39 +1,58 @@
 //! Audio files to mono PCM in `[-1, 1]`, from any seekable source of bytes.
 //!
-//! WAV and NIST SPHERE hold plain samples and are read here; FLAC, Ogg Vorbis and MP3 are decoded by
-//! symphonia. The kind of a file is decided by its content, never by its name. Memory is bounded
-//! by the mono result: channels are mixed and rates converted block by block.
+//! The kind of a file is decided by its content, never by its name. Files are taken apart here
+//! (WAV, SPHERE, MP3, FLAC, Ogg), so that damage, tags and odd headers cost no more than they must;
+//! packets of MP3, FLAC and Vorbis are decoded by symphonia. With the feature `audio-file-native`,
+//! Opus and the other containers that symphonia knows (MP4, Matroska, AIFF, CAF, ADTS) are read,
+//! too; a browser has decoders of its own for them.
+//!
+//! [`AudioBlocks`] decodes in bounded memory, [`decode`] into one piece.
 
-mod compressed;
+mod blocks;
+mod bytes;
+mod codec;
+#[cfg(feature = "audio-file-native")]
+mod container;
 mod error;
-mod mp3_frames;
+mod flac;
+mod mixer;
+mod mono;
+mod mp3;
+mod notice;
+mod ogg;
+#[cfg(feature = "audio-file-native")]
+mod opus;
 mod pcm;
-mod sink;
 mod sphere;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod wav;
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 
+pub use blocks::AudioBlocks;
+use bytes::Bytes;
 pub use error::AudioFileError;
-use sink::MonoSink;
+pub use notice::AudioNotice;
+use notice::Notices;
 
 /// An open file, or bytes in memory behind a [`std::io::Cursor`].
 pub trait AudioSource: Read + Seek + Send + Sync {}
 
 impl<T: Read + Seek + Send + Sync> AudioSource for T {}
 
-type Source<'a> = &'a mut (dyn AudioSource + 'a);
+type Source<'s> = Box<dyn AudioSource + 's>;
 
 /// What the header of a file says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AudioInfo {
-    /// `wav`, `sphere`, `flac`, `ogg` or `mp3`.
+    /// `wav`, `sphere`, `flac`, `ogg` or `mp3`; natively `adts`, `mp4`, `matroska`, `aiff` or
+    /// `caf`, too.
     pub container: &'static str,
     pub sample_rate_hz: u32,
     pub channels: usize,
-    /// Absent where only decoding can tell (a streamed FLAC).
+    /// Absent where only decoding can tell.
     pub duration_secs: Option<f64>,
 }
 
@@ -55,9 +74,11 @@ pub struct Stretch {
 pub struct DecodedAudio {
     pub samples: Vec<f32>,
     pub sample_rate_hz: u32,
+    /// What its user should know of it.
+    pub notices: Vec<AudioNotice>,
 }
 
-/// Decodes a stretch.
+/// Decodes a stretch into one piece.
 ///
 /// # Errors
 /// What is no audio, has no samples, ends before its header says, is longer than allowed, or has
@@ -66,63 +87,103 @@ pub fn decode(
     source: &mut dyn AudioSource,
     stretch: &Stretch,
 ) -> Result<DecodedAudio, AudioFileError> {
-    let (kind, num_bytes) = look(source)?;
-    let mut sink = MonoSink::new(stretch.rate_hz, stretch.max_secs);
-    let (offset_secs, duration_secs) = (stretch.offset_secs, stretch.duration_secs);
-    match kind {
-        Kind::Wav => {
-            let layout = wav::read_layout(source, num_bytes)?;
-            layout.decode(source, offset_secs, duration_secs, &mut sink)?;
-        }
-        Kind::Sphere => {
-            let layout = sphere::read_layout(source, num_bytes)?;
-            layout.decode(source, offset_secs, duration_secs, &mut sink)?;
-        }
-        Kind::Other => {
-            compressed::decode(source, num_bytes, offset_secs, duration_secs, &mut sink)?;
-        }
+    let mut blocks = AudioBlocks::open(source, stretch)?;
+    let mut samples = Vec::new();
+    // Space for no more than the longest that is allowed: a longer file was refused.
+    samples.reserve_exact(blocks.expected_samples().unwrap_or(0));
+    while let Some(block) = blocks.next_block()? {
+        samples.extend_from_slice(block);
     }
-    sink.finish()?;
     Ok(DecodedAudio {
-        sample_rate_hz: sink.rate_hz(),
-        samples: sink.into_samples(),
+        samples,
+        sample_rate_hz: blocks.sample_rate_hz(),
+        notices: blocks.notices().to_vec(),
     })
 }
 
-/// Reads only what is needed to know rate, channels and duration.
+/// Reads only what is needed to know rate, channels and duration: the verdict and the duration of
+/// [`decode`], without decoding.
 ///
 /// # Errors
-/// As [`decode`], as far as the header can tell.
+/// As [`decode`], as far as the structure of the file can tell.
 pub fn read_info(source: &mut dyn AudioSource) -> Result<AudioInfo, AudioFileError> {
-    let (kind, num_bytes) = look(source)?;
-    match kind {
-        Kind::Wav => wav::read_layout(source, num_bytes)?.info("wav"),
-        Kind::Sphere => sphere::read_layout(source, num_bytes)?.info("sphere"),
-        Kind::Other => compressed::read_info(source, num_bytes),
+    Ok(open(Box::new(source))?.info())
+}
+
+/// Interleaved frames of one format.
+#[derive(Debug, Default)]
+struct Block {
+    samples: Vec<f32>,
+    channels: usize,
+    rate_hz: u32,
+}
+
+/// An opened file of one kind. What it gives is without holes: damage is silence.
+trait Decoder {
+    fn info(&self) -> AudioInfo;
+
+    /// Goes to a place at or before `secs` and gives the frames before it. Only before the first
+    /// [`Decoder::next`].
+    fn skip_to(&mut self, _secs: f64) -> Result<u64, AudioFileError> {
+        Ok(0)
     }
+
+    /// Puts the next frames into `block`; false at the end.
+    fn next(&mut self, block: &mut Block, notices: &mut Notices) -> Result<bool, AudioFileError>;
 }
 
-enum Kind {
-    Wav,
-    Sphere,
-    Other,
+/// Bytes that containers begin with which are not read here.
+fn is_foreign_container(head: &[u8]) -> bool {
+    let form = |kind: &[u8]| head.starts_with(kind);
+    head.get(4..8) == Some(b"ftyp")
+        || form(b"\x1a\x45\xdf\xa3")
+        || form(b"FORM")
+        || form(b"caff")
+        || form(b"RIFF")
 }
 
-/// Looks at the first bytes, and how many there are.
-fn look(source: Source<'_>) -> Result<(Kind, u64), AudioFileError> {
-    let num_bytes = source.seek(SeekFrom::End(0))?;
-    if num_bytes == 0 {
+/// AAC in its plainest wrapping: twelve set bits, and the layer of no MPEG audio.
+fn is_adts(head: &[u8]) -> bool {
+    matches!(head, [0xff, second, ..] if second & 0xf6 == 0xf0)
+}
+
+/// Decides by the first bytes after tags what the file is.
+fn open<'s>(source: Source<'s>) -> Result<Box<dyn Decoder + 's>, AudioFileError> {
+    let mut bytes = Bytes::new(source)?;
+    if bytes.len() == 0 {
         return Err(AudioFileError::Empty);
     }
-    source.seek(SeekFrom::Start(0))?;
-    let mut head = Vec::with_capacity(12);
-    source.take(12).read_to_end(&mut head)?;
-    let kind = if wav::is_wav(&head) {
-        Kind::Wav
-    } else if sphere::is_sphere(&head) {
-        Kind::Sphere
-    } else {
-        Kind::Other
-    };
-    Ok((kind, num_bytes))
+    let start = tags::skip_leading(&mut bytes)?;
+    let head = bytes.at(start, 16)?.to_vec();
+    if wav::is_wav(&head) {
+        return Ok(Box::new(wav::open(bytes, start)?));
+    }
+    if sphere::is_sphere(&head) {
+        return Ok(Box::new(sphere::open(bytes, start)?));
+    }
+    if head.starts_with(b"fLaC") {
+        return Ok(Box::new(flac::open(bytes, start)?));
+    }
+    if head.starts_with(b"OggS") {
+        return Ok(Box::new(ogg::open(bytes, start)?));
+    }
+    if is_foreign_container(&head) {
+        return open_foreign(bytes, start);
+    }
+    // A first header of MP3 with a wrong bit looks like AAC, but what follows it does not.
+    match mp3::open(bytes, start)? {
+        Ok(mp3) => Ok(Box::new(mp3)),
+        Err(bytes) if is_adts(&head) => open_foreign(bytes, start),
+        Err(_) => Err(AudioFileError::Unrecognised),
+    }
+}
+
+#[cfg(feature = "audio-file-native")]
+fn open_foreign<'s>(bytes: Bytes<'s>, start: u64) -> Result<Box<dyn Decoder + 's>, AudioFileError> {
+    Ok(Box::new(container::open(bytes, start)?))
+}
+
+#[cfg(not(feature = "audio-file-native"))]
+fn open_foreign<'s>(_: Bytes<'s>, _: u64) -> Result<Box<dyn Decoder + 's>, AudioFileError> {
+    Err(AudioFileError::Unrecognised)
 }

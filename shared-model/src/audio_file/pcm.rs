@@ -1,12 +1,15 @@
 //! Plain samples at a place in a file, as WAV and SPHERE have them.
 
-use std::io::{BufReader, Read, SeekFrom};
-
 use crate::audio::AudioError;
 
+use super::bytes::Bytes;
 use super::error::AudioFileError;
-use super::sink::{Flow, MonoSink, stretch};
-use super::{AudioInfo, Source};
+use super::notice::{AudioNotice, Notices};
+use super::{AudioInfo, Block, Decoder};
+
+const BLOCK_FRAMES: u64 = 4096;
+/// Less than this is missing from many a file that is whole: its headers were counted as samples.
+const UNTOLD_SECS: f64 = 0.1;
 
 /// How one sample is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +98,7 @@ impl PcmLayout {
         (bytes / self.frame_bytes()) as f64 / f64::from(self.sample_rate_hz)
     }
 
-    /// Limits, and whether the file has what its header promises.
+    /// Limits.
     fn check(&self) -> Result<(), AudioFileError> {
         if !(1..=32).contains(&self.channels) {
             return Err(AudioError::Channels(self.channels).into());
@@ -106,79 +109,107 @@ impl PcmLayout {
         if self.data_bytes < self.frame_bytes() {
             return Err(AudioFileError::NoSamples);
         }
-        match self.declared_bytes {
-            Some(declared) if declared > self.data_bytes => Err(AudioFileError::Truncated {
-                got_secs: self.secs(self.data_bytes),
-                expected_secs: self.secs(declared),
-            }),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
-    pub fn info(&self, container: &'static str) -> Result<AudioInfo, AudioFileError> {
-        self.check()?;
-        Ok(AudioInfo {
-            container,
-            sample_rate_hz: self.sample_rate_hz,
-            channels: self.channels,
-            duration_secs: Some(self.secs(self.data_bytes)),
-        })
-    }
-
-    pub fn decode(
-        &self,
-        source: Source<'_>,
-        offset_secs: f64,
-        duration_secs: Option<f64>,
-        sink: &mut MonoSink,
-    ) -> Result<(), AudioFileError> {
-        self.check()?;
-        let frames = self.data_bytes / self.frame_bytes();
-        let (first, wanted) = stretch(self.sample_rate_hz, offset_secs, duration_secs);
-        if first >= frames {
-            return Err(AudioFileError::OffsetPastEnd {
-                offset_secs,
-                length_secs: self.secs(self.data_bytes),
-            });
-        }
-        sink.begin(self.sample_rate_hz, Some(frames - first), 0, wanted)?;
-        source.seek(SeekFrom::Start(
-            self.data_offset + first * self.frame_bytes(),
-        ))?;
-        let left = (frames - first).min(wanted.unwrap_or(u64::MAX)) * self.frame_bytes();
-        let mut reader = BufReader::with_capacity(1 << 16, source).take(left);
-        let sample_bytes = self.kind.bytes();
-        let mut bytes = vec![0_u8; self.frame_bytes() as usize * 4096];
-        let mut samples = Vec::with_capacity(self.channels * 4096);
-        loop {
-            let filled = fill(&mut reader, &mut bytes)?;
-            if filled == 0 {
-                return Ok(());
-            }
-            samples.clear();
-            for sample in bytes[..filled].chunks_exact_mut(sample_bytes) {
-                if self.big_endian {
-                    sample.reverse();
-                }
-                samples.push(self.kind.read(sample));
-            }
-            if sink.push(&samples, self.channels)? == Flow::Enough {
-                return Ok(());
-            }
-        }
+    /// Seconds that are there and seconds that the header promises, where more than `untold_secs`
+    /// is missing.
+    fn missing(&self, untold_secs: f64) -> Option<(f64, f64)> {
+        let expected_secs = self.secs(self.declared_bytes?);
+        let got_secs = self.secs(self.data_bytes);
+        (expected_secs > got_secs + untold_secs).then_some((got_secs, expected_secs))
     }
 }
 
-/// Reads until `buffer` is full or the input ends.
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match reader.read(&mut buffer[filled..])? {
-            0 => break,
-            n => filled += n,
+/// Plain samples of an open file.
+pub(super) struct PcmDecoder<'s> {
+    bytes: Bytes<'s>,
+    layout: PcmLayout,
+    container: &'static str,
+    /// Frames before the next block.
+    position: u64,
+}
+
+impl<'s> PcmDecoder<'s> {
+    /// A file that ends early is an error, unless `plays_cut`.
+    pub fn new(
+        bytes: Bytes<'s>,
+        layout: PcmLayout,
+        container: &'static str,
+        plays_cut: bool,
+    ) -> Result<Self, AudioFileError> {
+        layout.check()?;
+        if let Some((got_secs, expected_secs)) = layout.missing(0.0)
+            && !plays_cut
+        {
+            return Err(AudioFileError::Truncated {
+                got_secs,
+                expected_secs,
+            });
+        }
+        Ok(Self {
+            bytes,
+            layout,
+            container,
+            position: 0,
+        })
+    }
+
+    fn frames(&self) -> u64 {
+        self.layout.data_bytes / self.layout.frame_bytes()
+    }
+}
+
+impl Decoder for PcmDecoder<'_> {
+    fn info(&self) -> AudioInfo {
+        AudioInfo {
+            container: self.container,
+            sample_rate_hz: self.layout.sample_rate_hz,
+            channels: self.layout.channels,
+            duration_secs: Some(self.layout.secs(self.layout.data_bytes)),
         }
     }
-    Ok(filled)
+
+    fn skip_to(&mut self, secs: f64) -> Result<u64, AudioFileError> {
+        let frame = (secs * f64::from(self.layout.sample_rate_hz)) as u64;
+        self.position = frame.min(self.frames());
+        Ok(self.position)
+    }
+
+    fn next(&mut self, block: &mut Block, notices: &mut Notices) -> Result<bool, AudioFileError> {
+        let layout = &self.layout;
+        let wanted = BLOCK_FRAMES.min(self.frames() - self.position);
+        let at = layout.data_offset + self.position * layout.frame_bytes();
+        let bytes = self
+            .bytes
+            .at(at, (wanted * layout.frame_bytes()) as usize)?;
+        block.channels = layout.channels;
+        block.rate_hz = layout.sample_rate_hz;
+        block.samples.clear();
+        let mut swapped = [0_u8; 8];
+        for sample in bytes.chunks_exact(layout.kind.bytes()) {
+            let value = if layout.big_endian {
+                let swapped = &mut swapped[..sample.len()];
+                swapped.copy_from_slice(sample);
+                swapped.reverse();
+                layout.kind.read(swapped)
+            } else {
+                layout.kind.read(sample)
+            };
+            block.samples.push(value);
+        }
+        let frames = (block.samples.len() / layout.channels) as u64;
+        self.position += frames;
+        if frames == 0
+            && let Some((got_secs, expected_secs)) = layout.missing(UNTOLD_SECS)
+        {
+            notices.push(AudioNotice::CutShort {
+                got_secs,
+                expected_secs,
+            });
+        }
+        Ok(frames > 0)
+    }
 }
 
 #[cfg(test)]

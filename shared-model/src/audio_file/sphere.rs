@@ -1,10 +1,8 @@
 //! NIST SPHERE headers (`.sph`, TED-LIUM): 1024 bytes of `key -type value` lines, then samples.
 
-use std::io::{Read, SeekFrom};
-
-use super::Source;
+use super::bytes::Bytes;
 use super::error::AudioFileError;
-use super::pcm::{PcmLayout, SampleKind};
+use super::pcm::{PcmDecoder, PcmLayout, SampleKind};
 
 const MAX_HEADER_BYTES: u64 = 1 << 16;
 
@@ -12,23 +10,22 @@ pub(super) fn is_sphere(head: &[u8]) -> bool {
     head.starts_with(b"NIST_1A\n")
 }
 
-pub(super) fn read_layout(
-    source: Source<'_>,
-    file_bytes: u64,
-) -> Result<PcmLayout, AudioFileError> {
+pub(super) fn open(mut bytes: Bytes<'_>, start: u64) -> Result<PcmDecoder<'_>, AudioFileError> {
+    let layout = read_layout(&mut bytes, start)?;
+    PcmDecoder::new(bytes, layout, "sphere", false)
+}
+
+fn read_layout(bytes: &mut Bytes<'_>, start: u64) -> Result<PcmLayout, AudioFileError> {
     let broken = |reason: &str| AudioFileError::Broken(reason.to_owned());
-    source.seek(SeekFrom::Start(0))?;
-    let mut start = Vec::new();
-    source.take(16).read_to_end(&mut start)?;
-    let header_bytes: u64 = start
+    let header_bytes: u64 = bytes
+        .at(start, 16)?
         .get(8..16)
         .and_then(|b| std::str::from_utf8(b).ok())
         .and_then(|text| text.trim().parse().ok())
         .filter(|bytes| (16..=MAX_HEADER_BYTES).contains(bytes))
         .ok_or_else(|| broken("its SPHERE header has no size"))?;
-    let mut header = Vec::new();
-    source.take(header_bytes - 16).read_to_end(&mut header)?;
-    let header = String::from_utf8_lossy(&header);
+    let header = bytes.at(start + 16, header_bytes as usize - 16)?;
+    let header = String::from_utf8_lossy(header).into_owned();
     let value = |key: &str| {
         header
             .lines()
@@ -57,7 +54,7 @@ pub(super) fn read_layout(
     let sample_rate_hz = number("sample_rate")
         .and_then(|rate| u32::try_from(rate).ok())
         .ok_or_else(|| broken("its SPHERE header has no sample_rate"))?;
-    let there = file_bytes.saturating_sub(header_bytes);
+    let there = bytes.len().saturating_sub(start + header_bytes);
     let declared = number("sample_count")
         .filter(|count| *count > 0)
         .map(|count| count.saturating_mul(channels as u64 * width));
@@ -66,7 +63,7 @@ pub(super) fn read_layout(
         big_endian: value("sample_byte_format") == Some("10"),
         channels,
         sample_rate_hz,
-        data_offset: header_bytes,
+        data_offset: start + header_bytes,
         data_bytes: declared.map_or(there, |declared| there.min(declared)),
         declared_bytes: declared,
     })

@@ -14,6 +14,8 @@ pub struct DecodedFile {
     /// Bytes of mono f32 samples.
     pub samples: Uint8Array,
     pub sample_rate_hz: u32,
+    /// What the visitor should know of it.
+    pub notices: Vec<String>,
 }
 
 impl App {
@@ -23,17 +25,14 @@ impl App {
             Err(failure) if failure.kind == FailureKind::UnknownAudio => {}
             decoded => return decoded,
         }
-        let (samples, sample_rate_hz) =
-            foreign_audio::decode(bytes)
-                .await
-                .map_err(|message| Failure {
-                    kind: FailureKind::BadAudio,
-                    message,
-                })?;
-        Ok(DecodedFile {
-            samples: Uint8Array::new(&samples.buffer()),
-            sample_rate_hz,
-        })
+        // The browser's channels go through the reader as well: one rule makes one of them.
+        let wav = foreign_audio::decode_to_wav(bytes)
+            .await
+            .map_err(|message| Failure {
+                kind: FailureKind::BadAudio,
+                message,
+            })?;
+        self.decode_by_reader(&wav).await
     }
 
     async fn decode_by_reader(&self, bytes: &Uint8Array) -> Result<DecodedFile, Failure> {
@@ -64,9 +63,16 @@ impl App {
                 _ => failure,
             })?;
         match (answer.response, answer.payload) {
-            (Response::Decoded { sample_rate_hz }, Some(samples)) => Ok(DecodedFile {
+            (
+                Response::Decoded {
+                    sample_rate_hz,
+                    notices,
+                },
+                Some(samples),
+            ) => Ok(DecodedFile {
                 samples: Uint8Array::new(&samples),
                 sample_rate_hz,
+                notices,
             }),
             _ => Err(state_failure("the reader answered out of order")),
         }

@@ -144,7 +144,9 @@ impl App {
         self.begin_result("Listening to the clip…");
         let answer = self.transcribe_file(&bytes, truth.clone()).await;
         match answer {
-            Ok(response) => self.show_result(&response, truth.as_deref()),
+            Ok((response, notices)) => {
+                self.show_result(&response, truth.as_deref(), &notices);
+            }
             Err(_) if self.cancelled.get() => self.ui.view.set_placeholder("Cancelled."),
             Err(failure) => {
                 self.ui.view.set_placeholder("Words will appear here.");
@@ -160,7 +162,7 @@ impl App {
         self: &Rc<Self>,
         bytes: &Uint8Array,
         reference: Option<String>,
-    ) -> Result<Response, Failure> {
+    ) -> Result<(Response, Vec<String>), Failure> {
         self.show_work(None, "Reading the file");
         let audio = self.decode_file(bytes).await;
         self.hide_progress();
@@ -169,11 +171,13 @@ impl App {
             sample_rate_hz: audio.sample_rate_hz,
             reference,
         };
-        self.ask(self.selected.get(), &request, Some(&audio.samples))
-            .await
+        let answer = self
+            .ask(self.selected.get(), &request, Some(&audio.samples))
+            .await?;
+        Ok((answer, audio.notices))
     }
 
-    fn show_result(&self, response: &Response, truth: Option<&str>) {
+    fn show_result(&self, response: &Response, truth: Option<&str>, notices: &[String]) {
         let Response::Transcribed {
             transcript,
             audio_secs,
@@ -200,14 +204,23 @@ impl App {
             ""
         };
         view.set_note(&format!(
-            "{cut}{audio_secs:.1} s of audio in {}, {} real time",
+            "{cut}{audio_secs:.1} s of audio in {}, {} real time{}",
             figures::milliseconds(*recognize_ms),
-            times(speed)
+            times(speed),
+            told(notices)
         ));
         if transcript.text.is_empty() {
             view.set_placeholder("No words were heard.");
         }
     }
+}
+
+/// What the reader said of the file, as sentences after another.
+fn told(notices: &[String]) -> String {
+    notices
+        .iter()
+        .map(|notice| format!(". The file {notice}"))
+        .collect()
 }
 
 /// `27×`, `0.4×`.

@@ -1,6 +1,6 @@
 //! Formats that our own decoders do not read (AAC, Opus, video files): the browser decodes them.
 
-use js_sys::{ArrayBuffer, Float32Array, Uint8Array};
+use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AudioBuffer, OfflineAudioContext};
@@ -8,8 +8,8 @@ use web_sys::{AudioBuffer, OfflineAudioContext};
 /// Opus is always 48 kHz and the rest mostly; the browser converts what is not.
 const RATE_HZ: u32 = 48_000;
 
-/// Mono samples and their rate; an error in words.
-pub async fn decode(bytes: &Uint8Array) -> Result<(Float32Array, u32), String> {
+/// All channels as a WAV of floats; an error in words.
+pub async fn decode_to_wav(bytes: &Uint8Array) -> Result<Uint8Array, String> {
     const UNREADABLE: &str = "this is no audio file that the browser can read";
     let context = OfflineAudioContext::new_with_number_of_channels_and_length_and_sample_rate(
         1,
@@ -26,18 +26,32 @@ pub async fn decode(bytes: &Uint8Array) -> Result<(Float32Array, u32), String> {
         .await
         .and_then(JsCast::dyn_into)
         .map_err(|_| UNREADABLE.to_owned())?;
-    let channels = audio.number_of_channels();
-    let mut mono = vec![0.0f32; audio.length() as usize];
-    for channel in 0..channels {
-        let samples = audio
-            .get_channel_data(channel)
-            .map_err(|_| UNREADABLE.to_owned())?;
-        for (sum, sample) in mono.iter_mut().zip(samples) {
-            *sum += sample / channels as f32;
+    let channels = (0..audio.number_of_channels()).map(|channel| audio.get_channel_data(channel));
+    let channels: Vec<Vec<f32>> = channels
+        .collect::<Result<_, _>>()
+        .map_err(|_| UNREADABLE.to_owned())?;
+    let wav = wav_of_floats(&channels, audio.sample_rate() as u32);
+    Ok(Uint8Array::from(wav.as_slice()))
+}
+
+/// A WAV whose sizes are left open: it ends where the bytes end.
+fn wav_of_floats(channels: &[Vec<f32>], rate_hz: u32) -> Vec<u8> {
+    const IEEE_FLOAT: u16 = 3;
+    const OPEN: [u8; 4] = [0xff; 4];
+    let count = channels.len() as u16;
+    let length = channels.iter().map(Vec::len).min().unwrap_or(0);
+    let mut wav = Vec::with_capacity(44 + length * channels.len() * 4);
+    wav.extend([&b"RIFF"[..], &OPEN, b"WAVEfmt ", &16_u32.to_le_bytes()].concat());
+    wav.extend(IEEE_FLOAT.to_le_bytes());
+    wav.extend(count.to_le_bytes());
+    wav.extend(rate_hz.to_le_bytes());
+    wav.extend((rate_hz * 4 * u32::from(count)).to_le_bytes());
+    wav.extend((4 * count).to_le_bytes());
+    wav.extend([&32_u16.to_le_bytes()[..], b"data", &OPEN].concat());
+    for frame in 0..length {
+        for channel in channels {
+            wav.extend(channel[frame].to_le_bytes());
         }
     }
-    Ok((
-        Float32Array::from(mono.as_slice()),
-        audio.sample_rate() as u32,
-    ))
+    wav
 }

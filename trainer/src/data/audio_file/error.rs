@@ -33,6 +33,12 @@ pub(super) enum Problem {
     NotRegular,
     #[error("cannot be read: {0}")]
     Read(std::io::Error),
+    #[error("cannot be copied from its pipe: {0}")]
+    Spool(std::io::Error),
+    #[error("gives more than {max_gb} GB: save it to a file and split it")]
+    TooLarge { max_gb: u64 },
+    #[error("holds {codec}, which is not read: convert it with `{command}`")]
+    ForeignCodec { codec: String, command: String },
     #[error(transparent)]
     Audio(#[from] decoding::AudioFileError),
 }
@@ -48,11 +54,37 @@ impl From<std::io::Error> for Problem {
 
 impl Problem {
     pub fn in_file(self, path: &Path) -> AudioFileError {
+        let problem = match self {
+            Self::Audio(decoding::AudioFileError::ForeignCodec { codec }) => Self::ForeignCodec {
+                codec,
+                command: conversion(path),
+            },
+            other => other,
+        };
         AudioFileError {
             path: path.to_owned(),
-            problem: self,
+            problem,
         }
     }
+}
+
+/// The command that makes a WAV of plain samples beside a file.
+fn conversion(path: &Path) -> String {
+    let quoted = |path: &Path| {
+        let text = path.to_string_lossy();
+        let is_plain = |c: char| c.is_alphanumeric() || "/._-+,=:@%".contains(c);
+        if text.chars().all(is_plain) && !text.starts_with('-') {
+            text.into_owned()
+        } else {
+            format!("'{}'", text.replace('\'', "'\\''"))
+        }
+    };
+    let output = path.with_extension("pcm.wav");
+    format!(
+        "ffmpeg -i {} -c:a pcm_s16le {}",
+        quoted(path),
+        quoted(&output)
+    )
 }
 
 thread_local! {

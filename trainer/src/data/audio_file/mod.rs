@@ -1,19 +1,22 @@
 //! Audio files on disk to mono PCM in `[-1, 1]`, by [`shared_model::audio_file`].
 
 mod error;
+mod spool;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use shared_model::audio::SAMPLE_RATE_HZ;
-use shared_model::audio_file::{self as decoding, DecodedAudio, Stretch};
+use shared_model::audio_file::{self as decoding, AudioBlocks, DecodedAudio, Stretch};
 
-pub use decoding::AudioInfo;
+pub use decoding::{AudioInfo, AudioNotice};
 pub use error::AudioFileError;
 use error::{Problem, without_panic};
 
 /// The longest stretch of audio that is decoded in one piece.
 pub const MAX_SECONDS: f64 = 4.0 * 3600.0;
+/// The longest stretch of audio that is decoded block by block.
+pub const MAX_BLOCKS_SECONDS: f64 = 48.0 * 3600.0;
 
 const WHOLE: Stretch = Stretch {
     offset_secs: 0.0,
@@ -50,12 +53,66 @@ pub fn decode_16k(
 }
 
 /// Reads only what is needed to know rate, channels and duration.
+///
+/// # Errors
+/// As [`decode_file`].
 pub fn read_info(path: &Path) -> Result<AudioInfo, AudioFileError> {
     let read = || {
         let mut file = open(path)?;
         Ok(without_panic(|| decoding::read_info(&mut file))?)
     };
     read().map_err(|problem: Problem| problem.in_file(path))
+}
+
+/// A whole file as mono 16 kHz, block by block: in memory that does not grow with its length.
+pub struct FileBlocks {
+    path: PathBuf,
+    blocks: AudioBlocks<'static>,
+}
+
+impl FileBlocks {
+    /// Opens a file, a pipe, or `-` for standard input. What cannot be sought in is first copied
+    /// into an anonymous temporary file.
+    ///
+    /// # Errors
+    /// As [`decode_file`], as far as the structure of the file can tell.
+    pub fn open(path: &Path) -> Result<Self, AudioFileError> {
+        let stretch = Stretch {
+            rate_hz: Some(SAMPLE_RATE_HZ),
+            max_secs: MAX_BLOCKS_SECONDS,
+            ..WHOLE
+        };
+        let open = || {
+            let file = open_any(path)?;
+            Ok(without_panic(|| AudioBlocks::open(file, &stretch))?)
+        };
+        let blocks = open().map_err(|problem: Problem| problem.in_file(path))?;
+        let path = path.to_owned();
+        Ok(Self { path, blocks })
+    }
+
+    /// What the header says.
+    pub fn info(&self) -> &AudioInfo {
+        self.blocks.info()
+    }
+
+    /// The next samples, never none; absent at the end.
+    ///
+    /// # Errors
+    /// As [`decode_file`]. After an error there are no more blocks.
+    pub fn next_block(&mut self) -> Result<Option<&[f32]>, AudioFileError> {
+        let blocks = &mut self.blocks;
+        without_panic(|| blocks.next_block())
+            .map_err(|error| Problem::from(error).in_file(&self.path))
+    }
+
+    /// What its user should know, as far as it was decoded; each a sentence that begins with the
+    /// file's name.
+    pub fn notices(&self) -> impl Iterator<Item = String> {
+        let path = self.path.display();
+        let notices = self.blocks.notices().iter();
+        notices.map(move |notice| format!("{path}: {notice}"))
+    }
 }
 
 fn decode(path: &Path, stretch: &Stretch) -> Result<DecodedAudio, AudioFileError> {
@@ -76,6 +133,17 @@ fn open(path: &Path) -> Result<File, Problem> {
         return Err(Problem::NotRegular);
     }
     Ok(File::open(path)?)
+}
+
+/// Opens a regular file, or a copy of what a pipe or standard input gives.
+fn open_any(path: &Path) -> Result<File, Problem> {
+    if path.as_os_str() == "-" {
+        return spool::spool(std::io::stdin().lock());
+    }
+    match open(path) {
+        Err(Problem::NotRegular) => spool::spool(File::open(path)?),
+        opened => opened,
+    }
 }
 
 #[cfg(test)]
