@@ -269,7 +269,7 @@ fn a_wrong_override_is_refused() {
     let recipe = repository().join("recipes/quick.toml");
     let run = place.path("run");
     for set in [
-        "teacher.optim.learning_rte=1",
+        "teach.optim.learning_rte=1",
         "seed=banana",
         "seed",
         "teacher.model.n_layers=0",

@@ -396,7 +396,7 @@ fn the_bench_measures_every_step_of_a_recipe() {
             > 0.0
     );
 
-    let table = fledge(bench_train(&["--set", "checkpoint.fused=false"]));
+    let table = fledge(bench_train(&["--set", "compute.fused=false"]));
     table.assert_done();
     for part in [
         "fused operations: off",

@@ -14,13 +14,13 @@ fn teach(run: &Path) -> Vec<String> {
     for set in [
         "data.limit=60",
         "data.batch_seconds=20",
-        "teacher.optim.epochs=3",
-        "teacher.optim.warmup_steps=4",
+        "teach.epochs=3",
+        "teach.optim.warmup_steps=4",
         "teacher.model.n_layers=1",
         "teacher.model.d_model=32",
         "teacher.model.d_ffn=64",
         "checkpoint.every_steps=2",
-        "checkpoint.validate_every_epochs=1",
+        "validation.every_epochs=1",
     ] {
         arguments.extend(["--set".to_owned(), set.to_owned()]);
     }

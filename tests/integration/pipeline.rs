@@ -23,12 +23,12 @@ fn overrides() -> Vec<String> {
         "teacher.model.n_layers=2",
         "teacher.model.d_model=64",
         "teacher.model.d_ffn=128",
-        "teacher.optim.epochs=10",
-        "teacher.optim.warmup_steps=30",
-        "distill.optim.epochs=6",
+        "teach.epochs=10",
+        "teach.optim.warmup_steps=30",
+        "distill.epochs=6",
         "distill.optim.warmup_steps=20",
         "finetune.epochs=4",
-        "finetune.warmup_steps=5",
+        "finetune.optim.warmup_steps=5",
     ]
     .iter()
     .flat_map(|set| ["--set".to_owned(), (*set).to_owned()])

@@ -57,12 +57,12 @@ fn two_minutes_on_real_speech_end_with_students_that_can_be_measured() {
         "teacher.model.n_layers=2".to_owned(),
         "teacher.model.d_model=64".to_owned(),
         "teacher.model.d_ffn=128".to_owned(),
-        "teacher.optim.epochs=3".to_owned(),
-        "teacher.optim.warmup_steps=5".to_owned(),
-        "distill.optim.epochs=2".to_owned(),
+        "teach.epochs=3".to_owned(),
+        "teach.optim.warmup_steps=5".to_owned(),
+        "distill.epochs=2".to_owned(),
         "distill.optim.warmup_steps=2".to_owned(),
         "finetune.epochs=1".to_owned(),
-        "finetune.warmup_steps=2".to_owned(),
+        "finetune.optim.warmup_steps=2".to_owned(),
     ];
     let mut arguments = vec!["run".to_owned(), text(&recipe).to_owned()];
     arguments.extend(["--run", text(&run), "--device", "cpu", "--json"].map(str::to_owned));

@@ -16,14 +16,19 @@ use crate::evaluate::{DecoderChoice, EvaluateError, EvaluationReport, evaluate};
 use crate::model_folder::{self, ModelFolderError, model_bytes};
 use crate::train::{TEACHER, TrainedNetwork};
 
+/// A model folder that could not be made or measured.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
+    /// The network does not fit a model folder.
     #[error("{name}: {source}")]
     Bundle {
+        /// Of the network.
         name: String,
+        /// What does not fit.
         source: Box<BundleError>,
     },
+    /// The folder cannot be written.
     #[error(transparent)]
     Folder(#[from] ModelFolderError),
     #[error("test set {set}: {source}")]
@@ -39,24 +44,33 @@ pub enum ExportError {
 /// Utterances that an error rate is stated for.
 #[derive(Debug, Clone)]
 pub struct TestSet {
+    /// As cards call it.
     pub name: String,
+    /// With transcripts.
     pub utterances: Vec<Utterance>,
 }
 
 /// What an export wrote.
 #[derive(Debug, Clone)]
 pub struct ExportedModel {
+    /// Of the network.
     pub name: String,
+    /// Where it is.
     pub folder: PathBuf,
+    /// Of the network.
     pub parameters: u64,
     /// Weights, configuration and tokens.
     pub bytes: u64,
+    /// What the card says, by test set.
     pub evaluations: Vec<Evaluation>,
     /// The full figures behind `evaluations`, by test set.
     pub reports: Vec<(String, EvaluationReport)>,
 }
 
 /// The test sets of a recipe; without any its development set, which then is called so.
+///
+/// # Errors
+/// A manifest that cannot be read.
 pub fn test_sets(recipe: &Recipe) -> Result<Vec<TestSet>, ExportError> {
     let mut named: Vec<(String, &Path)> = recipe
         .data
@@ -83,16 +97,24 @@ pub fn test_sets(recipe: &Recipe) -> Result<Vec<TestSet>, ExportError> {
 
 /// Exports the networks of one run.
 pub struct Exporter<'a> {
+    /// What the run was to be.
     pub recipe: &'a Recipe,
+    /// What its networks spell with.
     pub tokens: &'a Tokens,
+    /// What they are measured on.
     pub test_sets: &'a [TestSet],
+    /// How weights are stored.
     pub precision: Precision,
+    /// Set from outside to stop before the next utterance.
     pub stop: &'a AtomicBool,
 }
 
 impl Exporter<'_> {
     /// Writes one model folder. Figures are taken on the CPU, from the files as they ship, over
     /// the path that `fledge evaluate` takes: it gives the card's figures again, to the digit.
+    ///
+    /// # Errors
+    /// A folder that cannot be written, a test set that cannot be measured, or a stop.
     pub fn export(
         &self,
         network: &TrainedNetwork,

@@ -90,8 +90,12 @@ pub fn read_files(folder: &Path) -> Result<Files, ModelFolderError> {
 
 /// Reads and checks a model folder.
 pub fn read(folder: &Path) -> Result<LoadedModel, ModelFolderError> {
-    let files = read_files(folder)?;
-    read_model(&files).map_err(|source| ModelFolderError::Content {
+    check(folder, &read_files(folder)?)
+}
+
+/// The model that the files of a folder hold.
+pub fn check(folder: &Path, files: &Files) -> Result<LoadedModel, ModelFolderError> {
+    read_model(files).map_err(|source| ModelFolderError::Content {
         folder: folder.to_owned(),
         source: Box::new(source),
     })

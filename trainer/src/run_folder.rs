@@ -49,23 +49,51 @@ const CONTENT: [&str; 13] = [
     "quarantine.jsonl",
 ];
 
+/// A run folder that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunFolderError {
-    #[error("{path}: {source}")]
-    Io { path: PathBuf, source: io::Error },
+    /// A file or folder cannot be read or written.
+    #[error("{path}: {reason}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        reason: io::Error,
+    },
+    /// Something else is in it.
     #[error(
         "{path} is not empty and not the folder of a run: choose another with --run, or empty it"
     )]
-    NotARun { path: PathBuf },
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another process trains in it.
     #[error("{path} is in use by another fledge")]
-    InUse { path: PathBuf },
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// What is to be done would not give what was begun.
     #[error(
         "{path} holds a run of another recipe: {difference}; choose another folder with --run, or start it anew with --fresh"
     )]
-    OtherRecipe { path: PathBuf, difference: String },
+    OtherRecipe {
+        /// The folder.
+        path: PathBuf,
+        /// Key, old and new value.
+        difference: String,
+    },
+    /// A file in it is not what this program writes.
     #[error("{path}: {reason}")]
-    Content { path: PathBuf, reason: String },
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Its recipe cannot be used.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
 }
@@ -81,12 +109,19 @@ pub struct RunFolder {
 /// What the environment of a run was.
 #[derive(Debug, Clone, Serialize)]
 pub struct Environment {
+    /// The program's version.
     pub fledge: String,
+    /// What computes.
     pub device: String,
+    /// Why it was taken.
     pub device_reason: String,
+    /// The operating system.
     pub os: String,
+    /// The processor's architecture.
     pub arch: String,
+    /// Threads that may work at once.
     pub cores: usize,
+    /// The command line.
     pub command: Vec<String>,
 }
 
@@ -153,7 +188,18 @@ impl RunFolder {
         Ok(folder)
     }
 
+    /// The number of shards that the run in a folder was begun with, if there is one.
+    pub fn begun_with_shards(path: &Path) -> Option<usize> {
+        let text = fs::read_to_string(path.join(RESOLVED)).ok()?;
+        let recipe: toml::Table = toml::from_str(&text).ok()?;
+        let shards = recipe.get("compute")?.get("shards")?.as_integer()?;
+        usize::try_from(shards).ok()
+    }
+
     /// Opens the folder of an earlier run as it is.
+    ///
+    /// # Errors
+    /// A folder of something else, or in use.
     pub fn open_existing(path: &Path) -> Result<Self, RunFolderError> {
         if !path.join(RESOLVED).is_file() {
             return Err(RunFolderError::Content {
@@ -165,9 +211,9 @@ impl RunFolder {
     }
 
     fn lock(path: &Path) -> Result<Self, RunFolderError> {
-        let failed = |source| RunFolderError::Io {
+        let failed = |reason| RunFolderError::Io {
             path: path.into(),
-            source,
+            reason,
         };
         fs::create_dir_all(path).map_err(failed)?;
         let lock = File::create(path.join(LOCK)).map_err(failed)?;
@@ -177,13 +223,13 @@ impl RunFolder {
                 _lock: lock,
             }),
             Err(TryLockError::WouldBlock) => Err(RunFolderError::InUse { path: path.into() }),
-            Err(TryLockError::Error(source)) => Err(failed(source)),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
 
     fn io(&self, path: &Path) -> impl FnOnce(io::Error) -> RunFolderError + use<> {
         let path = path.to_path_buf();
-        move |source| RunFolderError::Io { path, source }
+        move |reason| RunFolderError::Io { path, reason }
     }
 
     fn holds_something_else(&self) -> Result<bool, RunFolderError> {
@@ -215,6 +261,9 @@ impl RunFolder {
     }
 
     /// Writes a file of the run whole or not at all.
+    ///
+    /// # Errors
+    /// It cannot be written.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), RunFolderError> {
         let path = self.path.join(name);
         if let Some(parent) = path.parent() {
@@ -223,6 +272,10 @@ impl RunFolder {
         write_atomically(&path, content).map_err(self.io(&path))
     }
 
+    /// Notes what the run is done with.
+    ///
+    /// # Errors
+    /// It cannot be written.
     pub fn write_environment(&self, environment: &Environment) -> Result<(), RunFolderError> {
         let json = serde_json::to_vec_pretty(environment)
             .map_err(io::Error::other)
@@ -230,15 +283,19 @@ impl RunFolder {
         self.write("env.json", &json)
     }
 
+    /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    pub fn tokens_path(&self) -> PathBuf {
+    fn tokens_path(&self) -> PathBuf {
         self.path.join("tokens.txt")
     }
 
     /// The token set of this run, if it was made already.
+    ///
+    /// # Errors
+    /// `tokens.txt` cannot be read, or is not one.
     pub fn tokens(&self) -> Result<Option<Tokens>, RunFolderError> {
         let path = self.tokens_path();
         if !path.exists() {
@@ -252,6 +309,10 @@ impl RunFolder {
         Ok(Some(tokens))
     }
 
+    /// Keeps the token set of this run.
+    ///
+    /// # Errors
+    /// It cannot be written.
     pub fn store_tokens(&self, tokens: &Tokens) -> Result<(), RunFolderError> {
         self.write("tokens.txt", tokens.to_txt().as_bytes())
     }
@@ -288,11 +349,6 @@ impl RunFolder {
     /// Where checkpoints of a phase go.
     pub fn checkpoints(&self, phase: Phase) -> PathBuf {
         self.path.join("checkpoints").join(phase.as_str())
-    }
-
-    /// Where results on test sets go.
-    pub fn evaluations(&self) -> PathBuf {
-        self.path.join("evaluations")
     }
 
     /// Where the exported model of a network goes.
@@ -340,6 +396,9 @@ impl RunFolder {
     }
 
     /// Notes a broken file, once.
+    ///
+    /// # Errors
+    /// `quarantine.jsonl` cannot be read or written.
     pub fn quarantine(&self, file: &str, reason: &str) -> Result<(), RunFolderError> {
         let path = self.path.join("quarantine.jsonl");
         let known: BTreeSet<String> = match fs::read_to_string(&path) {
@@ -383,68 +442,4 @@ impl From<TensorFileError> for RunFolderError {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn recipe(extra: &[&str]) -> Recipe {
-        let text =
-            "name = \"x\"\n[data]\ntrain = \"a.jsonl\"\n[teacher]\n[[student]]\nname = \"s\"\n";
-        let overrides: Vec<String> = extra.iter().map(|s| (*s).to_string()).collect();
-        Recipe::parse(text, "test", Path::new("/r"), &overrides).unwrap()
-    }
-
-    #[test]
-    fn the_same_recipe_continues_and_another_is_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("run");
-        drop(RunFolder::open(&path, &recipe(&[]), "text", false).unwrap());
-        drop(RunFolder::open(&path, &recipe(&[]), "text", false).unwrap());
-        let free = recipe(&["checkpoint.keep_last=7"]);
-        drop(RunFolder::open(&path, &free, "text", false).unwrap());
-        let other = recipe(&["teacher.optim.epochs=77"]);
-        let error = RunFolder::open(&path, &other, "text", false).unwrap_err();
-        let text = error.to_string();
-        assert!(
-            text.contains("teacher.optim.epochs was 30 and is now 77"),
-            "{text}"
-        );
-        assert!(text.contains("--fresh"), "{text}");
-        fs::create_dir_all(path.join("checkpoints/teach")).unwrap();
-        drop(RunFolder::open(&path, &other, "text", true).unwrap());
-        assert!(!path.join("checkpoints").exists());
-    }
-
-    #[test]
-    fn a_folder_of_something_else_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("thesis.txt"), "years").unwrap();
-        for fresh in [false, true] {
-            let error = RunFolder::open(folder.path(), &recipe(&[]), "", fresh).unwrap_err();
-            assert!(matches!(error, RunFolderError::NotARun { .. }));
-        }
-        assert!(folder.path().join("thesis.txt").exists());
-    }
-
-    #[test]
-    fn two_processes_cannot_use_one_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let held = RunFolder::open(folder.path(), &recipe(&[]), "", false).unwrap();
-        let error = RunFolder::open(folder.path(), &recipe(&[]), "", false).unwrap_err();
-        assert!(matches!(error, RunFolderError::InUse { .. }));
-        drop(held);
-        assert!(RunFolder::open(folder.path(), &recipe(&[]), "", false).is_ok());
-    }
-
-    #[test]
-    fn a_broken_file_is_noted_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunFolder::open(folder.path(), &recipe(&[]), "", false).unwrap();
-        for _ in 0..2 {
-            run.quarantine("a.wav", "no samples").unwrap();
-            run.quarantine("b.wav", "not audio").unwrap();
-        }
-        let text = fs::read_to_string(folder.path().join("quarantine.jsonl")).unwrap();
-        assert_eq!(text.lines().count(), 2);
-    }
-}
+mod tests;

@@ -12,6 +12,7 @@ const MIN_QUANTIZED_ELEMENTS: usize = 1024;
 
 /// How a folder stores its weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// As they were trained.

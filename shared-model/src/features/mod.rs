@@ -15,6 +15,7 @@ pub const FRAME_SHIFT_SECS: f32 = 0.010;
 
 /// Which front end a model was trained with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FrontEnd {
     /// `kaldi-native-fbank` as icefall and sherpa-onnx use it: 25 ms Povey window, 512-point FFT,
@@ -28,6 +29,7 @@ pub enum FrontEnd {
 
 /// What a network listens to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct FeatureConfig {
     /// Window, filters and scale.

@@ -6,6 +6,7 @@ use crate::{features::FRAME_SHIFT_SECS, weights::WeightError};
 
 /// Everything that fixes a network's shapes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
     /// Mel bands a frame.
@@ -58,6 +59,7 @@ impl Default for ModelConfig {
 
 /// How features are normalised inside the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalization {
     /// Mean and variance of each band over the utterance's real frames.
@@ -68,6 +70,7 @@ pub enum Normalization {
 
 /// Padding of the subsampling convolutions, for `L` frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SubsamplingPadding {
     /// One frame on each side: `ceil(L / 2)` per convolution, every length >= 1 gives a frame.
@@ -78,6 +81,7 @@ pub enum SubsamplingPadding {
 
 /// How attention knows where a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Positions {
     /// Rotary positions in attention.
@@ -90,6 +94,7 @@ pub enum Positions {
 
 /// Norm in the front end and in the convolution module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum NormKind {
     /// Does not depend on padding or on the other utterances of a batch.

@@ -14,7 +14,9 @@ use crate::clock::thread_time;
 /// The machine's own rates, `f32`, square matrices of [`SIDE`].
 #[derive(Debug, Clone, Serialize)]
 pub struct Machine {
+    /// That this process may use.
     pub cores: usize,
+    /// One core alone.
     pub matmul_gflop_per_sec_one_core: f64,
     /// Every core with its own matrices at the same time.
     pub matmul_gflop_per_sec_all_cores: f64,

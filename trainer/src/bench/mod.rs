@@ -37,7 +37,7 @@ mod subjects;
 use std::time::Duration;
 
 use serde::Serialize;
-use shared_model::model::ModelConfig;
+use shared_model::{features::FRAME_SHIFT_SECS, model::ModelConfig};
 
 use crate::{
     clock::Usage,
@@ -52,21 +52,30 @@ use subjects::{Subject, subjects, synthetic_batch};
 /// The batch, and how often it is repeated.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
+    /// Of the batch.
     pub utterances: usize,
     /// Of each utterance.
     pub seconds: f64,
+    /// Measured steps of each network; the least time counts.
     pub repeats: usize,
 }
 
+/// What [`measure`] finds.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
+    /// What the machine can do at best.
     pub machine: Machine,
+    /// Audio of the batch.
     pub audio_secs: f64,
+    /// Whether branches are computed as one operation each.
     pub fused: bool,
     /// Whether matrix products are in bf16: asked for, and the processor has them.
     pub bf16: bool,
+    /// Of each network alone.
     pub steps: Vec<Step>,
+    /// Where there are several students.
     pub concurrency: Option<Concurrency>,
+    /// Of this process.
     pub peak_memory_bytes: u64,
 }
 
@@ -75,17 +84,23 @@ pub struct Report {
 pub struct Step {
     /// `teacher CTC`, `small EncRL`, ...
     pub name: String,
+    /// Of all networks that it steps.
     pub parameters: usize,
+    /// Time on the wall.
     pub wall_ms: f64,
+    /// Processor time of all threads.
     pub cpu_ms: f64,
+    /// Seconds of audio a second.
     pub audio_secs_per_sec: f64,
     /// Operations, 1e9.
     pub gflop: f64,
+    /// By the time on the wall.
     pub gflop_per_sec: f64,
     /// By processor time: what one core does.
     pub gflop_per_cpu_sec: f64,
     /// Of the rate that one core multiplies matrices at.
     pub share_of_matmul_rate: f64,
+    /// Where the processor time goes.
     pub shares: Shares,
 }
 
@@ -94,22 +109,32 @@ pub struct Step {
 pub struct Shares {
     /// Absent with products in bf16: they are not repeated alone, but part of the rest.
     pub matmul: Option<f64>,
+    /// Log-softmax, read-back and forward-backward.
     pub ctc: f64,
+    /// Sum and norm of gradients, and the optimiser.
     pub update: f64,
+    /// The frozen teacher's pass.
     pub teacher: f64,
+    /// Graph, allocations and threads.
     pub bookkeeping: f64,
+    /// What no other share holds.
     pub rest: f64,
+    /// The operating system's part, which overlaps the others.
     pub kernel: f64,
 }
 
 /// Step 1 of all students at once against one student after another.
 #[derive(Debug, Clone, Serialize)]
 pub struct Concurrency {
+    /// All students in one step.
     pub together: Step,
+    /// Sum of the students' own steps, time on the wall.
     pub one_by_one_wall_ms: f64,
+    /// Sum of the students' own steps, processor time.
     pub one_by_one_cpu_ms: f64,
     /// One by one over together.
     pub wall_ratio: f64,
+    /// Likewise, by processor time.
     pub cpu_ratio: f64,
     /// Processor time of one frozen pass of the teacher; together there is one of them.
     pub teacher_pass_cpu_ms: f64,
@@ -133,6 +158,10 @@ pub struct TeacherStep {
 }
 
 impl TeacherStep {
+    /// - `vocab_size`: of the teacher.
+    ///
+    /// # Errors
+    /// A recipe whose teacher cannot be built.
     pub fn new(recipe: &Recipe, vocab_size: usize, options: Options) -> Result<Self, TrainError> {
         let cpu = OpenDevice::cpu("its step is timed");
         Ok(Self {
@@ -142,6 +171,7 @@ impl TeacherStep {
         })
     }
 
+    /// One forward and backward pass and one update.
     pub fn run(&mut self) {
         self.group.step(&steady_step(&self.batch, self.round));
         self.round += 1;
@@ -151,9 +181,12 @@ impl TeacherStep {
 /// Measures every step of a recipe on the CPU.
 ///
 /// - `vocab_size`: of all networks.
+///
+/// # Errors
+/// A recipe whose networks cannot be built.
 pub fn measure(recipe: &Recipe, vocab_size: usize, options: Options) -> Result<Report, TrainError> {
     let machine = Machine::measure();
-    let is_bf16 = recipe.checkpoint.operations().multiplies_bf16();
+    let is_bf16 = recipe.compute.operations().multiplies_bf16();
     let batch = synthetic_batch(recipe, vocab_size, options);
     let mut subjects = subjects(recipe, vocab_size)?;
     let mut least: Vec<Option<Measured>> = subjects.iter().map(|_| None).collect();
@@ -206,7 +239,7 @@ pub fn measure(recipe: &Recipe, vocab_size: usize, options: Options) -> Result<R
     Ok(Report {
         machine,
         audio_secs: batch.audio_secs,
-        fused: recipe.checkpoint.fused,
+        fused: recipe.compute.fused,
         bf16: is_bf16,
         steps,
         concurrency,
@@ -312,7 +345,7 @@ fn least_batch(group: &TrainerGroup, batch: &Batch) -> Batch {
         lengths: vec![frames],
         targets: vec![vec![1]],
         utterance_ids: vec!["least".into()],
-        audio_secs: frames as f64 * 0.01,
+        audio_secs: frames as f64 * f64::from(FRAME_SHIFT_SECS),
     }
 }
 

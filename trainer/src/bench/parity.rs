@@ -72,7 +72,7 @@ pub fn measure_parity(
 ) -> Result<Parity, ParityError> {
     // As on the device: a part of a batch has dropout of its own.
     let mut recipe = recipe.clone();
-    recipe.checkpoint.shards = 1;
+    recipe.compute.shards = 1;
     let cpu = OpenDevice::cpu("it is the reference");
     let references = phase_steps(&recipe, vocab_size, &cpu)?;
     let subjects = phase_steps(&recipe, vocab_size, device)?;

@@ -2,11 +2,12 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use shared_model::features::FRAME_SHIFT_SECS;
 use shared_model::model::{CtcModel, ModelConfig};
 
 use super::Options;
 use crate::{
-    config::{OptimConfig, Phase, Recipe, StudentConfig},
+    config::{OptimConfig, Phase, Recipe, StudentConfig, TrainingConfig},
     data::Batch,
     device::{DeviceKind, OpenDevice},
     train::{
@@ -28,25 +29,25 @@ pub(super) struct Subject {
 #[derive(Clone)]
 struct Spec {
     phase: Phase,
-    networks: Vec<(String, ModelConfig, OptimConfig)>,
+    networks: Vec<(String, ModelConfig, TrainingConfig)>,
     /// Of step 1.
     teacher: Option<ModelConfig>,
     recipe: Recipe,
     device: OpenDevice,
 }
 
-/// Frames a second.
-const FRAMES_PER_SEC: f64 = 100.0;
-
 /// Updates that schedules reckon with; no measurement depends on them.
 const STEPS: usize = 1000;
 
 /// A step that counts as every other.
-fn steady(optim: &OptimConfig) -> OptimConfig {
-    OptimConfig {
-        accumulate: 1,
+fn steady(training: &TrainingConfig) -> TrainingConfig {
+    TrainingConfig {
         epochs: usize::MAX,
-        ..optim.clone()
+        optim: OptimConfig {
+            accumulate: 1,
+            ..training.optim.clone()
+        },
+        ..training.clone()
     }
 }
 
@@ -57,7 +58,7 @@ pub(super) fn teacher(
     device: &OpenDevice,
 ) -> Result<Subject, TrainError> {
     let config = recipe.fitted(&recipe.teacher.model, vocab_size);
-    let network = (TEACHER.to_owned(), config, steady(&recipe.teacher.optim));
+    let network = (TEACHER.to_owned(), config, steady(&recipe.teach));
     let spec = Spec {
         phase: Phase::Teach,
         networks: vec![network],
@@ -74,14 +75,17 @@ pub(super) fn phase_steps(
     vocab_size: usize,
     device: &OpenDevice,
 ) -> Result<Vec<Subject>, TrainError> {
-    let network = |student: &StudentConfig, optim: &OptimConfig| {
+    let network = |student: &StudentConfig, training: &TrainingConfig| {
         let config = recipe.fitted(&student.model, vocab_size);
-        (student.name.clone(), config, steady(optim))
+        (student.name.clone(), config, steady(training))
     };
-    let students = || recipe.students.iter();
-    let step_one = students().filter(|student| student.cut_from.is_none());
-    let step_one = step_one.map(|student| network(student, &recipe.distill.optim));
-    let step_two = students().map(|student| network(student, recipe.finetune_of(student)));
+    let distill = recipe.distill.training();
+    let step_one = recipe.step_one_students();
+    let step_one = step_one.map(|student| network(student, &distill));
+    let step_two = recipe
+        .students
+        .iter()
+        .map(|student| network(student, recipe.finetune_of(student)));
     let spec = |phase, networks, teacher| Spec {
         phase,
         networks,
@@ -125,8 +129,8 @@ pub(super) fn subjects(recipe: &Recipe, vocab_size: usize) -> Result<Vec<Subject
         let name = student.name.clone();
         let config = recipe.fitted(&student.model, vocab_size);
         if student.cut_from.is_none() {
-            let optim = steady(&recipe.distill.optim);
-            let network = (name.clone(), config.clone(), optim);
+            let training = steady(&recipe.distill.training());
+            let network = (name.clone(), config.clone(), training);
             all.push(network.clone());
             let spec = spec(Phase::Distill, vec![network], Some(&teacher_config));
             subjects.push(Subject::new(format!("{name} EncRL"), spec)?);
@@ -177,10 +181,10 @@ impl Spec {
         let recipe = &self.recipe;
         let of_network = |name: &str| {
             let network = name.to_owned();
-            move |source| TrainError::Network { network, source }
+            move |reason| TrainError::Network { network, reason }
         };
         let OpenDevice { device, kind, .. } = &self.device;
-        let compute = Compute::new(device, *kind == DeviceKind::Gpu, &recipe.checkpoint);
+        let compute = Compute::new(device, *kind == DeviceKind::Gpu, &recipe.compute);
         let goal = match &self.teacher {
             None => Goal::Ctc,
             Some(config) => Goal::Distill {
@@ -189,16 +193,16 @@ impl Spec {
                         .map_err(of_network(TEACHER))?
                         .with_operations(compute.operations),
                 ),
-                distillation: Distillation::new(&recipe.distill),
+                distillation: Distillation::new(&recipe.distill.loss),
             },
         };
         let mut specs = vec![];
-        for (name, config, optim) in &self.networks {
+        for (name, config, training) in &self.networks {
             specs.push(NetworkSpec {
                 initial: random_weights(config, recipe.seed).map_err(of_network(name))?,
                 name: name.clone(),
                 config: config.clone(),
-                optim: optim.clone(),
+                training: training.clone(),
             });
         }
         TrainerGroup::assemble(self.phase, goal, specs, compute, recipe.seed, |_| STEPS)
@@ -213,7 +217,7 @@ pub(super) fn synthetic_batch(recipe: &Recipe, vocab_size: usize, options: Optio
         ..
     } = options;
     let n_mels = recipe.features.n_mels;
-    let time = (seconds * FRAMES_PER_SEC).round().max(1.0) as usize;
+    let time = (seconds / f64::from(FRAME_SHIFT_SECS)).round().max(1.0) as usize;
     let models = std::iter::once(&recipe.teacher.model);
     let models = models.chain(recipe.students.iter().map(|student| &student.model));
     let frames = models.map(|model| model.encoder_length(time)).min();

@@ -13,6 +13,7 @@ mod interrupt;
 mod lm;
 mod memory;
 mod prepare;
+mod recipe_reference;
 mod serve;
 mod tokenizer;
 mod train;
@@ -70,6 +71,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Lm(lm::LmArgs),
     Devices(devices::DevicesArgs),
+    RecipeReference(recipe_reference::RecipeReferenceArgs),
     Serve(serve::ServeArgs),
     Bench(bench::BenchArgs),
 }
@@ -139,6 +141,7 @@ fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Inspect(args) => inspect::run(args),
         Command::Lm(args) => lm::run(args),
         Command::Devices(args) => devices::run(args),
+        Command::RecipeReference(_) => recipe_reference::run(),
         Command::Serve(args) => serve::run(args),
         Command::Bench(args) => bench::run(args),
     }

@@ -12,7 +12,7 @@ use shared_model::{bundle::LoadedModel, tokens::Tokens};
 use super::export::{export_all, print_models, store_reports};
 use super::{DeviceArgs, Failure, interrupt};
 use crate::config::{Phase, Recipe};
-use crate::data::{RecipeData, recipe_examples, recipe_tokens};
+use crate::data::{RecipeData, recipe_examples, recipe_tokens, recipe_utterances};
 use crate::device::DeviceKind;
 use crate::event::TrainEvent;
 use crate::model_folder;
@@ -124,7 +124,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
 fn start(args: &TrainArgs, phase: Option<Phase>) -> anyhow::Result<()> {
     let mut overrides = args.set.clone();
     overrides.extend(args.seed.map(|seed| format!("seed={seed}")));
-    let recipe = Recipe::load(&args.recipe, &overrides)?;
+    let mut recipe = Recipe::load(&args.recipe, &overrides)?;
     if args.dry_run {
         return dry_run(&recipe, args.json);
     }
@@ -136,9 +136,15 @@ fn start(args: &TrainArgs, phase: Option<Phase>) -> anyhow::Result<()> {
         .run
         .clone()
         .unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
+    let begun_with = match args.fresh {
+        true => None,
+        false => RunFolder::begun_with_shards(&path),
+    };
+    recipe.compute.settle_shards(begun_with);
     // Data that cannot be used is told before a run folder is made for it.
-    let tokens = recipe_tokens(&recipe)?;
-    let examples = recipe_examples(&recipe, &tokens)?;
+    let utterances = recipe_utterances(&recipe)?;
+    let tokens = recipe_tokens(&recipe, &utterances)?;
+    let examples = recipe_examples(&recipe, &tokens, utterances)?;
     let pretrained_teacher = recipe
         .teacher
         .from

@@ -86,7 +86,7 @@ struct Report {
 pub fn run(args: &TuneDecoderArgs) -> anyhow::Result<()> {
     super::memory::keep_freed_memory();
     let files = model_folder::read_files(&args.model)?;
-    let loaded = model_folder::read(&args.model)?;
+    let loaded = model_folder::check(&args.model, &files)?;
     let mut utterances = read_manifest(&args.manifest)?;
     utterances.truncate(args.limit.unwrap_or(usize::MAX));
     let (lm, lm_name) = match (&args.lm, &loaded.lm) {

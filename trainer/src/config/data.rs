@@ -3,39 +3,46 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One path or several.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Paths {
+    /// A single path.
     One(PathBuf),
+    /// A list of them.
     Many(Vec<PathBuf>),
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Where speech comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// NeMo-style JSONL manifests.
     pub train: Paths,
     /// Development manifest; absent: `dev_share` of the training utterances is held out.
     pub dev: Option<PathBuf>,
+    /// Share of the training utterances that is held out where `dev` is absent.
     #[serde(default = "default_dev_share")]
     pub dev_share: f64,
     /// Test sets by name, evaluated once at the end.
     #[serde(default)]
     pub test: BTreeMap<String, PathBuf>,
+    /// Shorter utterances are left out of training.
     #[serde(default = "default_min_seconds")]
     pub min_seconds: f32,
+    /// Longer utterances are left out of training.
     #[serde(default = "default_max_seconds")]
     pub max_seconds: f32,
-    /// Audio per optimiser step, seconds, padding included.
+    /// Audio in a batch, padding included. With `accumulate` a step takes several batches.
     #[serde(default = "default_batch_seconds")]
     pub batch_seconds: f32,
     /// Use only the first N training utterances of the shuffled list (0: all).
     #[serde(default)]
     pub limit: usize,
-    /// Decoded audio kept in memory, MiB.
+    /// Decoded audio kept in memory.
     #[serde(default = "default_cache_mib")]
     pub cache_mib: usize,
 }
@@ -57,12 +64,12 @@ fn default_cache_mib() -> usize {
 }
 
 /// Changes made to training audio and features. Each is off at 0 (speed: at an empty list).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentConfig {
     /// Playback speeds, one drawn per utterance and epoch; 1.0 must be named to be kept.
     pub speeds: Vec<f32>,
-    /// Gain drawn from plus or minus this many dB.
+    /// Gain is drawn from minus to plus this.
     pub gain_db: f32,
     /// Share of utterances low-passed at a random edge of 3.4 to 8 kHz.
     pub band_limit_share: f32,
@@ -72,13 +79,15 @@ pub struct AugmentConfig {
     pub noise_snr_db: [f32; 2],
     /// Share of utterances that get another clip of the same speaker appended.
     pub join_share: f32,
-    /// SpecAugment: number of frequency masks and their greatest width in bands.
+    /// SpecAugment (Park et al., 2019): number of frequency masks.
     pub freq_masks: usize,
+    /// Greatest width of a frequency mask.
     pub freq_mask_bands: usize,
-    /// SpecAugment: number of time masks, their greatest length in frames, and the greatest share
-    /// of an utterance that all of them together may cover.
+    /// SpecAugment: number of time masks.
     pub time_masks: usize,
+    /// Greatest length of a time mask; a frame is 10 ms.
     pub time_mask_frames: usize,
+    /// Greatest share of an utterance that all time masks together may cover.
     pub time_mask_share: f32,
 }
 
@@ -100,9 +109,11 @@ impl Default for AugmentConfig {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What transcripts are spelled with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenConfig {
+    /// Characters or pieces of words.
     pub kind: TokenKind,
     /// Pieces of a BPE, blank included: 64 to 256.
     pub size: usize,
@@ -120,14 +131,18 @@ impl Default for TokenConfig {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Kinds of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TokenKind {
+    /// Blank, word mark, apostrophe and a to z: 29.
     Characters,
+    /// `size` pieces of words, learned from the training transcripts.
     Bpe,
 }
 
 impl Paths {
+    /// All of them.
     pub fn as_slice(&self) -> &[PathBuf] {
         match self {
             Self::One(path) => std::slice::from_ref(path),

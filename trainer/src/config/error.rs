@@ -6,37 +6,81 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecipeError {
-    #[error("cannot read recipe {path}: {source}")]
+    /// The file cannot be read.
+    #[error("cannot read recipe {path}: {reason}")]
     Read {
+        /// The file.
         path: PathBuf,
-        source: std::io::Error,
+        /// What the system says.
+        reason: std::io::Error,
     },
+    /// It is no TOML.
     #[error("{place}: not valid TOML: {reason}")]
-    Syntax { place: String, reason: String },
+    Syntax {
+        /// File and line.
+        place: String,
+        /// What the parser says.
+        reason: String,
+    },
+    /// No recipe has such a key.
     #[error("{place}: unknown key `{key}`{hint}")]
     UnknownKey {
+        /// File and line, or the override.
         place: String,
+        /// Dotted.
         key: String,
         /// `: did you mean ...?`, or the list of keys, or nothing.
         hint: String,
     },
+    /// Recipes once had this key.
+    #[error("{place}: `{key}` is now `{new_key}`")]
+    Moved {
+        /// File and line, or the override.
+        place: String,
+        /// Dotted, as given.
+        key: String,
+        /// Dotted, what it is called today.
+        new_key: String,
+    },
+    /// The value is of another type than the key's.
     #[error("{place}: `{key}` is {found}, expected {expected}")]
     WrongType {
+        /// File and line, or the override.
         place: String,
+        /// Dotted.
         key: String,
+        /// The value's type in words.
         found: &'static str,
+        /// The key's type in words.
         expected: String,
     },
+    /// The types agree, and yet there is no such value, or a key is missing.
     #[error("{place}: {reason}")]
-    Value { place: String, reason: String },
-    #[error("--set {given}: {reason}")]
-    Override { given: String, reason: String },
-    #[error("{place}: `{key}` {reason}")]
-    Invalid {
+    Value {
+        /// File and line, or the override.
         place: String,
-        key: String,
+        /// What is wrong.
         reason: String,
     },
+    /// An override that says nothing.
+    #[error("--set {given}: {reason}")]
+    Override {
+        /// As given.
+        given: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A value outside its limits, or one that contradicts another.
+    #[error("{place}: `{key}` {reason}")]
+    Invalid {
+        /// File and line, or the override.
+        place: String,
+        /// Dotted.
+        key: String,
+        /// What is wrong with its value.
+        reason: String,
+    },
+    /// The recipe cannot be written as TOML.
     #[error("cannot write the recipe as TOML: {0}")]
     Write(String),
 }

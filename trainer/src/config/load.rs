@@ -28,9 +28,9 @@ impl Recipe {
     /// # Errors
     /// Names the file and line (or the override), the key and what is wrong with it.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
-        let read_error = |source| RecipeError::Read {
+        let read_error = |reason| RecipeError::Read {
             path: path.to_owned(),
-            source,
+            reason,
         };
         let bytes = read_limited(path, MAX_RECIPE_BYTES).map_err(read_error)?;
         let text = String::from_utf8(bytes).map_err(|_| RecipeError::Syntax {

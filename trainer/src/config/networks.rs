@@ -2,18 +2,19 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared_model::model::ModelConfig;
 
-use super::{OptimConfig, Recipe};
+use super::{CtcConfig, OptimConfig, Recipe, TrainingConfig};
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The large network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherConfig {
+    /// Its shape.
     #[serde(default)]
     pub model: ModelConfig,
-    #[serde(default)]
-    pub optim: OptimConfig,
     /// A trained model folder to use instead of training one.
     pub from: Option<PathBuf>,
     /// A trained model folder whose weights training begins with: a network of the same shape, of
@@ -21,12 +22,16 @@ pub struct TeacherConfig {
     pub init_from: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A small network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StudentConfig {
+    /// Names its files; `teacher` is taken.
     pub name: String,
+    /// Its shape.
     #[serde(default)]
     pub model: ModelConfig,
+    /// The weights that step 1 begins with.
     #[serde(default)]
     pub init: StudentInit,
     /// A trained model folder whose weights step 1 begins with, as the teacher's `init_from`.
@@ -35,7 +40,7 @@ pub struct StudentConfig {
     /// itself (the paper's 6 to 4 to 2).
     pub cut_from: Option<String>,
     /// Step 2 of this student, instead of the recipe's `[finetune]`.
-    pub finetune: Option<OptimConfig>,
+    pub finetune: Option<TrainingConfig>,
 }
 
 impl Recipe {
@@ -60,7 +65,7 @@ impl Recipe {
     }
 
     /// Step 2 of a student: its own, or that of all.
-    pub fn finetune_of<'a>(&'a self, student: &'a StudentConfig) -> &'a OptimConfig {
+    pub fn finetune_of<'a>(&'a self, student: &'a StudentConfig) -> &'a TrainingConfig {
         student.finetune.as_ref().unwrap_or(&self.finetune)
     }
 
@@ -75,21 +80,79 @@ impl Recipe {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+/// What a student starts step 1 from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum StudentInit {
+    /// Drawn from the seed.
     #[default]
     Random,
     /// Front end, head and evenly spaced blocks of the teacher, where widths agree.
     TeacherBlocks,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Step 1: all students learn from the frozen teacher at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DistillConfig {
-    /// Sets every weight below that the recipe does not name.
-    pub preset: Preset,
+    /// Times that all training utterances are heard, those without a transcript as well.
+    pub epochs: usize,
+    /// First epochs in which audio varies in speed and loudness alone.
+    pub gentle_epochs: usize,
+    /// The final weights are the mean of those after each of this many last epochs (0 or 1: the
+    /// last alone).
+    pub average_epochs: usize,
+    /// Whether the teacher hears each batch without SpecAugment's masks, as in noisy student
+    /// training (Park et al., Interspeech 2020); otherwise it hears what the students hear.
+    pub unmasked_teacher: bool,
+    /// What is asked of the students.
+    pub loss: DistillLossConfig,
+    /// How CTC is computed, where `loss.ctc` is above 0.
+    pub ctc: CtcConfig,
+    /// From gradients to weights.
     pub optim: OptimConfig,
+}
+
+impl Default for DistillConfig {
+    fn default() -> Self {
+        let TrainingConfig {
+            epochs,
+            gentle_epochs,
+            average_epochs,
+            ctc,
+            optim,
+        } = TrainingConfig::default();
+        Self {
+            epochs,
+            gentle_epochs,
+            average_epochs,
+            unmasked_teacher: false,
+            loss: DistillLossConfig::default(),
+            ctc,
+            optim,
+        }
+    }
+}
+
+impl DistillConfig {
+    /// How each student is trained.
+    pub fn training(&self) -> TrainingConfig {
+        TrainingConfig {
+            epochs: self.epochs,
+            gentle_epochs: self.gentle_epochs,
+            average_epochs: self.average_epochs,
+            ctc: self.ctc.clone(),
+            optim: self.optim.clone(),
+        }
+    }
+}
+
+/// The losses of step 1 by weight. A weight of 0 means that the loss is not computed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DistillLossConfig {
+    /// Decides every weight that this table does not state.
+    pub preset: Preset,
     /// CLIP-style contrastive loss between utterance means of the last block.
     pub clip: Option<f64>,
     /// Mean squared error of log-posteriors.
@@ -98,51 +161,55 @@ pub struct DistillConfig {
     pub kl: Option<f64>,
     /// CTC on transcripts.
     pub ctc: Option<f64>,
-    /// Mean squared error of normalised last-block features (through a projection where widths differ).
+    /// Mean squared error of normalised last-block features (through a projection where widths
+    /// differ).
     pub feature: Option<f64>,
+    /// Of the posteriors that `kl` compares.
     pub temperature: Option<f64>,
-    /// Whether the teacher hears each batch without SpecAugment's masks, as in noisy student
-    /// training (Park et al., Interspeech 2020); otherwise it hears what the students hear.
-    pub unmasked_teacher: bool,
 }
 
-impl Default for DistillConfig {
+impl Default for DistillLossConfig {
     fn default() -> Self {
         Self {
             preset: Preset::Improved,
-            optim: OptimConfig::default(),
             clip: None,
             mse: None,
             kl: None,
             ctc: None,
             feature: None,
             temperature: None,
-            unmasked_teacher: false,
         }
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Sets of weights of step 1's losses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
-    /// The paper's losses: CLIP 1, MSE of log-posteriors 1, over real frames only.
+    /// The paper's losses: `clip` 1, `mse` 1, over real frames only.
     Faithful,
-    /// KL on posteriors, features, and CTC mixed in.
+    /// `kl` 1, `feature` 0.5, `ctc` 0.5; `temperature` is 1.
     Improved,
 }
 
 /// Step 1's weights, each decided. A weight of 0 means that the loss is not computed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DistillWeights {
+    /// See [`DistillLossConfig::clip`].
     pub clip: f64,
+    /// See [`DistillLossConfig::mse`].
     pub mse: f64,
+    /// See [`DistillLossConfig::kl`].
     pub kl: f64,
+    /// See [`DistillLossConfig::ctc`].
     pub ctc: f64,
+    /// See [`DistillLossConfig::feature`].
     pub feature: f64,
+    /// See [`DistillLossConfig::temperature`].
     pub temperature: f64,
 }
 
-impl DistillConfig {
+impl DistillLossConfig {
     /// The preset's weights with those that the recipe names in their place.
     pub fn resolved(&self) -> DistillWeights {
         let preset = match self.preset {

@@ -3,8 +3,8 @@
 use toml::de::DeTable;
 use toml::{Table, Value};
 
-use super::RecipeError;
 use super::schema::{Source, check_value, join_key, pattern, pattern_at, unknown_key};
+use super::{RecipeError, moved};
 
 /// Puts `given` (`key.path=value`) into `recipe` and returns the key path it set. In a list of
 /// tables a number or the table's `name` selects the element.
@@ -29,6 +29,22 @@ pub(super) fn apply(recipe: &mut Table, given: &str) -> Result<Vec<String>, Reci
 
 /// Refuses a key path that no recipe has, naming the first wrong part.
 fn check_keys(keys: &[String], given: &str) -> Result<(), RecipeError> {
+    let place = || format!("--set {given}");
+    let key = keys.join(".");
+    // A table of today may have the name that a value once had.
+    let raw = given
+        .split_once('=')
+        .map_or("", |(_, raw)| raw.trim_start());
+    let is_table = raw.starts_with('{') && matches!(pattern_at(keys), Some(Value::Table(_)));
+    if let Some(new_key) = moved::new_name(&key)
+        && !is_table
+    {
+        return Err(RecipeError::Moved {
+            place: place(),
+            key,
+            new_key,
+        });
+    }
     let mut so_far = String::new();
     for end in 1..=keys.len() {
         let name = &keys[end - 1];
@@ -36,7 +52,7 @@ fn check_keys(keys: &[String], given: &str) -> Result<(), RecipeError> {
         if pattern_at(&keys[..end]).is_some() {
             continue;
         }
-        let place = format!("--set {given}");
+        let place = place();
         return Err(match pattern_at(&keys[..end - 1]) {
             None => unknown_key(place, &so_far, name, pattern()),
             Some(Value::Table(table)) => unknown_key(place, &so_far, name, table),

@@ -1,21 +1,15 @@
-//! Which keys a recipe may have, taken from the types themselves: a recipe in which everything is
-//! set, written as TOML, is the pattern that others are compared with.
+//! Which keys a recipe may have, taken from the types themselves.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use shared_model::{features::FeatureConfig, model::ModelConfig};
+use serde_json::Value as Json;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
-use super::{
-    AugmentConfig, CheckpointConfig, DataConfig, DistillConfig, ExportConfig, OptimConfig, Paths,
-    Recipe, RecipeError, StudentConfig, TeacherConfig, TokenConfig,
-};
+use super::{Recipe, RecipeError, moved};
 
 /// In the pattern, stands for any key.
-const ANY_KEY: &str = "*";
+pub(super) const ANY_KEY: &str = "*";
 
 /// Keys whose values are paths.
 pub(super) const PATH_KEYS: [&str; 7] = [
@@ -28,70 +22,83 @@ pub(super) const PATH_KEYS: [&str; 7] = [
     "student.*.init_from",
 ];
 
+/// Whether the value of a key, written with or without the `*` of a student, is a path.
+pub(super) fn is_path_key(key: &str) -> bool {
+    PATH_KEYS
+        .iter()
+        .any(|path| *path == key || path.replace("student.*", "student") == key)
+}
+
+/// The JSON schema of a recipe, with the documentation of its types.
+pub(super) fn recipe_schema() -> &'static Json {
+    static SCHEMA: OnceLock<Json> = OnceLock::new();
+    SCHEMA.get_or_init(|| schemars::schema_for!(Recipe).to_value())
+}
+
+/// What a part of a schema stands for: a reference is followed, and what may be absent is looked
+/// at as if it were there.
+pub(super) fn resolve<'a>(root: &'a Json, schema: &'a Json) -> &'a Json {
+    if let Some(name) = schema["$ref"].as_str() {
+        let name = name.rsplit('/').next().unwrap_or_default();
+        return resolve(root, &root["$defs"][name]);
+    }
+    let choices = schema["anyOf"].as_array();
+    let mut choices = choices.into_iter().flatten();
+    match choices.clone().any(|choice| choice["type"] == "null") {
+        true => choices
+            .find(|choice| choice["type"] != "null")
+            .map_or(schema, |choice| resolve(root, choice)),
+        false => schema,
+    }
+}
+
+/// The type of a value that may be absent or not.
+pub(super) fn type_of(target: &Json) -> Option<&str> {
+    match &target["type"] {
+        Json::Array(types) => types
+            .iter()
+            .filter_map(Json::as_str)
+            .find(|name| *name != "null"),
+        other => other.as_str(),
+    }
+}
+
 /// Every key of a recipe with a value of its kind.
 pub(super) fn pattern() -> &'static Table {
     static PATTERN: OnceLock<Table> = OnceLock::new();
     PATTERN.get_or_init(|| {
-        let path = || PathBuf::from("path");
-        let some = Some(1.0);
-        let optim = OptimConfig {
-            intermediate_ctc_layers: vec![1],
-            ..OptimConfig::default()
-        };
-        let full = Recipe {
-            name: String::new(),
-            seed: 0,
-            data: DataConfig {
-                train: Paths::Many(vec![path()]),
-                dev: Some(path()),
-                dev_share: 0.5,
-                test: BTreeMap::from([(ANY_KEY.to_owned(), path())]),
-                min_seconds: 1.0,
-                max_seconds: 1.0,
-                batch_seconds: 1.0,
-                limit: 0,
-                cache_mib: 0,
-            },
-            augment: AugmentConfig::default(),
-            features: FeatureConfig::default(),
-            tokens: TokenConfig {
-                file: Some(path()),
-                ..TokenConfig::default()
-            },
-            teacher: TeacherConfig {
-                model: ModelConfig::default(),
-                optim: optim.clone(),
-                from: Some(path()),
-                init_from: Some(path()),
-            },
-            students: vec![StudentConfig {
-                name: String::new(),
-                model: ModelConfig::default(),
-                init: Default::default(),
-                init_from: Some(path()),
-                cut_from: Some(String::new()),
-                finetune: Some(optim.clone()),
-            }],
-            distill: DistillConfig {
-                optim: optim.clone(),
-                clip: some,
-                mse: some,
-                kl: some,
-                ctc: some,
-                feature: some,
-                temperature: some,
-                ..DistillConfig::default()
-            },
-            finetune: optim,
-            checkpoint: CheckpointConfig::default(),
-            export: ExportConfig {
-                data: vec![String::new()],
-                limits: vec![String::new()],
-                ..ExportConfig::default()
-            },
-        };
-        Table::try_from(full).expect("a recipe made of plain values serialises")
+        let root = recipe_schema();
+        match pattern_of(root, root) {
+            Value::Table(table) => table,
+            _ => Table::new(),
+        }
     })
+}
+
+fn pattern_of(root: &Json, schema: &Json) -> Value {
+    let target = resolve(root, schema);
+    if let Some(properties) = target["properties"].as_object() {
+        let entries = properties.iter();
+        let entries = entries.map(|(key, schema)| (key.clone(), pattern_of(root, schema)));
+        return Value::Table(entries.collect());
+    }
+    if target["additionalProperties"].is_object() {
+        let any = pattern_of(root, &target["additionalProperties"]);
+        return Value::Table(Table::from_iter([(ANY_KEY.to_owned(), any)]));
+    }
+    if let Some(choices) = target["anyOf"].as_array() {
+        // One or several: the list says more.
+        return choices
+            .last()
+            .map_or(Value::Array(vec![]), |choice| pattern_of(root, choice));
+    }
+    match type_of(target) {
+        Some("integer") => Value::Integer(0),
+        Some("number") => Value::Float(0.0),
+        Some("boolean") => Value::Boolean(false),
+        Some("array") => Value::Array(vec![pattern_of(root, &target["items"])]),
+        _ => Value::String(String::new()),
+    }
 }
 
 /// The pattern's value at a path of keys; a number or a name selects an element of an array.
@@ -138,6 +145,7 @@ pub(super) fn check_table(
     for (key, value) in table.iter() {
         let name: &str = key.get_ref();
         let full = join_key(prefix, name);
+        check_moved(key.span().start, value, &full, source)?;
         let Some(expected) = pattern.get(name).or_else(|| pattern.get(ANY_KEY)) else {
             return Err(unknown_key(
                 source.place(key.span().start),
@@ -149,6 +157,33 @@ pub(super) fn check_table(
         check_value(value, expected, &full, source)?;
     }
     Ok(())
+}
+
+/// Refuses a key that has moved, naming the new one; of a table that has, its first key is named.
+fn check_moved(
+    byte: usize,
+    value: &Spanned<DeValue<'_>>,
+    key: &str,
+    source: &Source<'_>,
+) -> Result<(), RecipeError> {
+    let Some(new_key) = moved::new_name(key) else {
+        return Ok(());
+    };
+    if let DeValue::Table(table) = value.get_ref() {
+        for (name, value) in table.iter() {
+            let key = join_key(key, name.get_ref());
+            check_moved(name.span().start, value, &key, source)?;
+        }
+        // A table of today may have the name that a value once had.
+        if pattern_at(&key.split('.').map(str::to_owned).collect::<Vec<_>>()).is_some() {
+            return Ok(());
+        }
+    }
+    Err(RecipeError::Moved {
+        place: source.place(byte),
+        key: key.to_owned(),
+        new_key,
+    })
 }
 
 /// Compares one parsed value with the pattern's.

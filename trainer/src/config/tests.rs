@@ -43,7 +43,7 @@ fn shipped(name: &str) -> Recipe {
 
 #[test]
 fn the_shipped_recipes_load_and_survive_being_saved() {
-    for name in ["quick", "paper", "english"] {
+    for name in ["quick", "paper", "english", "browser-sizes", "smallest"] {
         let recipe = shipped(name);
         assert_eq!(recipe.name, name);
         assert_eq!(recipe.students.len(), 3);
@@ -81,10 +81,54 @@ fn an_unknown_key_is_named_with_its_line_and_a_suggestion() {
         "r.toml line 5: unknown key `dta`: did you mean `data`?"
     );
     assert_eq!(
-        message(SMALL, &["teacher.optim.epoch=3"]),
-        "--set teacher.optim.epoch=3: unknown key `teacher.optim.epoch`: did you mean `epochs`?"
+        message(SMALL, &["teach.epoch=3"]),
+        "--set teach.epoch=3: unknown key `teach.epoch`: did you mean `epochs`?"
     );
     assert!(message(SMALL, &["zzzzzz=3"]).contains("known keys here are augment, checkpoint"));
+}
+
+#[test]
+fn every_key_that_moved_names_the_new_one_which_exists() {
+    for (old, new) in moved::moved_keys() {
+        let (old, new) = (old.replace('*', "small"), new.replace('*', "small"));
+        let keys: Vec<String> = new.split('.').map(str::to_owned).collect();
+        assert!(schema::pattern_at(&keys).is_some(), "{new}");
+        let set = format!("{old}=1");
+        assert_eq!(
+            message(SMALL, &[&set]),
+            format!("--set {set}: `{old}` is now `{new}`")
+        );
+        // In a file, below the header of its table.
+        let (table, key) = old.rsplit_once('.').unwrap();
+        if table.starts_with("student") || table == "teacher" {
+            continue;
+        }
+        let text = format!("{SMALL}[{table}]\n{key} = 1\n");
+        assert_eq!(
+            message(&text, &[]),
+            format!(
+                "r.toml line {}: `{old}` is now `{new}`",
+                text.lines().count()
+            )
+        );
+    }
+    let text = SMALL.replace(
+        "cut_from = \"small\"",
+        "cut_from = \"small\"\nfinetune = { learning_rate = 1.0 }",
+    );
+    assert_eq!(
+        message(&text, &[]),
+        "r.toml line 16: `student.1.finetune.learning_rate` is now `student.1.finetune.optim.learning_rate`"
+    );
+}
+
+#[test]
+fn a_table_may_have_the_name_of_a_value_that_moved() {
+    let text = format!("{SMALL}[distill.ctc]\nintermediate_weight = 0.25\n");
+    let weight = |recipe: Recipe| recipe.distill.ctc.intermediate_weight;
+    assert_eq!(weight(parse(&text, &[]).unwrap()), 0.25);
+    let set = "distill.ctc={intermediate_weight=0.5}";
+    assert_eq!(weight(parse(SMALL, &[set]).unwrap()), 0.5);
 }
 
 #[test]
@@ -99,18 +143,16 @@ fn a_value_of_the_wrong_kind_is_named_with_both_kinds() {
         "--set augment.speeds=0.9: `augment.speeds` is a number, expected a list of numbers"
     );
     assert_eq!(
-        message(SMALL, &["teacher.optim.epochs=many"]),
-        "--set teacher.optim.epochs=many: expected a whole number, found `many`"
+        message(SMALL, &["teach.epochs=many"]),
+        "--set teach.epochs=many: expected a whole number, found `many`"
     );
     let text = SMALL.replace("d_model = 64", "d_model = -64");
     assert!(
         message(&text, &[]).starts_with("r.toml line 8: `teacher.model.d_model`: invalid value")
     );
-    assert!(
-        message(SMALL, &["teacher.optim.schedule=fast"]).starts_with(
-            "--set teacher.optim.schedule=fast: `teacher.optim.schedule`: unknown variant `fast`"
-        )
-    );
+    assert!(message(SMALL, &["teach.optim.schedule=fast"]).starts_with(
+        "--set teach.optim.schedule=fast: `teach.optim.schedule`: unknown variant `fast`"
+    ));
 }
 
 #[test]
@@ -126,28 +168,28 @@ fn overrides_reach_tables_lists_and_named_students() {
     let recipe = parse(
         SMALL,
         &[
-            "teacher.optim.epochs=3",
+            "teach.epochs=3",
             "augment.speeds=[1.0]",
             "student.0.model.n_layers=5",
             "student.tiny.model.n_layers=1",
-            "distill.preset=faithful",
+            "distill.loss.preset=faithful",
             "name=123",
-            "finetune.learning_rate=1",
+            "finetune.optim.learning_rate=1",
             "student.small.finetune.epochs=2",
-            "distill.kl=0.25",
+            "distill.loss.kl=0.25",
         ],
     )
     .unwrap();
-    assert_eq!(recipe.teacher.optim.epochs, 3);
+    assert_eq!(recipe.teach.epochs, 3);
     assert_eq!(recipe.augment.speeds, [1.0]);
     assert_eq!(recipe.students[0].model.n_layers, 5);
     assert_eq!(recipe.students[1].model.n_layers, 1);
-    assert_eq!(recipe.distill.preset, Preset::Faithful);
+    assert_eq!(recipe.distill.loss.preset, Preset::Faithful);
     assert_eq!(recipe.name, "123");
-    assert_eq!(recipe.finetune.learning_rate, 1.0);
+    assert_eq!(recipe.finetune.optim.learning_rate, 1.0);
     assert_eq!(recipe.students[0].finetune.as_ref().unwrap().epochs, 2);
-    assert_eq!(recipe.distill.resolved().kl, 0.25);
-    assert_eq!(recipe.distill.resolved().clip, 1.0);
+    assert_eq!(recipe.distill.loss.resolved().kl, 0.25);
+    assert_eq!(recipe.distill.loss.resolved().clip, 1.0);
     assert!(message(SMALL, &["student.huge.model.n_layers=1"]).contains("no element `huge`"));
     assert!(message(SMALL, &["nothing"]).contains("expected key=value"));
 }
@@ -219,11 +261,11 @@ fn an_empty_path_takes_an_optional_file_away() {
 #[test]
 fn values_outside_their_limits_are_refused_with_their_place() {
     for (set, expected) in [
-        ("teacher.optim.epochs=0", "`teacher.optim.epochs` is 0"),
+        ("teach.epochs=0", "`teach.epochs` is 0"),
         ("augment.noise_share=1.5", "`augment.noise_share` is 1.5"),
         (
-            "finetune.learning_rate=nan",
-            "`finetune.learning_rate` is NaN",
+            "finetune.optim.learning_rate=nan",
+            "`finetune.optim.learning_rate` is NaN",
         ),
         ("student.0.name=a/b", "is not a usable file name"),
         ("student.0.name=tiny", "is taken"),
@@ -237,7 +279,10 @@ fn values_outside_their_limits_are_refused_with_their_place() {
         ("teacher.model.vocab_size=77", "leave it out"),
         ("data.min_seconds=30", "must be below data.max_seconds"),
         ("tokens.size=10", "expected 64 to 256"),
-        ("distill.temperature=0", "`distill.temperature` is 0"),
+        (
+            "distill.loss.temperature=0",
+            "`distill.loss.temperature` is 0",
+        ),
     ] {
         let text = message(SMALL, &[set]);
         assert!(text.contains(expected), "{set}: {text}");
@@ -269,7 +314,7 @@ proptest! {
     #[test]
     fn no_edit_of_a_recipe_makes_the_parser_panic(
         at in 0..SMALL.len(), cut in 0usize..20, insert in "[a-z0-9=\\[\\]\\.\" \\n{},-]{0,8}",
-        key in "(data|teacher|student|augment|distill)\\.(0|1|small|model|optim|train|test|speeds)(\\.[a-z_]{1,9})?",
+        key in "(data|teacher|student|augment|distill)\\.(0|1|small|model|optim|ctc|loss|train|test|speeds)(\\.[a-z_]{1,9})?",
         value in "[-0-9a-z\\[\\]{}=,. \"]{0,12}",
     ) {
         let end = (at + cut).min(SMALL.len());

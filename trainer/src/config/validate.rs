@@ -6,8 +6,8 @@ use shared_model::model::ModelConfig;
 
 use super::load::CHARACTER_PIECES;
 use super::{
-    AugmentConfig, DataConfig, DistillConfig, OptimConfig, Recipe, StudentConfig, StudentInit,
-    TokenConfig, TokenKind,
+    AugmentConfig, CtcConfig, DataConfig, DistillConfig, OptimConfig, Recipe, StudentConfig,
+    StudentInit, TokenConfig, TokenKind, TrainingConfig,
 };
 
 /// The dotted key and what is wrong with its value.
@@ -31,7 +31,8 @@ impl Recipe {
         shared_model::features::FeatureExtractor::new(&self.features)
             .map_err(|e| ("features".to_owned(), format!("is unusable: {e}")))?;
         self.check_model("teacher.model", &self.teacher.model)?;
-        check_optim("teacher.optim", &self.teacher.optim, &self.teacher.model)?;
+        check_training("teach", &self.teach)?;
+        check_layers("teach", &self.teach.ctc, &self.teacher.model)?;
         require(
             self.teacher.from.is_none() || self.teacher.init_from.is_none(),
             "teacher.init_from",
@@ -59,16 +60,11 @@ impl Recipe {
         }
         self.check_cut_cycles()?;
         check_distill(&self.distill, &self.teacher.model)?;
-        check_optim_alone("finetune", &self.finetune)?;
-        let checkpoint = &self.checkpoint;
-        in_range("checkpoint.keep_last", checkpoint.keep_last, 1, 1000)?;
-        in_range(
-            "checkpoint.validate_every_epochs",
-            checkpoint.validate_every_epochs,
-            1,
-            100_000,
-        )?;
-        in_range("checkpoint.shards", checkpoint.shards, 0, 256)
+        check_training("finetune", &self.finetune)?;
+        in_range("checkpoint.keep_last", self.checkpoint.keep_last, 1, 1000)?;
+        let every = self.validation.every_epochs;
+        in_range("validation.every_epochs", every, 1, 100_000)?;
+        in_range("compute.shards", self.compute.shards, 0, 256)
     }
 
     fn check_model(&self, key: &str, model: &ModelConfig) -> Checked {
@@ -110,9 +106,11 @@ impl Recipe {
             "and subsampling_padding must be the teacher's: frames are compared one to one",
         )?;
         if let Some(finetune) = &student.finetune {
-            check_optim(&format!("{key}.finetune"), finetune, model)?;
+            let key = format!("{key}.finetune");
+            check_training(&key, finetune)?;
+            check_layers(&key, &finetune.ctc, model)?;
         } else {
-            check_layers("finetune", &self.finetune, model)?;
+            check_layers("finetune", &self.finetune.ctc, model)?;
         }
         require(
             student.init_from.is_none() || student.init == StudentInit::Random,
@@ -241,25 +239,46 @@ fn check_tokens(tokens: &TokenConfig) -> Checked {
     in_range("tokens.size", tokens.size, 64, 256)
 }
 
-fn check_optim(key: &str, optim: &OptimConfig, model: &ModelConfig) -> Checked {
-    check_optim_alone(key, optim)?;
-    check_layers(key, optim, model)
+fn check_training(key: &str, training: &TrainingConfig) -> Checked {
+    let TrainingConfig {
+        epochs,
+        gentle_epochs,
+        average_epochs,
+        ctc,
+        optim,
+    } = training;
+    let at = |name: &str| format!("{key}.{name}");
+    in_range(&at("epochs"), *epochs, 1, 100_000)?;
+    in_range(&at("gentle_epochs"), *gentle_epochs, 0, 1000)?;
+    in_range(&at("average_epochs"), *average_epochs, 0, 1000)?;
+    real(
+        &at("ctc.intermediate_weight"),
+        ctc.intermediate_weight,
+        0.0,
+        1.0,
+    )?;
+    real(
+        &at("ctc.consistency_weight"),
+        ctc.consistency_weight,
+        0.0,
+        100.0,
+    )?;
+    check_optim(&at("optim"), optim)
 }
 
-fn check_layers(key: &str, optim: &OptimConfig, model: &ModelConfig) -> Checked {
-    for &layer in &optim.intermediate_ctc_layers {
+fn check_layers(key: &str, ctc: &CtcConfig, model: &ModelConfig) -> Checked {
+    for &layer in &ctc.intermediate_layers {
         require(
             (1..=model.n_layers).contains(&layer),
-            &format!("{key}.intermediate_ctc_layers"),
+            &format!("{key}.ctc.intermediate_layers"),
             &format!("names block {layer} of a network of {}", model.n_layers),
         )?;
     }
     Ok(())
 }
 
-fn check_optim_alone(key: &str, optim: &OptimConfig) -> Checked {
+fn check_optim(key: &str, optim: &OptimConfig) -> Checked {
     let at = |name: &str| format!("{key}.{name}");
-    in_range(&at("epochs"), optim.epochs, 1, 100_000)?;
     positive(&at("learning_rate"), optim.learning_rate, 10.0)?;
     in_range(&at("warmup_steps"), optim.warmup_steps, 0, 10_000_000)?;
     for (name, beta) in [("beta1", optim.beta1), ("beta2", optim.beta2)] {
@@ -272,32 +291,18 @@ fn check_optim_alone(key: &str, optim: &OptimConfig) -> Checked {
     positive(&at("epsilon"), f64::from(optim.epsilon), 1.0)?;
     real(&at("weight_decay"), optim.weight_decay, 0.0, 10.0)?;
     real(&at("clip_norm"), optim.clip_norm, 0.0, 1e9)?;
-    in_range(&at("accumulate"), optim.accumulate, 1, 10_000)?;
-    real(
-        &at("intermediate_ctc_weight"),
-        optim.intermediate_ctc_weight,
-        0.0,
-        1.0,
-    )?;
-    real(
-        &at("consistency_weight"),
-        optim.consistency_weight,
-        0.0,
-        100.0,
-    )?;
-    in_range(&at("gentle_epochs"), optim.gentle_epochs, 0, 1000)?;
-    in_range(&at("average_epochs"), optim.average_epochs, 0, 1000)
+    in_range(&at("accumulate"), optim.accumulate, 1, 10_000)
 }
 
 fn check_distill(distill: &DistillConfig, teacher: &ModelConfig) -> Checked {
-    check_optim_alone("distill.optim", &distill.optim)?;
-    check_layers("distill.optim", &distill.optim, teacher)?;
+    check_training("distill", &distill.training())?;
+    check_layers("distill", &distill.ctc, teacher)?;
     require(
-        distill.optim.consistency_weight == 0.0,
-        "distill.optim.consistency_weight",
-        "must be 0: the other view of an utterance would count among the strangers of step 1",
+        distill.ctc.consistency_weight == 0.0,
+        "distill.ctc.consistency_weight",
+        "must be 0: the contrastive loss of step 1 would treat the two views of an utterance as two utterances",
     )?;
-    let weights = distill.resolved();
+    let weights = distill.loss.resolved();
     let losses = [
         ("clip", weights.clip),
         ("mse", weights.mse),
@@ -306,14 +311,14 @@ fn check_distill(distill: &DistillConfig, teacher: &ModelConfig) -> Checked {
         ("feature", weights.feature),
     ];
     for (name, weight) in losses {
-        real(&format!("distill.{name}"), weight, 0.0, 1000.0)?;
+        real(&format!("distill.loss.{name}"), weight, 0.0, 1000.0)?;
     }
     require(
         losses.iter().any(|(_, weight)| *weight > 0.0),
-        "distill",
-        "has no loss with a weight above 0",
+        "distill.loss",
+        "has no weight above 0",
     )?;
-    positive("distill.temperature", weights.temperature, 100.0)
+    positive("distill.loss.temperature", weights.temperature, 100.0)
 }
 
 fn problem(key: &str, reason: impl Into<String>) -> Problem {

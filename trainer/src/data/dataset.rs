@@ -134,14 +134,15 @@ pub struct TrainingData {
     pub dropped_dev: Dropped,
 }
 
-/// Reads the recipe's manifests, holds out development utterances where it names none, and
+/// Reads the development manifest, or holds out some of `training` where the recipe names none, and
 /// filters. The same seed gives the same split and the same `limit`ed choice.
 pub fn load_training_data(
+    training: Vec<Utterance>,
     config: &DataConfig,
     filter: &Filter<'_>,
     seed: u64,
 ) -> Result<TrainingData, DataError> {
-    let (mut utterances, untranscribed): (Vec<_>, Vec<_>) = read_all(config.train.as_slice())?
+    let (mut utterances, untranscribed): (Vec<_>, Vec<_>) = training
         .into_iter()
         .partition(|utterance| !utterance.text.is_empty());
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x5f1d_7a6b_03c4_9e21);
@@ -325,7 +326,13 @@ mod tests {
             fastest_speed: 1.0,
             needs_text: true,
         };
-        let data = load_training_data(&config, &filter, 1).unwrap();
+        let data = load_training_data(
+            read_all(config.train.as_slice()).unwrap(),
+            &config,
+            &filter,
+            1,
+        )
+        .unwrap();
         assert_eq!(data.untranscribed.len(), 9);
         assert_eq!(data.dropped_train.too_long, 1);
         assert_eq!(data.train.len() + data.dev.len(), 10);

@@ -30,7 +30,7 @@ pub use manifest::read_manifest;
 pub(crate) use manifest::visit_manifest;
 pub use pipeline::{Augmentation, Pass, Pipeline, PipelineOptions};
 pub use quarantine::{Quarantine, QuarantineEntry};
-pub use recipe_data::{RecipeData, recipe_examples, recipe_tokens};
+pub use recipe_data::{RecipeData, recipe_examples, recipe_tokens, recipe_utterances};
 pub use source::{BatchSource, Batches, SourceError, TrainingAudio};
 pub use word_pieces::build_tokens;
 

@@ -8,7 +8,7 @@ use shared_model::tokens::Tokens;
 
 use super::{
     Augmentation, Batch, BatchSource, Batches, DataError, EvaluationBatches, Filter, Loader, Pass,
-    Pipeline, PipelineOptions, SourceError, TrainingAudio, TrainingData, build_tokens,
+    Pipeline, PipelineOptions, SourceError, TrainingAudio, TrainingData, Utterance, build_tokens,
     load_training_data, plan_epoch, plan_sorted, read_all,
 };
 use crate::config::Recipe;
@@ -16,14 +16,33 @@ use crate::config::Recipe;
 /// Share of the audio cache that development utterances get.
 const DEV_CACHE_SHARE: f64 = 0.1;
 
-/// Tokens of a recipe: characters, a file, or pieces learned from its training texts.
-pub fn recipe_tokens(recipe: &Recipe) -> Result<Tokens, DataError> {
-    let utterances = read_all(recipe.data.train.as_slice())?;
-    build_tokens(&recipe.tokens, utterances.iter().map(|u| u.text.as_str()))
+/// The training utterances of a recipe, as its manifests have them.
+///
+/// # Errors
+/// A manifest that cannot be read.
+pub fn recipe_utterances(recipe: &Recipe) -> Result<Vec<Utterance>, DataError> {
+    read_all(recipe.data.train.as_slice())
 }
 
-/// Reads and filters the manifests of a recipe.
-pub fn recipe_examples(recipe: &Recipe, tokens: &Tokens) -> Result<TrainingData, DataError> {
+/// Tokens of a recipe: characters, a file, or pieces learned from its training texts.
+///
+/// # Errors
+/// A token file that cannot be used, or texts that give too few pieces.
+pub fn recipe_tokens(recipe: &Recipe, training: &[Utterance]) -> Result<Tokens, DataError> {
+    build_tokens(&recipe.tokens, training.iter().map(|u| u.text.as_str()))
+}
+
+/// What a recipe trains on and is measured on.
+///
+/// - `training`: [`recipe_utterances`].
+///
+/// # Errors
+/// A development manifest that cannot be read, or nothing left to train on.
+pub fn recipe_examples(
+    recipe: &Recipe,
+    tokens: &Tokens,
+    training: Vec<Utterance>,
+) -> Result<TrainingData, DataError> {
     let mut models: Vec<&ModelConfig> = vec![&recipe.teacher.model];
     models.extend(recipe.students.iter().map(|student| &student.model));
     // CTC must fit into the frames of every network.
@@ -39,7 +58,7 @@ pub fn recipe_examples(recipe: &Recipe, tokens: &Tokens) -> Result<TrainingData,
         fastest_speed: fastest_speed(recipe),
         needs_text: true,
     };
-    load_training_data(&recipe.data, &filter, recipe.seed)
+    load_training_data(training, &recipe.data, &filter, recipe.seed)
 }
 
 fn fastest_speed(recipe: &Recipe) -> f64 {

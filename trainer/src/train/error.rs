@@ -6,40 +6,70 @@ use shared_model::weights::WeightError;
 
 use crate::{config::Phase, run_folder::RunFolderError, tensor_file::TensorFileError};
 
+/// Why training has stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
+    /// It was asked to stop, and everything is saved.
     #[error("stopped as asked at step {step} of {phase}; the same command continues from there")]
-    Interrupted { phase: String, step: usize },
+    Interrupted {
+        /// The phase under way.
+        phase: Phase,
+        /// Its optimiser steps so far.
+        step: usize,
+    },
+    /// A network learns nothing any more.
     #[error(
         "{phase}, step {step}: the loss of \"{network}\" was not a finite number {in_a_row} times in a row, last on {utterances}; lower its learning_rate or clip_norm"
     )]
     Diverged {
-        phase: String,
+        /// The phase under way.
+        phase: Phase,
+        /// Its name.
         network: String,
+        /// Its optimiser steps so far.
         step: usize,
+        /// Steps that were skipped.
         in_a_row: usize,
+        /// Some of the last batch.
         utterances: String,
     },
-    #[error("network \"{network}\": {source}")]
+    /// Weights do not fit their configuration.
+    #[error("network \"{network}\": {reason}")]
     Network {
+        /// Its name.
         network: String,
-        source: WeightError,
+        /// What does not fit.
+        reason: WeightError,
     },
+    /// A checkpoint cannot be written or read.
     #[error("checkpoint {path}: {reason}; delete it to fall back to an older one")]
-    Checkpoint { path: PathBuf, reason: String },
+    Checkpoint {
+        /// Its folder or file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A phase comes before the one that it needs.
     #[error("{phase} needs {missing}; run `fledge {run_first}` first")]
     Order {
+        /// What was asked for.
         phase: Phase,
+        /// What it works on.
         missing: String,
+        /// The phase that makes it.
         run_first: Phase,
     },
+    /// The recipe does not fit the models that it names.
     #[error("{0}")]
     Recipe(String),
+    /// There is nothing to learn from.
     #[error("there is no training batch: every utterance was filtered out")]
     NoBatches,
+    /// The data set gave up.
     #[error(transparent)]
     Data(#[from] Box<dyn std::error::Error + Send + Sync>),
+    /// The run folder cannot be written or read.
     #[error(transparent)]
     Folder(#[from] RunFolderError),
 }

@@ -14,7 +14,7 @@ use super::{
     optimizer::{NetworkOptimizer, StepRate},
     schedule::learning_rate,
 };
-use crate::{config::OptimConfig, device::read_back};
+use crate::{config::TrainingConfig, device::read_back};
 
 /// Skipped steps in a row that end a run.
 pub(crate) const MAX_NOT_FINITE: usize = 10;
@@ -22,7 +22,7 @@ pub(crate) const MAX_NOT_FINITE: usize = 10;
 /// All that changes while a network learns.
 pub(crate) struct NetworkTrainer {
     pub name: String,
-    pub optim: OptimConfig,
+    pub training: TrainingConfig,
     pub network: TrainableNetwork,
     pub total_steps: usize,
     /// Optimiser steps, skipped ones included.
@@ -53,15 +53,15 @@ pub(crate) struct NetworkReport {
 impl NetworkTrainer {
     pub fn new(
         name: String,
-        optim: OptimConfig,
+        training: TrainingConfig,
         network: TrainableNetwork,
         total_steps: usize,
     ) -> Self {
         Self {
-            optimizer: NetworkOptimizer::new(&optim, network.model.operations()),
+            optimizer: NetworkOptimizer::new(&training.optim, network.model.operations()),
             average: Averaging::default(),
             name,
-            optim,
+            training,
             network,
             total_steps,
             step: 0,
@@ -79,7 +79,7 @@ impl NetworkTrainer {
 
     /// Whether epoch `epoch` (0-based) is one of this network's.
     pub fn takes_part(&self, epoch: usize) -> bool {
-        epoch < self.optim.epochs
+        epoch < self.training.epochs
     }
 
     /// No gradient waits for more batches.
@@ -113,11 +113,12 @@ impl NetworkTrainer {
         tensors: NetworkTensors,
         device: &Device,
     ) -> Result<Self, WeightError> {
-        let optimizer = NetworkOptimizer::new(&self.optim, self.network.model.operations())
-            .with_state(&tensors.optimizer, &device.clone().inner())
-            .ok_or(WeightError::Missing {
-                name: "state of the optimiser".into(),
-            })?;
+        let optimizer =
+            NetworkOptimizer::new(&self.training.optim, self.network.model.operations())
+                .with_state(&tensors.optimizer, &device.clone().inner())
+                .ok_or(WeightError::Missing {
+                    name: "state of the optimiser".into(),
+                })?;
         Ok(Self {
             network: self.network.with_weights(tensors.weights, device)?,
             optimizer,
@@ -161,7 +162,7 @@ impl NetworkTrainer {
         let total = gradients::sum(&self.network, all_gradients, threads);
         self.pending_batches += 1;
         self.pending_finite &= host_finite;
-        if self.pending_batches < self.optim.accumulate.max(1) && !is_last_of_epoch {
+        if self.pending_batches < self.training.optim.accumulate.max(1) && !is_last_of_epoch {
             self.pending = Some(total);
             return report;
         }
@@ -169,10 +170,10 @@ impl NetworkTrainer {
         let norm = gradients::norm(&self.network, &total, threads);
         report.gradient_norm = Some(norm);
         report.losses = read_terms(&self.name, all_terms);
-        let rate = learning_rate(&self.optim, self.step, self.total_steps);
+        let rate = learning_rate(&self.training.optim, self.step, self.total_steps);
         report.learning_rate = Some(rate);
         if norm.is_finite() && self.pending_finite {
-            let clip = self.optim.clip_norm;
+            let clip = self.training.optim.clip_norm;
             let scale = if clip > 0.0 && norm > clip {
                 clip / norm
             } else {
@@ -204,8 +205,8 @@ impl NetworkTrainer {
     /// Remembers the weights if this epoch is one of those whose mean is wanted. `epochs_done`
     /// counts this one.
     pub fn end_epoch(&mut self, epochs_done: usize) {
-        let last = self.optim.average_epochs.max(1);
-        if epochs_done <= self.optim.epochs && epochs_done + last > self.optim.epochs {
+        let last = self.training.average_epochs.max(1);
+        if epochs_done <= self.training.epochs && epochs_done + last > self.training.epochs {
             self.average.add(&self.network.model.weights());
         }
     }

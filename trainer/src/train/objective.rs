@@ -8,7 +8,7 @@ use shared_model::model::{BatchStats, CtcModel, CtcOutput, Mode, TrainContext};
 use super::{network::TrainableNetwork, shard::Shard};
 use crate::{
     clock::thread_time,
-    config::{DistillConfig, DistillWeights, OptimConfig, Preset},
+    config::{CtcConfig, DistillLossConfig, DistillWeights, Preset},
     loss::{
         Clip, clip_loss, consistency_loss, ctc_loss_weighted, feature_loss, is_feasible, kl_loss,
         mse_log_posterior_loss, utterance_means,
@@ -140,7 +140,7 @@ pub(crate) struct Distillation {
 }
 
 impl Distillation {
-    pub fn new(config: &DistillConfig) -> Self {
+    pub fn new(config: &DistillLossConfig) -> Self {
         Self {
             weights: config.resolved(),
             preset: config.preset,
@@ -162,7 +162,7 @@ impl Distillation {
 pub(super) struct ShardJob<'a> {
     pub shard: &'a Shard,
     pub totals: &'a BatchTotals,
-    pub optim: &'a OptimConfig,
+    pub ctc: &'a CtcConfig,
     /// `None`: CTC alone.
     pub teacher: Option<(&'a Distillation, &'a TeacherOutput)>,
     /// Of dropout.
@@ -178,7 +178,7 @@ pub(super) fn train_shard(network: TrainableNetwork, job: &ShardJob<'_>) -> Shar
     let ShardJob {
         shard,
         totals,
-        optim,
+        ctc: ctc_config,
         teacher,
         seed,
         threads,
@@ -221,17 +221,17 @@ pub(super) fn train_shard(network: TrainableNetwork, job: &ShardJob<'_>) -> Shar
                 .collect(),
             threads,
         };
-        let layers = intermediate_layers(optim, output.hidden.len());
+        let layers = intermediate_layers(ctc_config, output.hidden.len());
         let shared = if layers.is_empty() {
             0.0
         } else {
-            optim.intermediate_ctc_weight
+            ctc_config.intermediate_weight
         };
-        if shard.views == 2 && optim.consistency_weight > 0.0 {
+        if shard.views == 2 && ctc_config.consistency_weight > 0.0 {
             let log_probs = log_softmax(output.logits.clone(), 2);
             let loss = consistency_loss(log_probs, ctc.lengths, &ctc.weights);
             terms.push(("consistency", Term::Device(Box::new(loss.clone().inner()))));
-            losses.push(loss * (ctc_weight * optim.consistency_weight));
+            losses.push(loss * (ctc_weight * ctc_config.consistency_weight));
         }
         let (loss, value) = ctc.loss(output.logits.clone(), &mut ctc_time);
         terms.push(("ctc", Term::Host(value)));
@@ -262,12 +262,12 @@ pub(super) fn train_shard(network: TrainableNetwork, job: &ShardJob<'_>) -> Shar
 }
 
 /// Blocks (1-based) with an intermediate CTC loss: the last block never is one.
-fn intermediate_layers(optim: &OptimConfig, n_layers: usize) -> Vec<usize> {
-    if optim.intermediate_ctc_weight <= 0.0 {
+fn intermediate_layers(ctc: &CtcConfig, n_layers: usize) -> Vec<usize> {
+    if ctc.intermediate_weight <= 0.0 {
         return vec![];
     }
     let middle = [n_layers / 2];
-    let layers: &[usize] = match optim.intermediate_ctc_layers.as_slice() {
+    let layers: &[usize] = match ctc.intermediate_layers.as_slice() {
         [] => &middle,
         named => named,
     };
@@ -387,12 +387,12 @@ mod tests {
     #[test]
     fn intermediate_losses_sit_at_the_middle_or_where_named() {
         let layers = |weight, named: &[usize], n_layers| {
-            let optim = OptimConfig {
-                intermediate_ctc_weight: weight,
-                intermediate_ctc_layers: named.to_vec(),
-                ..OptimConfig::default()
+            let ctc = CtcConfig {
+                intermediate_weight: weight,
+                intermediate_layers: named.to_vec(),
+                ..CtcConfig::default()
             };
-            intermediate_layers(&optim, n_layers)
+            intermediate_layers(&ctc, n_layers)
         };
         assert_eq!(layers(0.3, &[], 6), vec![3]);
         assert_eq!(layers(0.3, &[2, 4, 6, 9], 6), vec![2, 4]);

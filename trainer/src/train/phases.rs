@@ -109,7 +109,7 @@ pub fn teach(context: &mut RunContext<'_>) -> Result<TrainedNetwork, TrainError>
                 initial: start::of_teacher(context, &config)?,
                 name,
                 config,
-                optim: recipe.teacher.optim.clone(),
+                training: recipe.teach.clone(),
             });
         }
         Ok((Goal::Ctc, specs))
@@ -135,13 +135,13 @@ pub fn distill(
                 initial: start::of_student(context, student, &config, teacher)?,
                 name,
                 config,
-                optim: recipe.distill.optim.clone(),
+                training: recipe.distill.training(),
             });
         }
         let model = CtcModel::from_weights(&teacher.config, &teacher.weights, &context.device)
             .map_err(of_network(TEACHER))?
-            .with_operations(recipe.checkpoint.operations());
-        let distillation = Distillation::new(&recipe.distill);
+            .with_operations(recipe.compute.operations());
+        let distillation = Distillation::new(&recipe.distill.loss);
         let teacher = Box::new(model);
         Ok((
             Goal::Distill {
@@ -178,7 +178,7 @@ pub fn finetune(
                 initial: start::of_finetuning(&name, &config, distilled)?,
                 name,
                 config,
-                optim: recipe.finetune_of(student).clone(),
+                training: recipe.finetune_of(student).clone(),
             });
         }
         Ok((Goal::Ctc, specs))
@@ -295,7 +295,7 @@ fn resume_or(
 /// Says which network an error is about.
 pub(super) fn of_network(name: &str) -> impl FnOnce(WeightError) -> TrainError + use<> {
     let network = name.to_string();
-    move |source| TrainError::Network { network, source }
+    move |reason| TrainError::Network { network, reason }
 }
 
 /// The only one of several.

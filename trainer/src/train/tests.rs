@@ -17,6 +17,7 @@ use shared_model::{bundle::LoadedModel, model::CtcModel, tokens::Tokens, weights
 use super::*;
 use crate::{
     config::{Phase, Recipe},
+    costs::PhaseCosts,
     data::{Batch, BatchSource, Batches, Pass, SourceError, TrainingAudio},
     event::TrainEvent,
     run_folder::RunFolder,
@@ -122,12 +123,6 @@ n_heads = 2
 d_ffn = 16
 conv_kernel = 3
 dropout = 0.1
-[teacher.optim]
-epochs = 4
-learning_rate = 5e-3
-warmup_steps = 4
-average_epochs = 2
-intermediate_ctc_weight = 0.3
 [[student]]
 name = "wide"
 init = "teacher-blocks"
@@ -154,18 +149,28 @@ n_layers = 1
 n_heads = 2
 d_ffn = 16
 conv_kernel = 3
-[distill.optim]
-epochs = 3
+[teach]
+epochs = 4
+average_epochs = 2
+ctc.intermediate_weight = 0.3
+[teach.optim]
 learning_rate = 5e-3
 warmup_steps = 4
+[distill]
+epochs = 3
 average_epochs = 2
+[distill.optim]
+learning_rate = 5e-3
+warmup_steps = 4
 [finetune]
 epochs = 2
+average_epochs = 2
+[finetune.optim]
 learning_rate = 2e-3
 warmup_steps = 2
-average_epochs = 2
-[checkpoint]
+[compute]
 shards = 2
+[checkpoint]
 every_steps = 3
 "#;
 
@@ -273,10 +278,7 @@ fn a_whole_run_trains_teacher_and_students_and_is_not_repeated() {
 
 #[test]
 fn stopped_and_continued_runs_end_bit_for_bit_like_straight_ones() {
-    let recipe = recipe(&[
-        "checkpoint.validate_every_epochs=2",
-        "teacher.optim.accumulate=2",
-    ]);
+    let recipe = recipe(&["validation.every_epochs=2", "teach.optim.accumulate=2"]);
     let straight = tempfile::tempdir().unwrap();
     let (want, _) = with_context(straight.path(), &recipe, None, |c| run(c).unwrap());
 
@@ -296,6 +298,67 @@ fn stopped_and_continued_runs_end_bit_for_bit_like_straight_ones() {
     for (a, b) in got.students.iter().zip(&want.students) {
         assert_eq!(bits(&a.weights), bits(&b.weights), "{}", a.name);
     }
+}
+
+#[test]
+fn costs_are_kept_over_stops_and_validation_stays_apart() {
+    let recipe = recipe(&["student=[]"]);
+    let folder = tempfile::tempdir().unwrap();
+    let costs = |folder: &Path| {
+        let run = RunFolder::open(folder, &recipe, "", false).unwrap();
+        run.costs().unwrap().remove(&Phase::Teach)
+    };
+    let of_teacher = |costs: &PhaseCosts| {
+        let teacher = costs.networks.get(TEACHER);
+        teacher.map(|teacher| teacher.training).unwrap_or_default()
+    };
+    assert_eq!(costs(folder.path()), None);
+    let mut so_far = PhaseCosts::default();
+    let mut stops = 0;
+    loop {
+        let (result, _) = with_context(folder.path(), &recipe, Some(3), teach);
+        let now = costs(folder.path()).unwrap();
+        for (before, now) in [
+            (so_far.training, now.training),
+            (of_teacher(&so_far), of_teacher(&now)),
+        ] {
+            assert!(now.wall_secs > before.wall_secs, "{before:?} {now:?}");
+            assert!(now.cpu_secs > before.cpu_secs, "{before:?} {now:?}");
+        }
+        assert!(now.validation.wall_secs >= so_far.validation.wall_secs);
+        so_far = now;
+        match result {
+            Ok(_) => break,
+            Err(TrainError::Interrupted { .. }) => stops += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(stops >= 4, "{stops}");
+    // A part of the whole, and none of it twice.
+    let own = so_far.networks["teacher"];
+    assert!(so_far.validation.cpu_secs >= own.validation.cpu_secs);
+    assert!(own.validation.cpu_secs > 0.0);
+    assert!(so_far.training.cpu_secs >= own.training.cpu_secs);
+    assert_eq!(so_far.teacher_cpu_secs, 0.0);
+}
+
+#[test]
+fn the_teachers_pass_and_each_student_have_costs_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, events) = with_context(folder.path(), &recipe(&[]), None, |c| run(c).unwrap());
+    let told = events.iter().filter_map(|event| match event {
+        TrainEvent::Finished { phase, costs } => Some((phase.as_str(), costs)),
+        _ => None,
+    });
+    let told: BTreeMap<&str, &PhaseCosts> = told.collect();
+    let names = |phase: &str| told[phase].networks.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names("teach"), ["teacher"]);
+    assert_eq!(names("distill"), ["narrow", "wide"]);
+    assert_eq!(names("finetune"), ["cut", "narrow", "wide"]);
+    assert!(told["distill"].teacher_cpu_secs > 0.0);
+    assert_eq!(told["finetune"].teacher_cpu_secs, 0.0);
+    let of = |name: &str| told["distill"].networks[name].training.cpu_secs;
+    assert!(of("wide") > of("narrow"));
 }
 
 #[test]
@@ -325,9 +388,9 @@ fn shards_of_a_batch_give_the_step_of_the_whole() {
     let train = |shards: usize| {
         let folder = tempfile::tempdir().unwrap();
         let recipe = recipe(&[
-            &format!("checkpoint.shards={shards}"),
+            &format!("compute.shards={shards}"),
             "teacher.model.dropout=0.0",
-            "teacher.optim.epochs=1",
+            "teach.epochs=1",
         ]);
         let (teacher, events) = with_context(folder.path(), &recipe, None, |c| teach(c).unwrap());
         (teacher.weights, losses(&events, "teacher/ctc"))
@@ -352,16 +415,16 @@ fn shards_of_a_batch_give_the_step_of_the_whole() {
 #[test]
 fn every_loss_of_step_one_falls_when_it_is_trained_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let teach_recipe = recipe(&["teacher.optim.epochs=2"]);
+    let teach_recipe = recipe(&["teach.epochs=2"]);
     with_context(folder.path(), &teach_recipe, None, |c| teach(c).unwrap());
     for name in ["clip", "mse", "kl", "ctc", "feature"] {
         let mut overrides: Vec<String> = ["clip", "mse", "kl", "ctc", "feature"]
-            .map(|other| format!("distill.{other}={:.1}", f64::from(name == other)))
+            .map(|other| format!("distill.loss.{other}={:.1}", f64::from(name == other)))
             .into();
         overrides.extend(
             [
-                "teacher.optim.epochs=2",
-                "distill.optim.epochs=8",
+                "teach.epochs=2",
+                "distill.epochs=8",
                 "student.1.model.dropout=0.0",
                 "student.0.init=random",
             ]
@@ -388,9 +451,9 @@ fn every_loss_of_step_one_falls_when_it_is_trained_alone() {
 fn the_faithful_losses_train_too_and_leave_the_teacher_alone() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = recipe(&[
-        "distill.preset=faithful",
+        "distill.loss.preset=faithful",
         "teacher.model.norm=batch",
-        "teacher.optim.epochs=1",
+        "teach.epochs=1",
         "student.0.init=random",
     ]);
     let (teacher, _) = with_context(folder.path(), &recipe, None, |c| teach(c).unwrap());
@@ -407,7 +470,7 @@ fn the_faithful_losses_train_too_and_leave_the_teacher_alone() {
 fn every_weight_gets_a_gradient_in_every_phase() {
     use network::TrainableNetwork;
     use objective::{BatchTotals, ShardJob, TeacherOutput, train_shard};
-    let recipe = recipe(&["distill.clip=1.0", "distill.mse=1.0"]);
+    let recipe = recipe(&["distill.loss.clip=1.0", "distill.loss.mse=1.0"]);
     let device = Device::flex().autodiff();
     let batch = ToySource::batch(1, 3);
     let shard = &shard::split(&batch, 1)[0];
@@ -423,14 +486,14 @@ fn every_weight_gets_a_gradient_in_every_phase() {
         |frames| config.encoder_length(frames),
         1,
     );
-    let distillation = Distillation::new(&recipe.distill);
+    let distillation = Distillation::new(&recipe.distill.loss);
     let output = TeacherOutput::compute(&teacher, shard, &Device::flex());
     let result = train_shard(
         network.clone(),
         &ShardJob {
             shard,
             totals: &totals,
-            optim: &recipe.distill.optim,
+            ctc: &recipe.distill.ctc,
             teacher: Some((&distillation, &output)),
             seed: 1,
             threads: 1,
@@ -532,11 +595,11 @@ fn networks_begin_with_the_weights_of_the_model_that_they_name() {
     let (family, _) = with_context(folder.path(), &recipe(&[]), None, |c| run(c).unwrap());
     // Nothing is learned at this rate: what comes out is what it began with.
     let still = [
-        "teacher.optim.learning_rate=1e-30",
-        "teacher.optim.epochs=1",
+        "teach.optim.learning_rate=1e-30",
+        "teach.epochs=1",
         "teacher.model.n_layers=3",
         "distill.optim.learning_rate=1e-30",
-        "distill.optim.epochs=1",
+        "distill.epochs=1",
     ];
     let folder = tempfile::tempdir().unwrap();
     let (students, _) = with_context(folder.path(), &recipe(&still), None, |context| {

@@ -27,7 +27,9 @@ const SAMPLES: usize = 3;
 /// What a network does on the development set.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Validation {
+    /// Of words.
     pub words: ErrorCounts,
+    /// Of characters.
     pub characters: ErrorCounts,
     /// CTC loss per label, mean over utterances.
     pub loss: f64,
@@ -35,6 +37,7 @@ pub struct Validation {
     pub blank_share: f64,
     /// Reference and hypothesis of the first utterances.
     pub samples: Vec<(String, String)>,
+    /// Those with a transcript.
     pub utterances: usize,
     /// Processor time.
     pub spent: Duration,

@@ -66,7 +66,7 @@ pub fn run(args: &GpuArgs) -> anyhow::Result<()> {
         fledge: std::env::current_exe().context("the path of this program is not known")?,
         recipe: args.recipe.clone(),
         teacher: recipe.fitted(&recipe.teacher.model, vocab_size(&recipe)),
-        intermediate_ctc_weight: recipe.teacher.optim.intermediate_ctc_weight,
+        intermediate_ctc_weight: recipe.teach.ctc.intermediate_weight,
         set: args.set.clone(),
         device_arguments,
         batch_secs: batches.batch_secs,

@@ -6,7 +6,10 @@ use crate::{
     bench::parity::{Parity, measure_parity},
     cli::{DeviceArgs, print_json, print_line, tell_device},
     config::Recipe,
-    data::{Batch, BatchSource, Pass, RecipeData, TrainingAudio, recipe_examples, recipe_tokens},
+    data::{
+        Batch, BatchSource, Pass, RecipeData, TrainingAudio, recipe_examples, recipe_tokens,
+        recipe_utterances,
+    },
     train::TrainError,
 };
 
@@ -39,8 +42,9 @@ pub struct ParityArgs {
 
 pub fn run(args: &ParityArgs) -> anyhow::Result<()> {
     let recipe = Recipe::load(&args.recipe, &args.set)?;
-    let tokens = recipe_tokens(&recipe)?;
-    let examples = recipe_examples(&recipe, &tokens)?;
+    let utterances = recipe_utterances(&recipe)?;
+    let tokens = recipe_tokens(&recipe, &utterances)?;
+    let examples = recipe_examples(&recipe, &tokens, utterances)?;
     let mut data = RecipeData::new(&recipe, &tokens, examples)?;
     let batches: Vec<Batch> = data
         .epoch(TrainingAudio::Transcribed, Pass::default(), 0)

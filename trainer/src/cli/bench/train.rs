@@ -19,7 +19,7 @@ use super::{check_seconds, vocab_size};
 /// processor time.
 ///
 /// Example:
-///   fledge bench train --recipe recipes/quick.toml --set checkpoint.fused=false --json
+///   fledge bench train --recipe recipes/quick.toml --set compute.fused=false --json
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct TrainArgs {

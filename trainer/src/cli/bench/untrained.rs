@@ -8,7 +8,10 @@ use shared_model::model::CtcModel;
 use super::super::export::PrecisionArg;
 use crate::config::Recipe;
 use crate::device::OpenDevice;
-use crate::{data::recipe_tokens, model_folder};
+use crate::{
+    data::{recipe_tokens, recipe_utterances},
+    model_folder,
+};
 
 /// Write a recipe's students with fresh weights, as model folders: only their speed means anything
 ///
@@ -33,7 +36,7 @@ pub struct UntrainedArgs {
 
 pub fn run(args: &UntrainedArgs) -> anyhow::Result<()> {
     let recipe = Recipe::load(&args.recipe, &args.set)?;
-    let tokens = recipe_tokens(&recipe)?;
+    let tokens = recipe_tokens(&recipe, &recipe_utterances(&recipe)?)?;
     let device = OpenDevice::cpu("fresh weights need no other");
     for student in &recipe.students {
         let mut config = student.model.clone();

@@ -8,7 +8,7 @@ use shared_model::{
 
 use super::{TrainerGroup, derive_seed};
 use crate::{
-    config::{CheckpointConfig, OptimConfig, Phase},
+    config::{ComputeConfig, Phase, TrainingConfig},
     data::TrainingAudio,
     train::{
         TrainError,
@@ -66,7 +66,7 @@ pub(crate) struct NetworkSpec {
     pub config: ModelConfig,
     /// The weights that it starts from.
     pub initial: Weights,
-    pub optim: OptimConfig,
+    pub training: TrainingConfig,
 }
 
 /// Where and how networks compute while they learn.
@@ -82,7 +82,7 @@ pub(crate) struct Compute {
 
 impl Compute {
     /// - `device`: without autodiff.
-    pub fn new(device: &Device, is_gpu: bool, config: &CheckpointConfig) -> Self {
+    pub fn new(device: &Device, is_gpu: bool, config: &ComputeConfig) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (threads, shards) = match (is_gpu, config.shards) {
             // A graphics card has its own parallelism, and one queue of work.
@@ -112,7 +112,7 @@ impl TrainerGroup {
         specs: Vec<NetworkSpec>,
         compute: Compute,
         seed: u64,
-        steps: impl Fn(&OptimConfig) -> usize,
+        steps: impl Fn(&TrainingConfig) -> usize,
     ) -> Result<Self, TrainError> {
         let mut trainers = vec![];
         for spec in specs {
@@ -126,8 +126,13 @@ impl TrainerGroup {
             )
             .map_err(of_network(&spec.name))?
             .with_operations(compute.operations);
-            let steps = steps(&spec.optim);
-            trainers.push(NetworkTrainer::new(spec.name, spec.optim, network, steps));
+            let steps = steps(&spec.training);
+            trainers.push(NetworkTrainer::new(
+                spec.name,
+                spec.training,
+                network,
+                steps,
+            ));
         }
         Ok(Self {
             phase,

@@ -18,7 +18,7 @@ pub(crate) use assembly::{Compute, Goal, NetworkSpec};
 pub(crate) use step::{StepReport, StepTimes, TrainStep, TrainerGroup};
 
 use crate::{
-    config::{OptimConfig, Phase},
+    config::{Phase, TrainingConfig},
     costs::Meter,
     data::{Batch, Pass},
     event::TrainEvent,
@@ -26,12 +26,14 @@ use crate::{
 };
 
 /// A pass for all networks of a phase: gentle, or with two views, while one of them asks for it.
-fn pass<'a>(epoch: usize, networks: impl Iterator<Item = &'a OptimConfig> + Clone) -> Pass {
-    let mut training = networks.filter(|optim| epoch < optim.epochs);
+fn pass<'a>(epoch: usize, networks: impl Iterator<Item = &'a TrainingConfig> + Clone) -> Pass {
+    let mut learning = networks.filter(|training| epoch < training.epochs);
     Pass {
         epoch,
-        gentle: training.clone().any(|optim| epoch < optim.gentle_epochs),
-        two_views: training.any(|optim| optim.consistency_weight > 0.0),
+        gentle: learning
+            .clone()
+            .any(|training| epoch < training.gentle_epochs),
+        two_views: learning.any(|training| training.ctc.consistency_weight > 0.0),
     }
 }
 
@@ -58,24 +60,24 @@ impl PhaseRun {
         let meter = Meter::start();
         let folder = context.folder.checkpoints(phase);
         let checkpoints = Checkpoints::new(folder, context.recipe.checkpoint.keep_last)?;
-        let epochs = specs.iter().map(|spec| spec.optim.epochs).max();
+        let epochs = specs.iter().map(|spec| spec.training.epochs).max();
         let epochs = epochs.unwrap_or(0);
         let audio = goal.audio();
         let batches: Vec<usize> = (0..epochs)
             .map(|epoch| {
-                let pass = pass(epoch, specs.iter().map(|spec| &spec.optim));
+                let pass = pass(epoch, specs.iter().map(|spec| &spec.training));
                 context.source.batches_in_epoch(audio, pass)
             })
             .collect();
         if epochs > 0 && batches.iter().all(|&b| b == 0) {
             return Err(TrainError::NoBatches);
         }
-        let steps = |optim: &OptimConfig| {
-            let batches = &batches[..optim.epochs];
-            let per_step = optim.accumulate.max(1);
+        let steps = |training: &TrainingConfig| {
+            let batches = &batches[..training.epochs];
+            let per_step = training.optim.accumulate.max(1);
             batches.iter().map(|b| b.div_ceil(per_step)).sum()
         };
-        let compute = Compute::new(&context.device, context.is_gpu, &context.recipe.checkpoint);
+        let compute = Compute::new(&context.device, context.is_gpu, &context.recipe.compute);
         let seed = context.recipe.seed;
         let mut group = TrainerGroup::assemble(phase, goal, specs, compute, seed, steps)?;
         let mut state = PhaseState::new(phase, group.compute.shards);
@@ -140,7 +142,7 @@ impl PhaseRun {
         epoch: usize,
         context: &mut RunContext<'_>,
     ) -> Result<(), TrainError> {
-        let pass = pass(epoch, self.group.trainers.iter().map(|t| &t.optim));
+        let pass = pass(epoch, self.group.trainers.iter().map(|t| &t.training));
         let audio = self.group.goal.audio();
         let expected = context.source.batches_in_epoch(audio, pass);
         let skip = self.state.batch_in_epoch;
@@ -220,7 +222,7 @@ impl PhaseRun {
         match self.group.trainers.iter().find(diverged) {
             None => Ok(()),
             Some(trainer) => Err(TrainError::Diverged {
-                phase: self.group.phase.to_string(),
+                phase: self.group.phase,
                 network: trainer.name.clone(),
                 step: trainer.step,
                 in_a_row: trainer.not_finite_in_a_row,
@@ -272,7 +274,7 @@ impl PhaseRun {
 
     fn interrupted(&self) -> TrainError {
         TrainError::Interrupted {
-            phase: self.group.phase.to_string(),
+            phase: self.group.phase,
             step: self.group.max_step(),
         }
     }

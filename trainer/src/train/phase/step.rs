@@ -128,7 +128,7 @@ impl TrainerGroup {
                 &batch.lengths,
                 &batch.targets,
                 |frames| config.encoder_length(frames),
-                trainer.optim.accumulate,
+                trainer.training.optim.accumulate,
             )
         });
         totals.collect()
@@ -167,7 +167,7 @@ impl TrainerGroup {
                 let job = ShardJob {
                     shard,
                     totals: &totals[index],
-                    optim: &trainer.optim,
+                    ctc: &trainer.training.ctc,
                     teacher: distillation.zip(answers.get(number)),
                     seed: derive_seed(step.run_seed, &names, &numbers),
                     threads: ctc_threads,

@@ -23,12 +23,12 @@ impl PhaseRun {
         epoch: usize,
         context: &mut RunContext<'_>,
     ) -> Result<(), TrainError> {
-        let every = context.recipe.checkpoint.validate_every_epochs.max(1);
+        let every = context.recipe.validation.every_epochs.max(1);
         let due: Vec<usize> = (0..self.group.trainers.len())
             .filter(|&index| {
                 let trainer = &self.group.trainers[index];
                 trainer.takes_part(epoch)
-                    && ((epoch + 1).is_multiple_of(every) || epoch + 1 == trainer.optim.epochs)
+                    && ((epoch + 1).is_multiple_of(every) || epoch + 1 == trainer.training.epochs)
             })
             .collect();
         if due.is_empty() {
@@ -171,7 +171,7 @@ impl PhaseRun {
                 });
             } else if validation.words.reference_len > 0 {
                 let (label, step) = (format!("{name}/average"), trainer.step);
-                let epoch = trainer.optim.epochs;
+                let epoch = trainer.training.epochs;
                 let event = self.validation_event(label, step, epoch, validation, true);
                 (context.events)(event);
             }

@@ -1,0 +1,52 @@
+//! What computes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shared_model::model::CpuOperations;
+
+/// How training is computed. Rounding depends on every value, so a run keeps those that it began
+/// with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ComputeConfig {
+    /// Shards that a batch is split into on the CPU, one thread each (0: as many as there are cores
+    /// when the run begins).
+    pub shards: usize,
+    /// Whether the CPU computes branches of the network as one operation each instead of as
+    /// compositions; the same up to rounding.
+    pub fused: bool,
+    /// Whether fused operations round the factors of matrix products to bf16 where the processor
+    /// multiplies it (Intel AMX, AVX-512 with bf16); sums stay f32. Elsewhere it changes nothing.
+    pub bf16: bool,
+}
+
+impl ComputeConfig {
+    /// How the CPU computes networks that are trained.
+    pub fn operations(&self) -> CpuOperations {
+        match (self.fused, self.bf16) {
+            (false, _) => CpuOperations::Composed,
+            (true, false) => CpuOperations::Fused,
+            (true, true) => CpuOperations::FusedBf16,
+        }
+    }
+
+    /// Decides the number of shards where the recipe leaves it to the machine.
+    ///
+    /// - `begun_with`: the number that the run has had so far.
+    pub fn settle_shards(&mut self, begun_with: Option<usize>) {
+        if self.shards == 0 {
+            let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+            self.shards = begun_with.unwrap_or_else(cores);
+        }
+    }
+}
+
+impl Default for ComputeConfig {
+    fn default() -> Self {
+        Self {
+            shards: 0,
+            fused: true,
+            bf16: false,
+        }
+    }
+}

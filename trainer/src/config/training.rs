@@ -1,0 +1,51 @@
+//! How a network is trained in one phase.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::OptimConfig;
+
+/// Training of networks on transcripts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Times that all training utterances are heard.
+    pub epochs: usize,
+    /// First epochs in which audio varies in speed and loudness alone. CTC finds its alignments
+    /// sooner where nothing is masked; masks and noise count afterwards.
+    pub gentle_epochs: usize,
+    /// The final weights are the mean of those after each of this many last epochs (0 or 1: the
+    /// last alone).
+    pub average_epochs: usize,
+    /// How CTC is computed.
+    pub ctc: CtcConfig,
+    /// From gradients to weights.
+    pub optim: OptimConfig,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 30,
+            gentle_epochs: 0,
+            average_epochs: 5,
+            ctc: CtcConfig::default(),
+            optim: OptimConfig::default(),
+        }
+    }
+}
+
+/// What is added to CTC at the last block.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CtcConfig {
+    /// Share of the loss that CTC at `intermediate_layers` has, in equal parts (0: none).
+    pub intermediate_weight: f64,
+    /// Blocks (1-based) that get a CTC loss of their own; empty: the middle one.
+    pub intermediate_layers: Vec<usize>,
+    /// CR-CTC (Yao et al., 2024): batches hold two independently masked views of each utterance,
+    /// and a frame's posteriors in one view are pulled towards those in the other by this much of
+    /// their divergence, beside the CTC losses of both (0: one view, no such term; the paper: 0.2).
+    /// A batch is twice as large with two views.
+    pub consistency_weight: f64,
+}
