@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tests::{fledge, repository};
+use tests::{fledge, repository, text};
 
 /// Folders that are built or fetched, and the one that Git keeps.
 const NOT_OURS: [&str; 5] = ["target", "dist", "runs", "node_modules", ".git"];
@@ -264,6 +264,72 @@ fn every_command_and_flag_in_the_docs_exists() {
         }
     }
     assert!(checked > 50, "only {checked} calls were found");
+    assert_none(&faults);
+}
+
+/// The parts of a recipe that have keys.
+const SECTIONS: [&str; 13] = [
+    "augment",
+    "checkpoint",
+    "compute",
+    "data",
+    "distill",
+    "export",
+    "features",
+    "finetune",
+    "student",
+    "teach",
+    "teacher",
+    "tokens",
+    "validation",
+];
+
+/// `KEY=VALUE` as `--set` takes it: after `--set` in shell, and `section.key` or `section.key = value`
+/// between backticks.
+fn settings(document: &Document) -> Vec<String> {
+    let mut settings = vec![];
+    for line in &document.shell {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let pairs = words.windows(2).filter(|pair| pair[0] == "--set");
+        settings.extend(pairs.map(|pair| pair[1].to_owned()));
+    }
+    for span in document.code_spans() {
+        let (key, value) = span.split_once('=').unwrap_or((&span, ""));
+        let key = key.trim().trim_start_matches("--set ");
+        let is_path = key
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c));
+        let section = key.split_once('.').map(|(section, _)| section);
+        let is_file = [".rs", ".md", ".toml", ".bin"]
+            .iter()
+            .any(|end| key.ends_with(end));
+        if is_path && !is_file && section.is_some_and(|name| SECTIONS.contains(&name)) {
+            settings.push(format!("{key}={}", value.trim().trim_matches('"')));
+        }
+    }
+    settings
+}
+
+#[test]
+fn every_recipe_key_in_the_docs_exists() {
+    let recipe = repository().join("recipes/english.toml");
+    let mut faults = Vec::new();
+    let mut checked = 0;
+    for document in documents() {
+        // It tells of old keys by the names that they had.
+        if document.path.ends_with("CHANGELOG.md") {
+            continue;
+        }
+        for setting in settings(&document) {
+            checked += 1;
+            let stderr = fledge(["inspect", text(&recipe), "--set", &setting]).stderr;
+            // A value may be a stand-in (`...`); the key has to be known, by its newest name.
+            if stderr.contains("unknown key") || stderr.contains("is now") {
+                faults.push(format!("{}: {setting}: {stderr}", document.path.display()));
+            }
+        }
+    }
+    assert!(checked > 20, "only {checked} settings were found");
     assert_none(&faults);
 }
 

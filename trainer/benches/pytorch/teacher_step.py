@@ -199,10 +199,10 @@ def matmul_gflops(args):
     return rates
 
 
-def peak_memory_mib(args):
+def peak_memory_bytes(args):
     if args.device == "cuda":
-        return torch.cuda.max_memory_reserved() // 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        return torch.cuda.max_memory_reserved()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def main():
@@ -244,7 +244,7 @@ def main():
             "audio_secs_per_sec": round(audio / wall, 1),
             "matmul_gflops_one_core": rates[0],
             "matmul_gflops_all": rates[1],
-            "peak_memory_mib": peak_memory_mib(args),
+            "peak_memory_bytes": peak_memory_bytes(args),
         }), flush=True)
 
 

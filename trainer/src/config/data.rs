@@ -43,8 +43,8 @@ pub struct DataConfig {
     #[serde(default)]
     pub limit: usize,
     /// Decoded audio kept in memory.
-    #[serde(default = "default_cache_mib")]
-    pub cache_mib: usize,
+    #[serde(default = "default_cache_mb")]
+    pub cache_mb: usize,
 }
 
 fn default_dev_share() -> f64 {
@@ -59,8 +59,8 @@ fn default_max_seconds() -> f32 {
 fn default_batch_seconds() -> f32 {
     60.0
 }
-fn default_cache_mib() -> usize {
-    1024
+fn default_cache_mb() -> usize {
+    1000
 }
 
 /// Changes made to training audio and features. Each is off at 0 (speed: at an empty list).

@@ -33,7 +33,8 @@ const TRAINING: [(&str, &str); 4] = [
 ];
 
 /// Keys that moved alone.
-const SINGLE: [(&str, &str); 11] = [
+const SINGLE: [(&str, &str); 12] = [
+    ("data.cache_mib", "data.cache_mb"),
     ("checkpoint.shards", "compute.shards"),
     ("checkpoint.fused", "compute.fused"),
     ("checkpoint.bf16", "compute.bf16"),

@@ -14,7 +14,7 @@ A recipe is a TOML file that says everything about a run. Paths in it are relati
 relative to the current folder. A key that no recipe has is an error with a suggestion.
 
 A run keeps its recipe: what changes the result cannot change between two starts of one run. Free
-are `[checkpoint]`, `[export]`, `[data.test]` and `data.cache_mib`.
+are `[checkpoint]`, `[export]`, `[data.test]` and `data.cache_mb`.
 
 `fledge recipe-reference` makes this page from the types of the program.
 ";
@@ -24,7 +24,7 @@ const UNITS: [(&str, &str); 10] = [
     ("_seconds", "seconds"),
     ("_hz", "Hz"),
     ("_db", "dB"),
-    ("_mib", "MiB"),
+    ("_mb", "MB"),
     ("_frames", "frames of 10 ms"),
     ("_bands", "mel bands"),
     ("n_mels", "mel bands"),

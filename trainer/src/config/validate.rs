@@ -204,7 +204,7 @@ fn check_data(data: &DataConfig) -> Checked {
         "must be below data.max_seconds",
     )?;
     real("data.batch_seconds", data.batch_seconds, 1.0, 100_000.0)?;
-    in_range("data.cache_mib", data.cache_mib, 0, 1 << 20)
+    in_range("data.cache_mb", data.cache_mb, 0, 1_000_000)
 }
 
 fn check_augment(augment: &AugmentConfig) -> Checked {

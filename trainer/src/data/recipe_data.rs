@@ -82,7 +82,7 @@ pub struct RecipeData {
 
 impl RecipeData {
     pub fn new(recipe: &Recipe, tokens: &Tokens, data: TrainingData) -> Result<Self, DataError> {
-        let cache_bytes = recipe.data.cache_mib << 20;
+        let cache_bytes = recipe.data.cache_mb * 1_000_000;
         let options = |augment: Option<Augmentation>, cache_bytes| PipelineOptions {
             features: recipe.features.clone(),
             keep_unmasked: augment.is_some() && recipe.distill.unmasked_teacher,

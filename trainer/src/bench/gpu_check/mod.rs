@@ -80,7 +80,7 @@ pub struct PyTorchStep {
     pub batch_secs: f64,
     pub step_ms: f64,
     pub audio_secs_per_sec: f64,
-    pub peak_memory_mib: u64,
+    pub peak_memory_bytes: u64,
 }
 
 /// A line of `fledge run --json`.

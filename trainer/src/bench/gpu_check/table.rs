@@ -250,7 +250,7 @@ fn pytorch(report: &CheckReport) -> Vec<Row> {
                     "{} s of audio a second, {:.1} ms, {}",
                     format_count(torch.audio_secs_per_sec.round() as usize),
                     torch.step_ms,
-                    format_bytes(torch.peak_memory_mib << 20)
+                    format_bytes(torch.peak_memory_bytes)
                 ),
                 ratio: own.map_or(String::new(), |own| {
                     format!("{:.2}x", own.audio_secs_per_sec / torch.audio_secs_per_sec)

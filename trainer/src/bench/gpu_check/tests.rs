@@ -46,7 +46,7 @@ fn ended() -> Vec<Ended> {
     let cpu_step = r#"{"step": "teacher CTC", "batch_secs": 60.0, "first_ms": 250.0, "step_ms": 200.0,
         "audio_secs_per_sec": 300.0, "memory_bytes": 1048576, "memory_of": "process", "on_card": null}"#;
     let torch = r#"{"torch": "2.11", "device": "H100", "batch_secs": 60.0, "step_ms": 10.0,
-        "audio_secs_per_sec": 6000.0, "peak_memory_mib": 3, "threads": 2}"#;
+        "audio_secs_per_sec": 6000.0, "peak_memory_bytes": 3000000, "threads": 2}"#;
     let parity = r#"{"teacher": {"forward": 1e-6, "gradients": 2e-6, "step": 3e-6},
         "greatest_loss_difference": 0.001, "losses": [
         {"step": "teacher CTC", "number": 1, "cpu": 4.0, "device": 4.004},
@@ -94,8 +94,8 @@ fn the_table_sets_the_card_beside_the_cpu_and_pytorch() {
         &[
             "teacher CTC, 60 s",
             "3,000",
-            "2.0 GiB of the card",
-            "1.0 MiB",
+            "2.1 GB of the card",
+            "1.0 MB",
             "| 10.0x |",
         ],
         &[
@@ -107,7 +107,7 @@ fn the_table_sets_the_card_beside_the_cpu_and_pytorch() {
             "75 %",
         ],
         &["kernel of teacher CTC", "4.00 ms, 80 %", "34 launches"],
-        &["in PyTorch, 60 s", "6,000", "| 0.50x |"],
+        &["in PyTorch, 60 s", "6,000", "3.0 MB", "| 0.50x |"],
         &["from beginning to end", "1:01"],
         &["WER of tiny, starter", "12.5 %", "437 words"],
         &["the whole check", "2:05", "passed"],
