@@ -96,7 +96,10 @@ beside() {
   local log=$1
   shift
   set -m
-  nice -n 10 "$@" >"$log" 2>&1 &
+  (
+    renice -n 10 -p "$BASHPID" >/dev/null
+    "$@"
+  ) >"$log" 2>&1 &
   BESIDE=$!
   set +m
   at_exit "kill -- -$BESIDE 2>/dev/null"
@@ -105,7 +108,8 @@ beside() {
 # at_exit COMMAND: one more thing to do when the script ends, however it ends.
 AT_EXIT=
 at_exit() {
-  AT_EXIT="$1; $AT_EXIT"
+  # What fails, since it is gone already, keeps nothing else from being done.
+  AT_EXIT="{ $1; } || true; $AT_EXIT"
   trap "$AT_EXIT" EXIT
 }
 

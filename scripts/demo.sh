@@ -3,6 +3,7 @@
 # engine does, trains the quick family, then builds what takes longest: the GPU halves of page and
 # trainer.
 # PORT: where to serve. CORPUS: a NeMo-style manifest of your own speech instead of the starter's.
+# SERVE=no: end when all is built instead of serving on, to time a first run.
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/stages.sh"
 cd "$ROOT"
@@ -16,7 +17,7 @@ fi
 [ -z "$CORPUS" ] || [ -f "$CORPUS" ] || die "CORPUS=$CORPUS is not a file: give the path of a JSONL manifest (README, \"Your own speech\")"
 
 # Seconds on two idle cores, from empty caches where nothing is built yet: `stage_seconds` at the end of
-#   FLEDGE_CACHE=$(mktemp -d) make demo
+#   FLEDGE_CACHE=$(mktemp -d) SERVE=no make demo
 if [ -e "$FULL_BUILD" ]; then
   plan 20 "fledge"
 else
@@ -28,8 +29,10 @@ else
   plan 280 "the page with the shipped students"
 fi
 plan 340 "training a teacher and three students"
-[ -e "$FULL_SITE" ] || plan 400 "the page's WebGPU engine"
-[ -e "$FULL_BUILD" ] || plan 400 "the graphics half of fledge"
+graphics=0
+[ -e "$FULL_SITE" ] || graphics=$((graphics + 330))
+[ -e "$FULL_BUILD" ] || graphics=$((graphics + 300))
+[ $graphics = 0 ] || plan $graphics "the graphics halves of page and fledge"
 
 need_rust
 fetch_crates
@@ -105,16 +108,19 @@ stage
 publish_students
 say "reload http://127.0.0.1:$PORT - the fresh students stand first, after $SECONDS s"
 
+[ $graphics = 0 ] || stage
+if [ ! -e "$FULL_BUILD" ]; then
+  beside "$FLEDGE_CACHE/fledge.log" build_fledge
+  fledge=$BESIDE
+fi
 if [ ! -e "$FULL_SITE" ]; then
-  stage
   "$ROOT/scripts/build-site.sh"
   publish_students
   say "the page has its WebGPU engine now, after $SECONDS s"
 fi
-if [ ! -e "$FULL_BUILD" ]; then
-  stage
-  build_fledge
-fi
+[ -z "${fledge:-}" ] || wait "$fledge" ||
+  die "fledge did not compile with its graphics half: see $FLEDGE_CACHE/fledge.log"
 stage_seconds >&2
+[ "${SERVE:-}" != no ] || { say "done after $SECONDS s" && exit; }
 say "done after $SECONDS s; Ctrl-C stops the server at http://127.0.0.1:$PORT"
 wait $server
