@@ -2,11 +2,13 @@
 
 use super::frame::FramePlan;
 use super::{FeatureConfig, FeatureError, Features};
+use crate::audio::level_gain;
 
 /// Computes features of 16 kHz samples. Windows, filters and FFT plan are made once.
 #[derive(Clone)]
 pub struct FeatureExtractor {
     plan: FramePlan,
+    level_gain: bool,
 }
 
 impl FeatureExtractor {
@@ -15,7 +17,18 @@ impl FeatureExtractor {
     pub fn new(config: &FeatureConfig) -> Result<Self, FeatureError> {
         Ok(Self {
             plan: FramePlan::new(config)?,
+            level_gain: config.level_gain,
         })
+    }
+
+    /// What a clip is multiplied by before [`Self::extract`]: [`level_gain`] of it, or 1 where the
+    /// configuration takes audio as it is.
+    pub fn gain(&self, samples: &[f32]) -> f32 {
+        if self.level_gain {
+            level_gain(samples)
+        } else {
+            1.0
+        }
     }
 
     /// Frames that a clip of `num_samples` gives: one per 160 samples, rounded for
@@ -115,6 +128,7 @@ mod tests {
             n_mels: case.n_mels,
             low_hz: case.low_hz,
             high_hz: case.high_hz,
+            ..FeatureConfig::default()
         };
         let extractor = FeatureExtractor::new(&config).unwrap();
         extractor.extract(&signal(&case.signal, case.num_samples))
@@ -207,5 +221,38 @@ mod tests {
         assert_eq!(extractor.extract(&broken), extractor.extract(&zeroed));
         let huge = extractor.extract(&[f32::MAX, f32::MIN].repeat(400));
         assert!(huge.data.iter().all(|value| value.is_finite()));
+    }
+
+    #[test]
+    fn clips_are_brought_to_one_level_unless_the_configuration_takes_them_as_they_are() {
+        let clip: Vec<f32> = signal("voice", 16_000).iter().map(|v| v * 0.01).collect();
+        let gain = |level_gain| {
+            let config = FeatureConfig {
+                level_gain,
+                ..FeatureConfig::default()
+            };
+            FeatureExtractor::new(&config).unwrap().gain(&clip)
+        };
+        assert!(gain(true) > 2.0, "{}", gain(true));
+        assert_eq!(gain(true), level_gain(&clip));
+        assert_eq!(gain(false), 1.0);
+    }
+
+    #[test]
+    fn the_choice_of_a_level_is_written_only_where_it_is_not_the_usual_one() {
+        let json = |level_gain| {
+            let config = FeatureConfig {
+                level_gain,
+                ..FeatureConfig::default()
+            };
+            let json = serde_json::to_string(&config).unwrap();
+            assert_eq!(
+                serde_json::from_str::<FeatureConfig>(&json).unwrap(),
+                config
+            );
+            json
+        };
+        assert!(!json(true).contains("level_gain"));
+        assert!(json(false).contains("level_gain"));
     }
 }

@@ -206,6 +206,7 @@ mod tests {
                     n_mels,
                     low_hz,
                     high_hz,
+                    ..FeatureConfig::default()
                 },
                 512,
             )

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 /// Frames are 10 ms apart in both front ends.
 pub const FRAME_SHIFT_SECS: f32 = 0.010;
 
+/// Frames a second of both front ends.
+pub const FRAMES_PER_SEC: f64 = 100.0;
+
 /// Which front end a model was trained with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -41,6 +44,15 @@ pub struct FeatureConfig {
     /// Upper edge of the last band, Hz; zero or negative counts from the Nyquist frequency. The
     /// paper's bands always span 0 to 8000 Hz.
     pub high_hz: f32,
+    /// Whether clips are brought to one working level first. The paper's features are of audio as it
+    /// is.
+    #[serde(skip_serializing_if = "is_true")]
+    pub level_gain: bool,
+}
+
+/// Model folders from before the choice have no such key, and say the same without it.
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 impl Default for FeatureConfig {
@@ -50,6 +62,7 @@ impl Default for FeatureConfig {
             n_mels: 80,
             low_hz: 20.0,
             high_hz: -400.0,
+            level_gain: true,
         }
     }
 }

@@ -177,6 +177,31 @@ impl CtcModel {
         self.encode(features, &mask, mode)
     }
 
+    /// As [`Self::forward`], with parts of the features hidden after they were normalised (SpecAugment,
+    /// Park et al., 2019): the network finds the band's mean there, and what is visible stays as it
+    /// is.
+    ///
+    /// - `visible`: `[batch, time, n_mels]`, 1 where the network may look, 0 where not.
+    pub fn forward_masked(
+        &self,
+        features: Tensor<3>,
+        lengths: &[usize],
+        visible: Tensor<3>,
+        mode: &mut Mode,
+    ) -> CtcOutput {
+        let (features, mask) = self.admit(features, lengths);
+        let visible = lengthened(visible, features.dims()[1]);
+        let features = match self.config.normalization {
+            Normalization::Utterance => normalize::by_utterance(features, &mask) * visible,
+            Normalization::None => {
+                let mean = normalize::band_means(features.clone(), &mask);
+                let shown = (features - mean.clone()) * visible + mean;
+                mask.zero_padding(shown)
+            }
+        };
+        self.encode(features, &mask, mode)
+    }
+
     /// As [`Self::forward`], for features that were normalised already (live audio).
     pub(crate) fn forward_normalized(
         &self,
@@ -214,6 +239,18 @@ impl CtcModel {
         self
     }
 
+    /// Puts statistics gathered over any number of batches in the place of the running ones, as if all
+    /// their frames had been in one batch: for a network whose layers were put together anew, which
+    /// [`Self::update_batch_norms`] would follow only slowly. Reads the statistics back from the
+    /// device.
+    pub fn replace_batch_norms(mut self, stats: &[BatchStats]) -> Self {
+        self.frontend.batch_norm_mut().replace(stats);
+        for block in self.encoder.blocks_mut() {
+            block.batch_norm_mut().replace(stats);
+        }
+        self
+    }
+
     /// Mean and standard deviation of the corpus's features, from which the running normalisation
     /// of live audio starts; `[n_mels]` each.
     pub fn corpus_stats(&self) -> (&[f32], &[f32]) {
@@ -237,22 +274,13 @@ impl CtcModel {
 
     /// Zeroes what lies behind each utterance and makes sure that an encoder frame comes out.
     fn admit(&self, features: Tensor<3>, lengths: &[usize]) -> (Tensor<3>, FrameMask) {
-        let [batch, time, n_mels] = features.dims();
+        let [batch, time, _] = features.dims();
         assert_eq!(batch, lengths.len(), "one length an utterance");
         let device = features.device();
         let shortest = (1..)
             .find(|&frames| self.config.encoder_length(frames) > 0)
             .unwrap_or(1);
-        let features = if time >= shortest {
-            features
-        } else {
-            let more = Tensor::zeros([batch, shortest - time, n_mels], &device);
-            if time == 0 {
-                more
-            } else {
-                Tensor::cat(vec![features, more], 1)
-            }
-        };
+        let features = lengthened(features, shortest);
         let lengths = lengths.iter().map(|&length| length.min(time)).collect();
         let mask = FrameMask::new(lengths, time.max(shortest), &device);
         (mask.overwrite_padding(features), mask)
@@ -275,6 +303,19 @@ impl CtcModel {
     fn norms(&self) -> impl Iterator<Item = &Norm> {
         let blocks = self.encoder.blocks().iter().map(|block| block.batch_norm());
         std::iter::once(self.frontend.batch_norm()).chain(blocks)
+    }
+}
+
+/// `[batch, time, n_mels]` with zeros after it, if it has fewer than `least` frames.
+fn lengthened(features: Tensor<3>, least: usize) -> Tensor<3> {
+    let [batch, time, n_mels] = features.dims();
+    if time >= least {
+        return features;
+    }
+    let more = Tensor::zeros([batch, least - time, n_mels], &features.device());
+    match time {
+        0 => more,
+        _ => Tensor::cat(vec![features, more], 1),
     }
 }
 

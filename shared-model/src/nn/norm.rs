@@ -34,6 +34,70 @@ struct RunningStats {
     variance: Vec<f32>,
 }
 
+impl RunningStats {
+    /// Those of `stats` that are this norm's, but for batches whose activations overflowed: they must
+    /// not spoil the running values for good.
+    fn own(&self, stats: &[BatchStats]) -> Vec<HostStats> {
+        let own = stats.iter().filter(|stats| stats.name == self.name);
+        own.map(HostStats::read)
+            .filter(HostStats::is_finite)
+            .collect()
+    }
+
+    fn blend(&mut self, batch: &HostStats, weight: f32) {
+        let count = batch.num_frames as f64;
+        let unbiased = count / (count - 1.0).max(1.0);
+        let blend = |old: &mut f32, new: f64| *old += weight * (new as f32 - *old);
+        for (old, new) in self.mean.iter_mut().zip(&batch.mean) {
+            blend(old, *new);
+        }
+        for (old, new) in self.variance.iter_mut().zip(&batch.variance) {
+            blend(old, new * unbiased);
+        }
+    }
+}
+
+/// [`BatchStats`] read back.
+struct HostStats {
+    mean: Vec<f64>,
+    /// Biased.
+    variance: Vec<f64>,
+    num_frames: usize,
+}
+
+impl HostStats {
+    fn read(stats: &BatchStats) -> Self {
+        let read = |tensor: &Tensor<1>| tensor.to_data().iter::<f64>().collect();
+        Self {
+            mean: read(&stats.mean),
+            variance: read(&stats.variance),
+            num_frames: stats.num_frames,
+        }
+    }
+
+    fn is_finite(&self) -> bool {
+        let mut values = self.mean.iter().chain(&self.variance);
+        values.all(|value| value.is_finite())
+    }
+
+    /// Statistics of all frames of several batches; `None` without a batch.
+    fn pool(batches: &[Self]) -> Option<Self> {
+        let num_frames: usize = batches.iter().map(|batch| batch.num_frames).sum();
+        let channels = batches.first()?.mean.len();
+        let average = |value: &dyn Fn(&Self) -> f64| {
+            let sum = batches.iter().map(|b| b.num_frames as f64 * value(b));
+            sum.sum::<f64>() / num_frames.max(1) as f64
+        };
+        let mean: Vec<f64> = (0..channels).map(|c| average(&|b| b.mean[c])).collect();
+        let spread = |c: usize| average(&|b| b.variance[c] + (b.mean[c] - mean[c]).powi(2));
+        Some(Self {
+            variance: (0..channels).map(spread).collect(),
+            mean,
+            num_frames,
+        })
+    }
+}
+
 impl Norm {
     pub(crate) fn new(
         builder: Builder,
@@ -144,27 +208,22 @@ impl Norm {
         (centred * scale + self.bias.val().unsqueeze(), stats)
     }
 
-    /// Merges a batch's statistics into the running ones; the variance that is kept is unbiased.
+    /// Merges each batch's statistics into the running ones; the variance that is kept is unbiased.
     pub(crate) fn merge(&mut self, stats: &[BatchStats]) {
-        let Some(running) = &mut self.running else {
-            return;
-        };
-        for batch in stats.iter().filter(|stats| stats.name == running.name) {
-            let mean: Vec<f32> = batch.mean.to_data().iter::<f32>().collect();
-            let variance: Vec<f32> = batch.variance.to_data().iter::<f32>().collect();
-            // A batch whose activations overflowed must not spoil the running values for good.
-            if !mean.iter().chain(&variance).all(|value| value.is_finite()) {
-                continue;
+        if let Some(running) = &mut self.running {
+            for batch in running.own(stats) {
+                running.blend(&batch, BATCH_WEIGHT);
             }
-            let unbiased =
-                batch.num_frames as f32 / batch.num_frames.saturating_sub(1).max(1) as f32;
-            let blend = |old: &mut f32, new: f32| *old += BATCH_WEIGHT * (new - *old);
-            for (old, new) in running.mean.iter_mut().zip(mean) {
-                blend(old, new);
-            }
-            for (old, new) in running.variance.iter_mut().zip(variance) {
-                blend(old, new * unbiased);
-            }
+        }
+    }
+
+    /// Puts the statistics of several batches in the place of the running ones, as if all frames had
+    /// been in one batch. Without a batch the running ones stay.
+    pub(crate) fn replace(&mut self, stats: &[BatchStats]) {
+        if let Some(running) = &mut self.running
+            && let Some(whole) = HostStats::pool(&running.own(stats))
+        {
+            running.blend(&whole, 1.0);
         }
     }
 
@@ -219,6 +278,41 @@ mod tests {
         assert_eq!((stats.name.as_str(), stats.num_frames), ("norm", 3));
         assert!((stats.mean.into_scalar::<f32>() - 3.0).abs() < 1e-6);
         assert!((stats.variance.into_scalar::<f32>() - 14.0 / 3.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn replaced_statistics_are_those_of_all_frames_whatever_was_there() {
+        let device = Device::flex();
+        let mut source = RandomInit { seed: 1 };
+        let mut builder = Builder::new(&mut source, &device);
+        let mut norm = Norm::new(builder.scope("norm"), 1, NormKind::Batch).unwrap();
+        let stats = |values: &[f32]| {
+            let mean = values.iter().sum::<f32>() / values.len() as f32;
+            let squares = values.iter().map(|v| (v - mean).powi(2)).sum::<f32>();
+            BatchStats {
+                name: "norm".into(),
+                mean: Tensor::from_data([mean], &device),
+                variance: Tensor::from_data([squares / values.len() as f32], &device),
+                num_frames: values.len(),
+            }
+        };
+        let batches = [&[1.0, 2.0, 6.0][..], &[-4.0], &[3.0, 5.0], &[f32::NAN]];
+        norm.merge(&[stats(&[1000.0, 0.0])]);
+        norm.replace(&batches.map(stats));
+        let mut weights = Weights::new();
+        norm.save_buffers(&mut weights);
+        // The mean of six values, and their unbiased variance.
+        let mean = 13.0 / 6.0;
+        let squares: f32 = [1.0, 2.0, 6.0, -4.0, 3.0, 5.0]
+            .iter()
+            .map(|v: &f32| (v - mean).powi(2))
+            .sum();
+        assert!((weights["norm.running_mean"].data[0] - mean).abs() < 1e-5);
+        assert!((weights["norm.running_var"].data[0] - squares / 5.0).abs() < 1e-4);
+        norm.replace(&[]);
+        let before = weights.clone();
+        norm.save_buffers(&mut weights);
+        assert_eq!(weights, before);
     }
 
     #[test]

@@ -19,11 +19,7 @@ use super::{
     voice::VoiceDetector,
     windows::find_pause,
 };
-use crate::{
-    audio::{SAMPLE_RATE_HZ, level_gain},
-    decode::Word,
-    model::Normalization,
-};
+use crate::{audio::SAMPLE_RATE_HZ, decode::Word, model::Normalization};
 
 /// Blocks that a segment keeps before the one in which speech was noticed (at least 0.06 s late),
 /// and after the last one with speech.
@@ -452,7 +448,7 @@ impl Recognizer {
         samples: &[f32],
         offset_secs: f32,
     ) -> Result<Vec<Word>, RecognizeError> {
-        let features = self.features(samples, level_gain(samples));
+        let features = self.features(samples, self.extractor.gain(samples));
         let (features, is_normalized) = match self.config().normalization {
             Normalization::None => (features, false),
             Normalization::Utterance => {

@@ -26,7 +26,7 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    audio::{SAMPLE_RATE_HZ, level_gain},
+    audio::SAMPLE_RATE_HZ,
     bundle::LoadedModel,
     decode::{BeamDecoder, Hypothesis, LogProbs, Word, greedy, words},
     features::{FeatureConfig, FeatureExtractor},
@@ -283,7 +283,9 @@ impl Recognizer {
             return Ok(());
         };
         let sample_of = |block: usize| (block * BLOCK_SAMPLES).min(samples.len());
-        let gain = level_gain(&samples[sample_of(first.start)..sample_of(last.end)]);
+        let gain = self
+            .extractor
+            .gain(&samples[sample_of(first.start)..sample_of(last.end)]);
         let secs = |num_samples: usize| num_samples as f32 / SAMPLE_RATE_HZ as f32;
 
         for region in &regions {
@@ -326,7 +328,8 @@ impl Recognizer {
     /// [`RecognizeError::Device`] if the device fails.
     pub async fn log_probs(&self, samples: &[f32]) -> Result<Vec<f32>, RecognizeError> {
         let samples = finite(samples);
-        self.scaled_log_probs(&samples, level_gain(&samples)).await
+        self.scaled_log_probs(&samples, self.extractor.gain(&samples))
+            .await
     }
 
     /// Words of posteriors `[num_frames, vocab]` whose frame 0 is at `offset_secs`.

@@ -1,7 +1,7 @@
 //! Samples or features through the network to log-probabilities on the host.
 
 use super::{RecognizeError, Recognizer, finite};
-use crate::{audio::level_gain, features::Features, model::Mode, nn::host};
+use crate::{features::Features, model::Mode, nn::host};
 
 impl Recognizer {
     /// Features of samples at a known gain.
@@ -13,7 +13,7 @@ impl Recognizer {
     /// What [`Recognizer::log_probs`] gives to the network for one window of samples.
     pub fn window_features(&self, samples: &[f32]) -> Features {
         let samples = finite(samples);
-        self.features(&samples, level_gain(&samples))
+        self.features(&samples, self.extractor.gain(&samples))
     }
 
     pub(super) async fn scaled_log_probs(

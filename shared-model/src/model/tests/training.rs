@@ -226,3 +226,87 @@ fn running_statistics_follow_the_batch() {
     }
     assert_eq!(weights["frontend.norm.running_var"].data, [1.0; 16]);
 }
+
+#[test]
+fn what_is_hidden_leaves_what_is_visible_as_it_is() {
+    let device = Device::flex();
+    let config = ModelConfig {
+        normalization: Normalization::Utterance,
+        ..tiny()
+    };
+    let n_mels = config.n_mels;
+    // Two bands and a quarter of the frames of each utterance.
+    let hides = |row: usize, frame: usize, band: usize| {
+        (2..4).contains(&band) || (frame < LENGTHS[row] / 4)
+    };
+    let visible = |time: usize| {
+        let value = |i: usize| {
+            let (row, frame, band) = (i / (time * n_mels), i / n_mels % time, i % n_mels);
+            if hides(row, frame, band) { 0.0 } else { 1.0 }
+        };
+        let values: Vec<f32> = (0..LENGTHS.len() * time * n_mels).map(value).collect();
+        Tensor::<3>::from_data(
+            TensorData::new(values, [LENGTHS.len(), time, n_mels]),
+            &device,
+        )
+    };
+    let model = CtcModel::init(&config, 3, &device).unwrap();
+    let features = batch(n_mels, TIME, &device);
+    let mask = FrameMask::new(LENGTHS.to_vec(), TIME, &device);
+
+    // Normalised over all of it, then hidden by hand.
+    let normalized = normalize::by_utterance(features.clone(), &mask);
+    let by_hand = values(normalized.clone());
+    let by_hand: Vec<f32> = by_hand
+        .iter()
+        .zip(values(visible(TIME)))
+        .map(|(value, visible)| if visible > 0.0 { *value } else { 0.0 })
+        .collect();
+    let by_hand = Tensor::from_data(TensorData::new(by_hand, normalized.dims()), &device);
+    let want = model.forward_normalized(by_hand, &LENGTHS, &mut Mode::Eval);
+    let got = model.forward_masked(features, &LENGTHS, visible(TIME), &mut Mode::Eval);
+    assert_eq!(values(got.logits), values(want.logits));
+}
+
+#[test]
+fn what_is_hidden_from_a_network_without_normalisation_is_the_bands_mean() {
+    let device = Device::flex();
+    let config = ModelConfig {
+        normalization: Normalization::None,
+        ..tiny()
+    };
+    let model = CtcModel::init(&config, 3, &device).unwrap();
+    let (frames, n_mels) = (24, config.n_mels);
+    let plain = noise(frames, n_mels, 7);
+    let mut hidden = plain.clone();
+    let mut visible = vec![1.0; plain.len()];
+    for band in 3..6 {
+        let mean = (0..frames).map(|t| plain[t * n_mels + band]).sum::<f32>() / frames as f32;
+        for frame in 0..frames {
+            hidden[frame * n_mels + band] = mean;
+            visible[frame * n_mels + band] = 0.0;
+        }
+    }
+    let tensor = |values: Vec<f32>| {
+        Tensor::<3>::from_data(TensorData::new(values, [1, frames, n_mels]), &device)
+    };
+    let want = model.forward(tensor(hidden), &[frames], &mut Mode::Eval);
+    let got = model.forward_masked(tensor(plain), &[frames], tensor(visible), &mut Mode::Eval);
+    for (a, b) in values(got.logits).iter().zip(values(want.logits)) {
+        assert!((a - b).abs() < 1e-4, "{a} {b}");
+    }
+}
+
+#[test]
+fn an_utterance_too_short_for_the_encoder_can_be_masked_too() {
+    let config = ModelConfig {
+        subsampling_padding: SubsamplingPadding::Paper,
+        ..tiny()
+    };
+    let device = Device::flex();
+    let model = CtcModel::init(&config, 3, &device).unwrap();
+    let features = features(1, config.n_mels, 1, &device);
+    let visible = Tensor::ones([1, 1, config.n_mels], &device);
+    let output = model.forward_masked(features, &[1], visible, &mut Mode::Eval);
+    assert_eq!(output.lengths, [0]);
+}
