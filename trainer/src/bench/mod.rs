@@ -41,8 +41,8 @@ use shared_model::{features::FRAME_SHIFT_SECS, model::ModelConfig};
 
 use crate::{
     clock::Usage,
-    config::Recipe,
-    data::Batch,
+    config::{Phase, Recipe},
+    data::{Batch, EpochPlan, SpecMask},
     device::OpenDevice,
     train::{StepTimes, TrainError, TrainStep, TrainerGroup},
 };
@@ -173,7 +173,9 @@ impl TeacherStep {
 
     /// One forward and backward pass and one update.
     pub fn run(&mut self) {
-        self.group.step(&steady_step(&self.batch, self.round));
+        let phase = self.group.phase;
+        self.group
+            .step(&steady_step(phase, &self.batch, self.round));
         self.round += 1;
     }
 }
@@ -248,10 +250,15 @@ pub fn measure(recipe: &Recipe, vocab_size: usize, options: Options) -> Result<R
 }
 
 /// A step that ends with an update, in an epoch of its own.
-fn steady_step(batch: &Batch, round: usize) -> TrainStep<'_> {
+fn steady_step(phase: Phase, batch: &Batch, round: usize) -> TrainStep<'_> {
     TrainStep {
         batch,
-        epoch: round,
+        plan: EpochPlan {
+            phase,
+            epoch: round,
+            gentle: false,
+            views: 1,
+        },
         batch_in_epoch: 0,
         is_last_of_epoch: true,
         run_seed: 1,
@@ -261,7 +268,8 @@ fn steady_step(batch: &Batch, round: usize) -> TrainStep<'_> {
 fn run(group: &mut TrainerGroup, batch: &Batch, round: usize) -> Measured {
     let started = std::time::Instant::now();
     let before = Usage::now();
-    let times = group.step(&steady_step(batch, round)).times;
+    let phase = group.phase;
+    let times = group.step(&steady_step(phase, batch, round)).times;
     let after = Usage::now();
     Measured {
         wall: started.elapsed(),
@@ -337,7 +345,7 @@ fn least_batch(group: &TrainerGroup, batch: &Batch) -> Batch {
         .max()
         .unwrap_or(8);
     Batch {
-        unmasked: None,
+        masks: vec![SpecMask::default()],
         views: 1,
         features: vec![0.5; frames * batch.n_mels],
         time: frames,

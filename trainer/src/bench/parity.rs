@@ -107,7 +107,8 @@ pub fn measure_parity(
 }
 
 fn loss(subject: &mut Subject, batch: &Batch) -> Option<f64> {
-    let report = subject.group.step(&steady_step(batch, 0));
+    let phase = subject.group.phase;
+    let report = subject.group.step(&steady_step(phase, batch, 0));
     let losses = report.networks.iter().flat_map(|network| &network.losses);
     let sum: f64 = losses.map(|(_, loss)| loss).sum();
     sum.is_finite().then_some(sum)

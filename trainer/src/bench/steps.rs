@@ -155,7 +155,8 @@ fn measure_step(
 }
 
 fn run(subject: &mut Subject, batch: &Batch, round: usize) {
-    subject.group.step(&steady_step(batch, round));
+    let phase = subject.group.phase;
+    subject.group.step(&steady_step(phase, batch, round));
 }
 
 /// Until the device has done everything. A device that fails here has failed at the next read-back,

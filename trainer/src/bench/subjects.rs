@@ -2,13 +2,15 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use shared_model::features::FRAME_SHIFT_SECS;
-use shared_model::model::{CtcModel, ModelConfig};
+use shared_model::{
+    features::FRAMES_PER_SEC,
+    model::{CtcModel, ModelConfig},
+};
 
 use super::Options;
 use crate::{
-    config::{OptimConfig, Phase, Recipe, StudentConfig, TrainingConfig},
-    data::Batch,
+    config::{CtcConfig, OptimConfig, Phase, Recipe, StudentConfig, TrainingConfig},
+    data::{Batch, SpecMask},
     device::{DeviceKind, OpenDevice},
     train::{
         Compute, Distillation, Goal, NetworkSpec, TEACHER, TrainError, TrainerGroup, random_weights,
@@ -43,6 +45,11 @@ const STEPS: usize = 1000;
 fn steady(training: &TrainingConfig) -> TrainingConfig {
     TrainingConfig {
         epochs: usize::MAX,
+        gentle_epochs: 0,
+        ctc: CtcConfig {
+            consistency_weight: 0.0,
+            ..training.ctc.clone()
+        },
         optim: OptimConfig {
             accumulate: 1,
             ..training.optim.clone()
@@ -193,7 +200,7 @@ impl Spec {
                         .map_err(of_network(TEACHER))?
                         .with_operations(compute.operations),
                 ),
-                distillation: Distillation::new(&recipe.distill.loss),
+                distillation: Distillation::new(&recipe.distill),
             },
         };
         let mut specs = vec![];
@@ -217,7 +224,7 @@ pub(super) fn synthetic_batch(recipe: &Recipe, vocab_size: usize, options: Optio
         ..
     } = options;
     let n_mels = recipe.features.n_mels;
-    let time = (seconds / f64::from(FRAME_SHIFT_SECS)).round().max(1.0) as usize;
+    let time = (seconds * FRAMES_PER_SEC).round().max(1.0) as usize;
     let models = std::iter::once(&recipe.teacher.model);
     let models = models.chain(recipe.students.iter().map(|student| &student.model));
     let frames = models.map(|model| model.encoder_length(time)).min();
@@ -232,7 +239,7 @@ pub(super) fn synthetic_batch(recipe: &Recipe, vocab_size: usize, options: Optio
     let targets = targets.collect();
     let values = (0..utterances * time * n_mels).map(|_| rng.random_range(-8.0..2.0));
     Batch {
-        unmasked: None,
+        masks: vec![SpecMask::default(); utterances],
         views: 1,
         features: values.collect(),
         time,

@@ -24,7 +24,7 @@ pub use data::{AugmentConfig, DataConfig, Paths, TokenConfig, TokenKind};
 pub use error::RecipeError;
 pub use networks::{
     DistillConfig, DistillLossConfig, DistillWeights, Preset, StudentConfig, StudentInit,
-    TeacherConfig,
+    TeacherConfig, fits_into,
 };
 pub use optim::{OptimConfig, OptimRule, Schedule};
 pub use output::{CheckpointConfig, ExportConfig, ValidationConfig};

@@ -87,8 +87,27 @@ pub enum StudentInit {
     /// Drawn from the seed.
     #[default]
     Random,
-    /// Front end, head and evenly spaced blocks of the teacher, where widths agree.
+    /// Front end, head and evenly spaced blocks of the teacher; of wider layers evenly spaced channels.
+    /// The student may not be wider than its teacher.
     TeacherBlocks,
+}
+
+/// Whether a network can start from the blocks of `teacher`.
+///
+/// # Errors
+/// The reason why not, in words.
+pub fn fits_into(student: &ModelConfig, teacher: &ModelConfig) -> Result<(), String> {
+    for (name, own, most) in [
+        ("d_model", student.d_model, teacher.d_model),
+        ("d_ffn", student.d_ffn, teacher.d_ffn),
+    ] {
+        if own > most {
+            return Err(format!(
+                "init = \"teacher-blocks\" needs {name} of at most the teacher's {most}, not {own}: its blocks have no more channels to give"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Step 1: all students learn from the frozen teacher at once.
@@ -166,6 +185,9 @@ pub struct DistillLossConfig {
     pub feature: Option<f64>,
     /// Of the posteriors that `kl` compares.
     pub temperature: Option<f64>,
+    /// Weight in `kl` of frames that the teacher is sure are blank, 0 to 1; others weigh more, the
+    /// less probable a blank is, up to 1. Most frames of CTC are blank and say little.
+    pub kl_blank_weight: Option<f64>,
 }
 
 impl Default for DistillLossConfig {
@@ -178,6 +200,7 @@ impl Default for DistillLossConfig {
             ctc: None,
             feature: None,
             temperature: None,
+            kl_blank_weight: None,
         }
     }
 }
@@ -207,6 +230,8 @@ pub struct DistillWeights {
     pub feature: f64,
     /// See [`DistillLossConfig::temperature`].
     pub temperature: f64,
+    /// See [`DistillLossConfig::kl_blank_weight`].
+    pub kl_blank_weight: f64,
 }
 
 impl DistillLossConfig {
@@ -220,6 +245,7 @@ impl DistillLossConfig {
                 ctc: 0.0,
                 feature: 0.0,
                 temperature: 1.0,
+                kl_blank_weight: 1.0,
             },
             Preset::Improved => DistillWeights {
                 clip: 0.0,
@@ -228,6 +254,7 @@ impl DistillLossConfig {
                 ctc: 0.5,
                 feature: 0.5,
                 temperature: 1.0,
+                kl_blank_weight: 1.0,
             },
         };
         DistillWeights {
@@ -237,6 +264,7 @@ impl DistillLossConfig {
             ctc: self.ctc.unwrap_or(preset.ctc),
             feature: self.feature.unwrap_or(preset.feature),
             temperature: self.temperature.unwrap_or(preset.temperature),
+            kl_blank_weight: self.kl_blank_weight.unwrap_or(preset.kl_blank_weight),
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct OptimConfig {
     pub weight_decay: f32,
     /// Greatest global gradient norm (0: no clipping).
     pub clip_norm: f64,
+    /// Greatest size of each value of a gradient (0: no clipping), instead of `clip_norm`.
+    pub clip_value: f64,
     /// Batches to a step: its gradient is the sum of theirs divided by this number, also where an
     /// epoch ends with fewer.
     pub accumulate: usize,
@@ -42,6 +44,7 @@ impl Default for OptimConfig {
             epsilon: 1e-9,
             weight_decay: 1e-2,
             clip_norm: 5.0,
+            clip_value: 0.0,
             accumulate: 1,
         }
     }

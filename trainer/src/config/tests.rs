@@ -327,3 +327,48 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_paper_recipe_takes_audio_as_it_is_and_clips_as_the_paper_does() {
+    let recipe = shipped("paper");
+    assert!(!recipe.features.level_gain);
+    let clips = |optim: &OptimConfig| (optim.clip_norm, optim.clip_value);
+    assert_eq!(clips(&recipe.distill.optim), (0.0, 1.0));
+    assert_eq!(clips(&recipe.finetune.optim), (1.0, 0.0));
+    assert!(shipped("quick").features.level_gain);
+}
+
+#[test]
+fn gradients_are_clipped_in_one_way() {
+    let text = message(SMALL, &["finetune.optim.clip_value=1.0"]);
+    assert!(text.contains("finetune.optim.clip_norm"), "{text}");
+    parse(
+        SMALL,
+        &["finetune.optim.clip_value=1.0", "finetune.optim.clip_norm=0.0"],
+    )
+    .unwrap();
+}
+
+#[test]
+fn step_one_may_have_two_views_where_it_has_transcripts() {
+    let with_views = "distill.ctc.consistency_weight=0.2";
+    parse(SMALL, &[with_views]).unwrap();
+    let text = message(SMALL, &[with_views, "distill.loss.ctc=0.0"]);
+    assert!(text.contains("distill.loss.ctc"), "{text}");
+}
+
+#[test]
+fn a_student_wider_than_its_teacher_cannot_start_from_its_blocks() {
+    let from_blocks = "student.0.init=teacher-blocks";
+    parse(SMALL, &[from_blocks]).unwrap();
+    for (wider, name) in [
+        ("student.0.model.d_model=128", "d_model"),
+        ("student.0.model.d_ffn=2048", "d_ffn"),
+    ] {
+        let text = message(SMALL, &[from_blocks, wider]);
+        assert!(
+            text.contains(name) && text.contains("student.0.init"),
+            "{text}"
+        );
+    }
+}

@@ -48,4 +48,36 @@ pub struct CtcConfig {
     /// their divergence, beside the CTC losses of both (0: one view, no such term; the paper: 0.2).
     /// A batch is twice as large with two views.
     pub consistency_weight: f64,
+    /// Steps over which `consistency_weight` grows from 0 in a line (0: it is there at once; the
+    /// paper's recipe: 2000). Early posteriors are noise, on which views need not agree.
+    pub consistency_warmup_steps: usize,
+}
+
+impl CtcConfig {
+    /// Weight of the consistency of two views at a step, counted from 0.
+    pub fn consistency_weight_at(&self, step: usize) -> f64 {
+        let share = (step + 1) as f64 / self.consistency_warmup_steps.max(1) as f64;
+        self.consistency_weight * share.min(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn consistency_grows_in_a_line_and_stays() {
+        let weight = |consistency_warmup_steps, step| {
+            let ctc = CtcConfig {
+                consistency_weight: 0.2,
+                consistency_warmup_steps,
+                ..CtcConfig::default()
+            };
+            ctc.consistency_weight_at(step)
+        };
+        assert_eq!([weight(0, 0), weight(1, 0), weight(1, 9)], [0.2; 3]);
+        assert_eq!(weight(200, 0), 0.001);
+        assert_eq!(weight(200, 99), 0.1);
+        assert_eq!([weight(200, 199), weight(200, 5000)], [0.2; 2]);
+    }
 }

@@ -117,6 +117,11 @@ impl Recipe {
             &format!("{key}.init_from"),
             "contradicts init: name one of the two",
         )?;
+        // A teacher that is named by its folder is known when it is read.
+        if student.init == StudentInit::TeacherBlocks && self.teacher.from.is_none() {
+            let fits = super::fits_into(model, teacher);
+            fits.map_err(|reason| problem(&format!("{key}.init"), reason))?;
+        }
         let Some(source) = &student.cut_from else {
             return Ok(());
         };
@@ -263,6 +268,12 @@ fn check_training(key: &str, training: &TrainingConfig) -> Checked {
         0.0,
         100.0,
     )?;
+    in_range(
+        &at("ctc.consistency_warmup_steps"),
+        ctc.consistency_warmup_steps,
+        0,
+        10_000_000,
+    )?;
     check_optim(&at("optim"), optim)
 }
 
@@ -291,18 +302,33 @@ fn check_optim(key: &str, optim: &OptimConfig) -> Checked {
     positive(&at("epsilon"), f64::from(optim.epsilon), 1.0)?;
     real(&at("weight_decay"), optim.weight_decay, 0.0, 10.0)?;
     real(&at("clip_norm"), optim.clip_norm, 0.0, 1e9)?;
+    real(&at("clip_value"), optim.clip_value, 0.0, 1e9)?;
+    require(
+        optim.clip_norm == 0.0 || optim.clip_value == 0.0,
+        &at("clip_value"),
+        &format!(
+            "contradicts {}, which clips by the norm: set one of the two to 0",
+            at("clip_norm")
+        ),
+    )?;
     in_range(&at("accumulate"), optim.accumulate, 1, 10_000)
 }
 
 fn check_distill(distill: &DistillConfig, teacher: &ModelConfig) -> Checked {
     check_training("distill", &distill.training())?;
     check_layers("distill", &distill.ctc, teacher)?;
-    require(
-        distill.ctc.consistency_weight == 0.0,
-        "distill.ctc.consistency_weight",
-        "must be 0: the contrastive loss of step 1 would treat the two views of an utterance as two utterances",
-    )?;
     let weights = distill.loss.resolved();
+    require(
+        distill.ctc.consistency_weight == 0.0 || weights.ctc > 0.0,
+        "distill.ctc.consistency_weight",
+        "is a share of the CTC loss, which distill.loss.ctc leaves out: set distill.loss.ctc above 0",
+    )?;
+    real(
+        "distill.loss.kl_blank_weight",
+        weights.kl_blank_weight,
+        0.0,
+        1.0,
+    )?;
     let losses = [
         ("clip", weights.clip),
         ("mse", weights.mse),

@@ -4,7 +4,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::keyed_seed;
+use super::EpochPlan;
 
 /// The largest number of utterances in a batch, whatever their length.
 const MAX_BATCH: usize = 512;
@@ -13,14 +13,11 @@ const LENGTH_JITTER: f32 = 0.08;
 
 /// Batches of one epoch as indices into `secs`. Utterances of like length share a batch;
 /// `longest * count <= batch_secs` in each (one longer than that is alone). The order of batches,
-/// and who meets whom, follow from `(seed, epoch)`. The first batch of epoch 0 is the largest one,
-/// so that a run which does not fit into memory fails at once.
-pub fn plan_epoch(secs: &[f32], batch_secs: f32, seed: u64, epoch: usize) -> Vec<Vec<usize>> {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(keyed_seed(
-        seed,
-        epoch as u64,
-        u64::from_le_bytes(*b"batches\0"),
-    ));
+/// and who meets whom, follow from seed, phase and epoch. The first batch of a phase is the largest
+/// one, so that a run which does not fit into memory fails at once.
+pub fn plan_epoch(secs: &[f32], batch_secs: f32, seed: u64, plan: EpochPlan) -> Vec<Vec<usize>> {
+    let seed = plan.seed(seed, u64::from_le_bytes(*b"batches\0"));
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut order: Vec<(f32, usize)> = secs
         .iter()
         .enumerate()
@@ -33,7 +30,7 @@ pub fn plan_epoch(secs: &[f32], batch_secs: f32, seed: u64, epoch: usize) -> Vec
     order.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut batches = fill(order.into_iter().map(|(_, index)| index), secs, batch_secs);
     batches.shuffle(&mut rng);
-    if epoch == 0 {
+    if plan.epoch == 0 {
         let largest = (0..batches.len()).max_by(|&a, &b| {
             padded_secs(&batches[a], secs).total_cmp(&padded_secs(&batches[b], secs))
         });
@@ -81,6 +78,7 @@ fn fill(order: impl Iterator<Item = usize>, secs: &[f32], batch_secs: f32) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Phase;
 
     fn lengths() -> Vec<f32> {
         (0..500)
@@ -88,10 +86,17 @@ mod tests {
             .collect()
     }
 
+    fn plan(epoch: usize) -> EpochPlan {
+        EpochPlan {
+            epoch,
+            ..EpochPlan::plain()
+        }
+    }
+
     #[test]
     fn every_utterance_is_in_one_batch_and_padding_is_counted() {
         let secs = lengths();
-        let batches = plan_epoch(&secs, 60.0, 7, 3);
+        let batches = plan_epoch(&secs, 60.0, 7, plan(3));
         let mut all: Vec<usize> = batches.iter().flatten().copied().collect();
         all.sort_unstable();
         assert_eq!(all, (0..secs.len()).collect::<Vec<_>>());
@@ -102,17 +107,34 @@ mod tests {
     }
 
     #[test]
-    fn batches_follow_from_seed_and_epoch_alone() {
+    fn batches_follow_from_seed_phase_and_epoch_alone() {
         let secs = lengths();
-        assert_eq!(plan_epoch(&secs, 60.0, 7, 3), plan_epoch(&secs, 60.0, 7, 3));
-        assert_ne!(plan_epoch(&secs, 60.0, 7, 3), plan_epoch(&secs, 60.0, 7, 4));
-        assert_ne!(plan_epoch(&secs, 60.0, 7, 3), plan_epoch(&secs, 60.0, 8, 3));
+        let distill = EpochPlan {
+            phase: Phase::Distill,
+            ..plan(3)
+        };
+        assert_ne!(
+            plan_epoch(&secs, 60.0, 7, plan(3)),
+            plan_epoch(&secs, 60.0, 7, distill)
+        );
+        assert_eq!(
+            plan_epoch(&secs, 60.0, 7, plan(3)),
+            plan_epoch(&secs, 60.0, 7, plan(3))
+        );
+        assert_ne!(
+            plan_epoch(&secs, 60.0, 7, plan(3)),
+            plan_epoch(&secs, 60.0, 7, plan(4))
+        );
+        assert_ne!(
+            plan_epoch(&secs, 60.0, 7, plan(3)),
+            plan_epoch(&secs, 60.0, 8, plan(3))
+        );
     }
 
     #[test]
     fn the_very_first_batch_is_the_largest() {
         let secs = lengths();
-        let batches = plan_epoch(&secs, 60.0, 7, 0);
+        let batches = plan_epoch(&secs, 60.0, 7, plan(0));
         let first = padded_secs(&batches[0], &secs);
         assert!(batches.iter().all(|b| padded_secs(b, &secs) <= first));
     }
@@ -120,6 +142,6 @@ mod tests {
     #[test]
     fn an_utterance_longer_than_a_batch_is_alone() {
         assert_eq!(plan_sorted(&[1.0, 90.0, 1.0], 60.0), [vec![0, 2], vec![1]]);
-        assert!(plan_epoch(&[], 60.0, 1, 0).is_empty());
+        assert!(plan_epoch(&[], 60.0, 1, plan(0)).is_empty());
     }
 }

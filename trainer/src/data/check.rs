@@ -4,9 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use shared_model::features::FRAMES_PER_SEC;
 use shared_model::tokens::Tokens;
 
-use super::{DataError, Utterance, ctc_min_frames, decode_16k, read_info, visit_manifest};
+use super::{DataError, Utterance, decode_16k, read_info, visit_manifest};
+use crate::loss::min_frames;
 
 /// How far a stated duration may be from the header's, seconds.
 const DURATION_TOLERANCE_SECS: f64 = 0.1;
@@ -145,8 +147,9 @@ fn check_text(
     match options.tokens.encode(&utterance.text) {
         Err(error) => report.not_encodable.push(format!("{}: {error}", name())),
         Ok(targets) => {
-            let frames = (options.encoder_length)((utterance.duration_secs * 100.0) as usize);
-            let needed = ctc_min_frames(&targets);
+            let frames = (utterance.duration_secs * FRAMES_PER_SEC) as usize;
+            let frames = (options.encoder_length)(frames);
+            let needed = min_frames(&targets);
             if frames < needed && utterance.duration_secs > 0.0 {
                 report.infeasible.push(format!(
                     "{}: {needed} encoder frames needed, {frames} there",

@@ -7,10 +7,12 @@ use std::path::Path;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
+use shared_model::features::FRAMES_PER_SEC;
 use shared_model::tokens::Tokens;
 
 use super::{DataError, Utterance, read_manifest};
 use crate::config::DataConfig;
+use crate::loss::is_feasible;
 
 /// An utterance with the ids of its transcript.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,8 +107,8 @@ impl Filter<'_> {
                     continue;
                 }
             };
-            let frames = (secs / self.fastest_speed * 100.0).floor() as usize;
-            if secs > 0.0 && (self.encoder_length)(frames) < ctc_min_frames(&targets) {
+            let frames = (secs / self.fastest_speed * FRAMES_PER_SEC).floor() as usize;
+            if secs > 0.0 && !is_feasible((self.encoder_length)(frames), &targets) {
                 dropped.infeasible += 1;
                 continue;
             }
@@ -115,12 +117,6 @@ impl Filter<'_> {
         dropped.kept = kept.len();
         (kept, dropped)
     }
-}
-
-/// Fewest encoder frames that CTC can align to these labels: one each, and a blank between equal
-/// neighbours.
-pub fn ctc_min_frames(targets: &[u32]) -> usize {
-    targets.len() + targets.windows(2).filter(|pair| pair[0] == pair[1]).count()
 }
 
 /// Training and development examples of a recipe.
@@ -337,13 +333,6 @@ mod tests {
         assert_eq!(data.dropped_train.too_long, 1);
         assert_eq!(data.train.len() + data.dev.len(), 10);
         assert!(data.untranscribed.iter().all(|e| e.targets.is_empty()));
-    }
-
-    #[test]
-    fn equal_neighbours_cost_ctc_one_more_frame_each() {
-        assert_eq!(ctc_min_frames(&[]), 0);
-        assert_eq!(ctc_min_frames(&[1, 2, 1]), 3);
-        assert_eq!(ctc_min_frames(&[1, 1, 1]), 5);
     }
 
     #[test]

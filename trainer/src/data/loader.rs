@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Batch, DataError, Pass, Pipeline, plan_sorted, priority::give_way};
+use super::{Batch, DataError, EpochPlan, Pipeline, plan_sorted, priority::give_way};
 
 /// Batches that may wait finished or in work.
 const AHEAD: usize = 6;
@@ -15,7 +15,7 @@ const KEEP_FEATURES_BYTES: usize = 512 << 20;
 
 #[derive(Default)]
 struct Progress {
-    /// Next batch of the plan that nobody works on.
+    /// Next batch that nobody works on.
     next_to_make: usize,
     next_to_give: usize,
     finished: BTreeMap<usize, Result<Batch, DataError>>,
@@ -24,8 +24,9 @@ struct Progress {
 
 struct Shared {
     pipeline: Arc<Pipeline>,
-    plan: Vec<Vec<usize>>,
-    pass: Pass,
+    /// Utterances of each batch.
+    batches: Vec<Vec<usize>>,
+    plan: EpochPlan,
     progress: Mutex<Progress>,
     changed: Condvar,
 }
@@ -47,11 +48,11 @@ impl Shared {
             let mut progress = self.lock();
             while !progress.is_stopping
                 && progress.next_to_make >= progress.next_to_give + AHEAD
-                && progress.next_to_make < self.plan.len()
+                && progress.next_to_make < self.batches.len()
             {
                 progress = self.wait(progress);
             }
-            if progress.is_stopping || progress.next_to_make >= self.plan.len() {
+            if progress.is_stopping || progress.next_to_make >= self.batches.len() {
                 return;
             }
             let number = progress.next_to_make;
@@ -59,7 +60,7 @@ impl Shared {
             drop(progress);
             // A consumer must never wait for a thread that died.
             let made = catch_unwind(AssertUnwindSafe(|| {
-                self.pipeline.batch(&self.plan[number], self.pass)
+                self.pipeline.batch(&self.batches[number], self.plan)
             }))
             .unwrap_or_else(|panic| Err(DataError::Worker(panic_message(&*panic))));
             self.lock().finished.insert(number, made);
@@ -76,7 +77,7 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "for an unknown reason".to_owned())
 }
 
-/// Gives the batches of one epoch's plan in order, made ahead of time by threads. The batches do
+/// Gives the batches of an epoch in order, made ahead of time by threads. The batches do
 /// not depend on the number of threads. Dropping it stops them.
 pub struct Loader {
     shared: Arc<Shared>,
@@ -88,8 +89,8 @@ impl Loader {
     /// Starts `threads` threads (0: a choice by the number of cores) at batch `start_batch`.
     pub fn new(
         pipeline: Arc<Pipeline>,
-        plan: Vec<Vec<usize>>,
-        pass: Pass,
+        batches: Vec<Vec<usize>>,
+        plan: EpochPlan,
         start_batch: usize,
         threads: usize,
     ) -> Self {
@@ -101,8 +102,8 @@ impl Loader {
         };
         let shared = Arc::new(Shared {
             pipeline,
+            batches,
             plan,
-            pass,
             progress: Mutex::new(Progress {
                 next_to_make: start_batch,
                 next_to_give: start_batch,
@@ -128,21 +129,21 @@ impl Loader {
         self.waited
     }
 
-    /// Batches of the whole plan.
+    /// Batches of the whole epoch.
     pub fn num_batches(&self) -> usize {
-        self.shared.plan.len()
+        self.shared.batches.len()
     }
 }
 
 impl Iterator for Loader {
     type Item = Result<Batch, DataError>;
 
-    /// The next batch of the plan; it may be empty if all of it is quarantined.
+    /// The next batch; it may be empty if all of it is quarantined.
     fn next(&mut self) -> Option<Self::Item> {
         let started = Instant::now();
         let mut progress = self.shared.lock();
         let number = progress.next_to_give;
-        if number >= self.shared.plan.len() {
+        if number >= self.shared.batches.len() {
             return None;
         }
         let batch = loop {
@@ -182,7 +183,7 @@ pub struct EvaluationBatches {
 impl EvaluationBatches {
     /// `pipeline` must have no augmentation.
     pub fn new(pipeline: Arc<Pipeline>, batch_secs: f32, threads: usize) -> Self {
-        let plan = plan_sorted(&pipeline.durations(Pass::default()), batch_secs);
+        let plan = plan_sorted(&pipeline.durations(EpochPlan::plain()), batch_secs);
         Self {
             pipeline,
             plan,
@@ -212,7 +213,7 @@ impl EvaluationBatches {
         let loader = Loader::new(
             Arc::clone(&self.pipeline),
             self.plan.clone(),
-            Pass::default(),
+            EpochPlan::plain(),
             0,
             self.threads,
         );

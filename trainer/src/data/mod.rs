@@ -6,6 +6,7 @@ mod bucket;
 mod cache;
 mod check;
 mod dataset;
+mod epoch_plan;
 mod error;
 mod loader;
 mod manifest;
@@ -18,17 +19,16 @@ mod source;
 mod word_pieces;
 
 pub use audio_file::{AudioFileError, AudioInfo, decode_16k, decode_file, read_info};
-pub use augment::{keyed_seed, spec_augment};
+pub use augment::{SpecMask, spec_augment};
 pub use bucket::{plan_epoch, plan_sorted};
 pub use check::{CheckOptions, CheckReport, check_manifest};
-pub use dataset::{
-    Dropped, Example, Filter, TrainingData, ctc_min_frames, load_training_data, read_all,
-};
+pub use dataset::{Dropped, Example, Filter, TrainingData, load_training_data, read_all};
+pub use epoch_plan::EpochPlan;
 pub use error::DataError;
 pub use loader::{EvaluationBatches, Loader};
 pub use manifest::read_manifest;
 pub(crate) use manifest::visit_manifest;
-pub use pipeline::{Augmentation, Pass, Pipeline, PipelineOptions};
+pub use pipeline::{Augmentation, Pipeline, PipelineOptions};
 pub use quarantine::{Quarantine, QuarantineEntry};
 pub use recipe_data::{RecipeData, recipe_examples, recipe_tokens, recipe_utterances};
 pub use source::{BatchSource, Batches, SourceError, TrainingAudio};
@@ -54,8 +54,8 @@ pub struct Utterance {
 pub struct Batch {
     /// `[batch, time, n_mels]`, row-major, zero after each length.
     pub features: Vec<f32>,
-    /// The same before SpecAugment's masks, if the pipeline keeps them.
-    pub unmasked: Option<Vec<f32>>,
+    /// What training hides of each row.
+    pub masks: Vec<SpecMask>,
     /// Rows of an utterance, one after the other: the same audio under other masks.
     pub views: usize,
     pub time: usize,

@@ -1,11 +1,11 @@
-//! From utterance indices to a padded batch: decode, vary, extract, mask.
+//! From utterance indices to a padded batch: decode, vary, extract, draw masks.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rand::RngExt;
-use shared_model::audio::level_gain;
+use shared_model::audio::SAMPLE_RATE_HZ;
 use shared_model::features::{FeatureConfig, FeatureExtractor, Features};
 use shared_model::tokens::Tokens;
 
@@ -13,7 +13,7 @@ use super::augment::{
     AugmentRng, augment_waveform, chance, draw_speed, random_gain, utterance_rng,
 };
 use super::cache::{AudioCache, Clip};
-use super::{Batch, DataError, Example, Quarantine, audio_file, spec_augment};
+use super::{Batch, DataError, EpochPlan, Example, Quarantine, SpecMask, audio_file, spec_augment};
 use crate::config::AugmentConfig;
 
 /// Clips longer than this are not joined with another.
@@ -49,23 +49,6 @@ impl Augmentation {
     }
 }
 
-/// A pass over the data. What is drawn for an utterance depends on it and the utterance alone.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Pass {
-    pub epoch: usize,
-    /// Speed and loudness are all that varies.
-    pub gentle: bool,
-    /// Every utterance comes twice, under masks of its own each time.
-    pub two_views: bool,
-}
-
-impl Pass {
-    /// Rows that an utterance has in a batch.
-    pub fn views(&self) -> usize {
-        1 + usize::from(self.two_views)
-    }
-}
-
 /// Settings of a [`Pipeline`].
 pub struct PipelineOptions {
     pub features: FeatureConfig,
@@ -73,8 +56,6 @@ pub struct PipelineOptions {
     pub augment: Option<Augmentation>,
     /// Decoded audio kept in memory, bytes.
     pub cache_bytes: usize,
-    /// Whether batches keep their features as they are before the masks, too.
-    pub keep_unmasked: bool,
     /// Where unreadable files are listed.
     pub quarantine_file: Option<PathBuf>,
 }
@@ -86,16 +67,15 @@ pub struct Pipeline {
     extractor: FeatureExtractor,
     n_mels: usize,
     augment: Option<Augmentation>,
-    /// The same for gentle passes.
+    /// The same for gentle epochs.
     gentle: Option<Augmentation>,
-    keep_unmasked: bool,
     cache: AudioCache,
     quarantine: Quarantine,
     /// Indices of short clips by speaker, for joining.
     by_speaker: HashMap<String, Vec<usize>>,
 }
 
-/// What decides how long an utterance is in a pass.
+/// What decides how long an utterance is in an epoch.
 struct Timing {
     /// The clip that follows, by index, and the silence before it in samples.
     second: Option<(usize, usize)>,
@@ -103,9 +83,9 @@ struct Timing {
 }
 
 struct Prepared {
-    /// One of each view.
-    features: Vec<Features>,
-    unmasked: Option<Features>,
+    features: Features,
+    /// Of each view.
+    masks: Vec<SpecMask>,
     targets: Vec<u32>,
     audio_secs: f64,
 }
@@ -135,7 +115,6 @@ impl Pipeline {
             quarantine: Quarantine::new(examples.len(), options.quarantine_file),
             n_mels: options.features.n_mels,
             cache: AudioCache::new(options.cache_bytes),
-            keep_unmasked: options.keep_unmasked,
             gentle: options.augment.as_ref().map(Augmentation::gentle),
             augment: options.augment,
             examples,
@@ -149,24 +128,24 @@ impl Pipeline {
         &self.examples
     }
 
-    /// Seconds of each utterance as it comes in this pass, for planning batches.
-    pub fn durations(&self, pass: Pass) -> Vec<f32> {
+    /// Seconds of each utterance as it comes in this epoch, for planning batches.
+    pub fn durations(&self, plan: EpochPlan) -> Vec<f32> {
         let secs = |index: usize| self.examples[index].utterance.duration_secs;
         (0..self.examples.len())
             .map(|index| {
-                let Some(augment) = self.augmentation(pass) else {
+                let Some(augment) = self.augmentation(plan) else {
                     return secs(index) as f32;
                 };
-                let mut rng = utterance_rng(augment.seed, pass.epoch, index);
+                let mut rng = utterance_rng(augment.seed, plan, index);
                 let Timing { second, speed } = self.timing(index, augment, &mut rng);
-                let more = second.map_or(0.0, |(other, gap)| secs(other) + gap as f64 / 16_000.0);
+                let more = second.map_or(0.0, |(other, gap)| secs(other) + secs_of(gap));
                 (secs(index) + more) as f32 / speed
             })
             .collect()
     }
 
-    fn augmentation(&self, pass: Pass) -> Option<&Augmentation> {
-        if pass.gentle {
+    fn augmentation(&self, plan: EpochPlan) -> Option<&Augmentation> {
+        if plan.gentle {
             self.gentle.as_ref()
         } else {
             self.augment.as_ref()
@@ -177,16 +156,16 @@ impl Pipeline {
         &self.quarantine
     }
 
-    /// The batch of these utterances in this pass. Unreadable ones are quarantined and left out,
+    /// The batch of these utterances in this epoch. Unreadable ones are quarantined and left out,
     /// so a batch may come out smaller, even empty.
     ///
     /// # Errors
     /// More than 1 % of the data set unreadable.
-    pub fn batch(&self, indices: &[usize], pass: Pass) -> Result<Batch, DataError> {
+    pub fn batch(&self, indices: &[usize], plan: EpochPlan) -> Result<Batch, DataError> {
         let mut batch = Batch {
             features: vec![],
-            unmasked: None,
-            views: pass.views(),
+            masks: vec![],
+            views: plan.views,
             time: 0,
             n_mels: self.n_mels,
             lengths: vec![],
@@ -194,38 +173,36 @@ impl Pipeline {
             utterance_ids: vec![],
             audio_secs: 0.0,
         };
-        let mut features = Vec::with_capacity(indices.len());
-        let mut unmasked = Vec::new();
+        let mut features = Vec::with_capacity(indices.len() * plan.views);
         for &index in indices {
-            let Some(prepared) = self.prepare(index, pass)? else {
+            let Some(prepared) = self.prepare(index, plan)? else {
                 continue;
             };
             let id = &self.examples[index].utterance.id;
-            for view in prepared.features {
-                batch.lengths.push(view.num_frames());
+            for mask in prepared.masks {
+                batch.masks.push(mask);
+                batch.lengths.push(prepared.features.num_frames());
                 batch.targets.push(prepared.targets.clone());
                 batch.utterance_ids.push(id.clone());
                 batch.audio_secs += prepared.audio_secs;
-                unmasked.extend(prepared.unmasked.as_ref().map(|plain| plain.data.clone()));
-                features.push(view.data);
+                features.push(prepared.features.data.clone());
             }
         }
         batch.time = batch.lengths.iter().copied().max().unwrap_or(0);
         let row = batch.time * self.n_mels;
         batch.features = padded(&features, row);
-        batch.unmasked = self.keep_unmasked.then(|| padded(&unmasked, row));
         Ok(batch)
     }
 
     /// One utterance; `None` if it cannot be read.
-    fn prepare(&self, index: usize, pass: Pass) -> Result<Option<Prepared>, DataError> {
+    fn prepare(&self, index: usize, plan: EpochPlan) -> Result<Option<Prepared>, DataError> {
         let Some(clip) = self.clip(index)? else {
             return Ok(None);
         };
         let mut samples = clip.to_samples();
         let mut targets = self.examples[index].targets.clone();
-        let augment = self.augmentation(pass);
-        let mut rng = augment.map(|augment| utterance_rng(augment.seed, pass.epoch, index));
+        let augment = self.augmentation(plan);
+        let mut rng = augment.map(|augment| utterance_rng(augment.seed, plan, index));
         if let (Some(augment), Some(rng)) = (augment, rng.as_mut()) {
             let Timing { second, speed } = self.timing(index, augment, rng);
             if let Some((other, gap)) = second {
@@ -235,7 +212,7 @@ impl Pipeline {
                 self.any_clip(rng, index)
             })?;
         }
-        let mut gain = level_gain(&samples);
+        let mut gain = self.extractor.gain(&samples);
         if let (Some(augment), Some(rng)) = (augment, rng.as_mut()) {
             gain *= random_gain(&augment.config, rng);
         }
@@ -247,18 +224,17 @@ impl Pipeline {
                 .report(index, path, "is too short for one frame")?;
             return Ok(None);
         }
-        let unmasked = self.keep_unmasked.then(|| features.clone());
-        let mut features = vec![features; pass.views()];
-        if let (Some(augment), Some(rng)) = (augment, rng.as_mut()) {
-            for view in &mut features {
-                spec_augment(view, &augment.config, rng);
-            }
-        }
+        let frames = features.num_frames();
+        let mut mask = || match (augment, rng.as_mut()) {
+            (Some(augment), Some(rng)) => spec_augment(frames, self.n_mels, &augment.config, rng),
+            _ => SpecMask::default(),
+        };
+        let masks = (0..plan.views).map(|_| mask()).collect();
         Ok(Some(Prepared {
             features,
-            unmasked,
+            masks,
             targets,
-            audio_secs: samples.len() as f64 / 16_000.0,
+            audio_secs: secs_of(samples.len()),
         }))
     }
 
@@ -287,7 +263,7 @@ impl Pipeline {
             .and_then(|speaker| self.by_speaker.get(speaker))
             .filter(|others| utterance.duration_secs <= JOIN_MAX_SECS && others.len() > 1)?;
         let other = others[rng.random_range(0..others.len())];
-        let gap = (rng.random_range(JOIN_GAP_SECS) * 16_000.0) as usize;
+        let gap = (rng.random_range(JOIN_GAP_SECS) * SAMPLE_RATE_HZ as f32) as usize;
         let second = &self.examples[other].utterance;
         let fits = utterance.duration_secs + second.duration_secs + f64::from(JOIN_GAP_SECS.end)
             <= augment.max_secs;
@@ -347,6 +323,11 @@ impl Pipeline {
             }
         }
     }
+}
+
+/// Seconds of this many samples.
+fn secs_of(samples: usize) -> f64 {
+    samples as f64 / f64::from(SAMPLE_RATE_HZ)
 }
 
 /// Utterances of up to `row` values, one after the other, filled up with zeros.

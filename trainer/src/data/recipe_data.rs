@@ -7,7 +7,7 @@ use shared_model::model::ModelConfig;
 use shared_model::tokens::Tokens;
 
 use super::{
-    Augmentation, Batch, BatchSource, Batches, DataError, EvaluationBatches, Filter, Loader, Pass,
+    Augmentation, Batch, BatchSource, Batches, DataError, EpochPlan, EvaluationBatches, Filter, Loader,
     Pipeline, PipelineOptions, SourceError, TrainingAudio, TrainingData, Utterance, build_tokens,
     load_training_data, plan_epoch, plan_sorted, read_all,
 };
@@ -85,7 +85,6 @@ impl RecipeData {
         let cache_bytes = recipe.data.cache_mb * 1_000_000;
         let options = |augment: Option<Augmentation>, cache_bytes| PipelineOptions {
             features: recipe.features.clone(),
-            keep_unmasked: augment.is_some() && recipe.distill.unmasked_teacher,
             augment,
             cache_bytes,
             quarantine_file: None,
@@ -105,7 +104,7 @@ impl RecipeData {
         )?;
         let dev = Pipeline::new(data.dev, tokens.clone(), options(None, dev_bytes))?;
         Ok(Self {
-            plain_secs: plain.durations(Pass::default()),
+            plain_secs: plain.durations(EpochPlan::plain()),
             num_transcribed,
             train: Arc::new(train),
             plain: Arc::new(plain),
@@ -115,12 +114,12 @@ impl RecipeData {
         })
     }
 
-    fn plan(&self, audio: TrainingAudio, pass: Pass) -> Vec<Vec<usize>> {
-        let mut secs = self.train.durations(pass);
+    fn batches(&self, audio: TrainingAudio, plan: EpochPlan) -> Vec<Vec<usize>> {
+        let mut secs = self.train.durations(plan);
         if audio == TrainingAudio::Transcribed {
             secs.truncate(self.num_transcribed);
         }
-        plan_epoch(&secs, self.batch_secs, self.seed, pass.epoch)
+        plan_epoch(&secs, self.batch_secs, self.seed, plan)
     }
 }
 
@@ -129,19 +128,19 @@ fn boxed<'a>(loader: impl Iterator<Item = Result<Batch, DataError>> + 'a) -> Bat
 }
 
 impl BatchSource for RecipeData {
-    fn batches_in_epoch(&self, audio: TrainingAudio, pass: Pass) -> usize {
-        self.plan(audio, pass).len()
+    fn batches_in_epoch(&self, audio: TrainingAudio, plan: EpochPlan) -> usize {
+        self.batches(audio, plan).len()
     }
 
     fn epoch(
         &mut self,
         audio: TrainingAudio,
-        pass: Pass,
+        plan: EpochPlan,
         skip: usize,
     ) -> Result<Batches<'_>, SourceError> {
         let train = Arc::clone(&self.train);
-        let plan = self.plan(audio, pass);
-        Ok(boxed(Loader::new(train, plan, pass, skip, 0)))
+        let batches = self.batches(audio, plan);
+        Ok(boxed(Loader::new(train, batches, plan, skip, 0)))
     }
 
     fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), SourceError> {
@@ -158,12 +157,12 @@ impl BatchSource for RecipeData {
         let count = utterances.min(total);
         let chosen: Vec<usize> = (0..count).map(|i| i * total / count).collect();
         let secs: Vec<f32> = chosen.iter().map(|&index| self.plain_secs[index]).collect();
-        let plan = plan_sorted(&secs, self.batch_secs)
+        let batches = plan_sorted(&secs, self.batch_secs)
             .into_iter()
             .map(|batch| batch.into_iter().map(|i| chosen[i]).collect())
             .collect();
         let plain = Arc::clone(&self.plain);
-        Ok(boxed(Loader::new(plain, plan, Pass::default(), 0, 0)))
+        Ok(boxed(Loader::new(plain, batches, EpochPlan::plain(), 0, 0)))
     }
 
     fn take_quarantined(&mut self) -> Vec<(String, String)> {

@@ -1,6 +1,6 @@
 //! Where batches come from.
 
-use super::{Batch, Pass};
+use super::{Batch, EpochPlan};
 
 /// Why a batch could not be made.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
@@ -17,16 +17,16 @@ pub enum TrainingAudio {
     All,
 }
 
-/// The data of a run as training sees it. Everything depends on the pass alone, so an epoch can be
+/// The data of a run as training sees it. Everything depends on the plan alone, so an epoch can be
 /// entered again in its middle.
 pub trait BatchSource {
     /// Training batches that [`Self::epoch`] will give.
-    fn batches_in_epoch(&self, audio: TrainingAudio, pass: Pass) -> usize;
+    fn batches_in_epoch(&self, audio: TrainingAudio, plan: EpochPlan) -> usize;
     /// The training batches of an epoch without the first `skip`.
     fn epoch(
         &mut self,
         audio: TrainingAudio,
-        pass: Pass,
+        plan: EpochPlan,
         skip: usize,
     ) -> Result<Batches<'_>, SourceError>;
     /// Shows every batch of the development set, unchanged by augmentation, in an order that never

@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 
-use super::distill::masked_frames;
+use super::frames;
 
 /// Consistency of CR-CTC (Yao et al., 2024, equation 5): the divergence KL(other view || this view)
 /// of every real frame, summed over the frames of each row times `weights`. The other view is a
@@ -27,7 +27,7 @@ pub fn consistency_loss(log_probs: Tensor<3>, lengths: &[usize], weights: &[f64]
         .flip([1])
         .reshape([rows, time, vocab]);
     let per_frame = (other.clone().exp() * (other - log_probs)).sum_dim(2);
-    let per_frame = masked_frames(per_frame, lengths);
+    let per_frame = frames::zero_padding(per_frame, lengths);
     let weights: Vec<f32> = weights.iter().map(|&weight| weight as f32).collect();
     let weights = TensorData::new(weights, [rows, 1, 1]);
     (per_frame.clone() * Tensor::from_data(weights, &per_frame.device().inner())).sum()

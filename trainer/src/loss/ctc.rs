@@ -3,7 +3,7 @@
 //! Forward-backward runs in plain Rust on the host, so it is the same on every device and costs one
 //! read-back. The derivative with respect to a log-probability is minus the occupancy (the posterior
 //! probability that the alignment passes through that class at that frame); it enters autodiff as
-//! the constant factor of a sum.
+//! the constant factor of a sum, whose value is then replaced by the loss.
 
 mod lattice;
 mod log_space;
@@ -18,42 +18,48 @@ use crate::device::read_back;
 
 /// A CTC loss that can be differentiated.
 pub struct CtcLoss {
-    /// `[1]`. Its gradient is the loss's; its value is not (it is the gradient times the
-    /// log-probabilities).
+    /// `[1]`
     pub loss: Tensor<1>,
-    /// The weighted sum of the utterances' losses, nats.
+    /// The same value on the host, in double precision: the weighted sum of the utterances' losses,
+    /// nats.
     pub value: f64,
     /// Utterances whose transcript does not fit their frames; they add nothing.
     pub infeasible: Vec<usize>,
 }
 
-/// Whether `target` can be aligned to `frames`: one frame per label and one blank between equal
+/// Fewest frames that `target` can be aligned to: one for each label and one blank between equal
 /// neighbours; an empty target needs one frame.
-pub fn is_feasible(frames: usize, target: &[u32]) -> bool {
+pub fn min_frames(target: &[u32]) -> usize {
     let repeats = target.windows(2).filter(|pair| pair[0] == pair[1]).count();
-    frames > 0 && frames >= target.len() + repeats
+    (target.len() + repeats).max(1)
 }
 
-/// Weights of the mean: each feasible utterance's loss divided by its number of labels (at least
-/// one), averaged over feasible utterances (PyTorch's mean reduction). Infeasible ones have 0.
-pub fn mean_weights(lengths: &[usize], targets: &[Vec<u32>]) -> Vec<f64> {
-    let feasible: Vec<bool> = lengths
-        .iter()
-        .zip(targets)
-        .map(|(&frames, target)| is_feasible(frames, target))
-        .collect();
-    let count = feasible.iter().filter(|&&f| f).count().max(1) as f64;
-    feasible
-        .iter()
-        .zip(targets)
-        .map(|(&f, target)| {
-            if f {
-                1.0 / (count * target.len().max(1) as f64)
-            } else {
-                0.0
-            }
-        })
-        .collect()
+/// Whether `target` can be aligned to `frames`.
+pub fn is_feasible(frames: usize, target: &[u32]) -> bool {
+    frames >= min_frames(target)
+}
+
+/// One over the number of labels of each utterance that CTC can learn from: it has a transcript, and
+/// the transcript fits its `frames`. 0 for the others.
+pub fn label_weights(frames: &[usize], targets: &[Vec<u32>]) -> Vec<f64> {
+    let weight = |(&frames, target): (&usize, &Vec<u32>)| {
+        let is_usable = !target.is_empty() && is_feasible(frames, target);
+        if is_usable {
+            1.0 / target.len() as f64
+        } else {
+            0.0
+        }
+    };
+    frames.iter().zip(targets).map(weight).collect()
+}
+
+/// Weights of the mean over the utterances that CTC can learn from, each one's loss divided by its
+/// number of labels (PyTorch's mean reduction).
+pub fn mean_weights(frames: &[usize], targets: &[Vec<u32>]) -> Vec<f64> {
+    let mut weights = label_weights(frames, targets);
+    let count = weights.iter().filter(|&&w| w > 0.0).count().max(1) as f64;
+    weights.iter_mut().for_each(|weight| *weight /= count);
+    weights
 }
 
 /// Mean CTC loss with the weights of [`mean_weights`].
@@ -137,9 +143,12 @@ pub fn ctc_loss_weighted(
     } else {
         gradient
     };
+    let value = values.iter().sum::<f64>();
+    // The sum has the loss's gradient but not its value, which takes its place.
+    let linear = (log_probs * gradient).sum();
     CtcLoss {
-        loss: (log_probs * gradient).sum(),
-        value: values.iter().sum(),
+        loss: linear.clone() - linear.detach() + value,
+        value,
         infeasible,
     }
 }

@@ -1,14 +1,17 @@
-//! Losses: CTC against transcripts, and what a student learns from its teacher.
-//!
-//! Every loss sees real frames only. Means are taken with weights that the caller may spread over
-//! parts of a batch, so that the parts' losses add up to the whole batch's.
+//! Losses. Every loss is a sum over utterances or frames with weights that the caller may spread over
+//! shards of a batch, so that the shards' losses add up to the whole batch's; [`contrastive_loss`]
+//! alone compares the utterances of a whole batch.
 
 mod consistency;
+mod contrastive;
 mod ctc;
 mod distill;
+mod frames;
 
 pub use consistency::consistency_loss;
-pub use ctc::{CtcLoss, ctc_loss, ctc_loss_weighted, is_feasible, mean_weights};
-pub use distill::{
-    Clip, clip_loss, feature_loss, frame_mask, kl_loss, mse_log_posterior_loss, utterance_means,
+pub use contrastive::{ContrastiveSimilarity, contrastive_loss, same_speech};
+pub use ctc::{
+    CtcLoss, ctc_loss, ctc_loss_weighted, is_feasible, label_weights, mean_weights, min_frames,
 };
+pub use distill::{Divergence, feature_loss, kl_loss, mse_log_posterior_loss};
+pub use frames::{frame_mask, utterance_means};

@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn padding_is_left_out() {
         let batch = Batch {
-            unmasked: None,
+            masks: vec![],
             views: 1,
             features: vec![1.0, 10.0, 3.0, 10.0, 99.0, 99.0],
             time: 3,

@@ -1,9 +1,13 @@
 //! What networks start from.
 
+mod selection;
+
 use shared_model::{
     model::ModelConfig,
     weights::{RandomInit, WeightError, WeightSource, Weights, select_blocks},
 };
+
+use selection::Selection;
 
 /// Fresh weights of a configuration, with its buffers.
 pub(crate) fn random_weights(config: &ModelConfig, seed: u64) -> Result<Weights, WeightError> {
@@ -17,24 +21,53 @@ pub(crate) fn random_weights(config: &ModelConfig, seed: u64) -> Result<Weights,
     .map(|model| model.weights())
 }
 
-/// Random weights of `config` with those of a trained network in their place wherever name and
-/// shape agree, after the blocks were given evenly spaced blocks of the trained network, the last
-/// among them: some are left out where it has more, some serve twice where it has fewer.
+/// Weights to start from, and how many of them were learned before.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub weights: Weights,
+    /// Trained values among the parameters, buffers left out.
+    pub taken: usize,
+    /// Parameters in all.
+    pub parameters: usize,
+}
+
+/// Random weights of `config` with those of a trained network of at least its width in their place.
+/// Blocks are evenly spaced ones of the trained network, the last among them: some are left out where
+/// it has more, some serve twice where it has fewer. Of wider layers evenly spaced channels are taken,
+/// the same ones wherever layers meet (weight selection, Xu et al., 2024, arXiv 2311.18823).
 pub(super) fn from_blocks(
     config: &ModelConfig,
     random: Weights,
     trained: &Weights,
-    trained_layers: usize,
-) -> Result<Weights, WeightError> {
-    let blocks = evenly_spaced(config.n_layers, trained_layers);
+    trained_config: &ModelConfig,
+) -> Result<Start, WeightError> {
+    let blocks = evenly_spaced(config.n_layers, trained_config.n_layers);
     let chosen = select_blocks(trained, &blocks)?;
-    Ok(random
-        .into_iter()
-        .map(|(name, weight)| match chosen.get(&name) {
-            Some(other) if other.shape == weight.shape => (name, other.clone()),
-            _ => (name, weight),
-        })
-        .collect())
+    let selection = Selection {
+        from: trained_config,
+        to: config,
+    };
+    let (mut taken, mut parameters) = (0, 0);
+    let weights = random.into_iter().map(|(name, mut weight)| {
+        let count = chosen
+            .get(&name)
+            .map_or(0, |trained| selection.take(&name, &mut weight, trained));
+        if !is_buffer(&name) {
+            taken += count;
+            parameters += weight.data.len();
+        }
+        (name, weight)
+    });
+    Ok(Start {
+        weights: weights.collect(),
+        taken,
+        parameters,
+    })
+}
+
+/// Whether values of this name are kept with the weights but not learned.
+fn is_buffer(name: &str) -> bool {
+    name.starts_with("corpus_") || name.contains(".running_")
 }
 
 /// `count` of `available` blocks (0-based), evenly spaced, the last among them.
@@ -83,26 +116,54 @@ mod tests {
     }
 
     #[test]
-    fn a_student_of_the_teachers_width_takes_front_end_head_and_blocks() {
+    fn a_student_of_the_teachers_width_takes_everything() {
         let teacher = random_weights(&config(8, 4), 1).unwrap();
         let random = random_weights(&config(8, 2), 2).unwrap();
-        let student = from_blocks(&config(8, 2), random.clone(), &teacher, 4).unwrap();
+        let start = from_blocks(&config(8, 2), random.clone(), &teacher, &config(8, 4)).unwrap();
+        let student = &start.weights;
         assert_eq!(student.len(), random.len());
-        assert_eq!(student["head.weight"], teacher["head.weight"]);
+        assert_eq!(start.taken, start.parameters);
+        assert_eq!(start.parameters, config(8, 2).num_parameters());
         for name in student.keys() {
-            if let Some(rest) = name.strip_prefix("encoder.blocks.0.") {
-                assert_eq!(student[name], teacher[&format!("encoder.blocks.1.{rest}")]);
-            }
+            let source = match name.strip_prefix("encoder.blocks.0.") {
+                Some(rest) => format!("encoder.blocks.1.{rest}"),
+                None => name.replace("blocks.1.", "blocks.3."),
+            };
+            assert_eq!(student[name], teacher[&source], "{name}");
         }
     }
 
     #[test]
-    fn a_student_of_another_width_keeps_its_own_weights_where_shapes_differ() {
+    fn a_narrower_student_takes_a_part_of_every_weight() {
         let teacher = random_weights(&config(16, 4), 1).unwrap();
         let random = random_weights(&config(8, 2), 2).unwrap();
-        let student = from_blocks(&config(8, 2), random.clone(), &teacher, 4).unwrap();
-        assert_eq!(student["head.weight"], random["head.weight"]);
-        assert_eq!(student["head.bias"], teacher["head.bias"]);
+        let start = from_blocks(&config(8, 2), random.clone(), &teacher, &config(16, 4)).unwrap();
+        assert_eq!(start.taken, start.parameters);
+        for (name, weight) in &start.weights {
+            assert_eq!(weight.shape, random[name].shape, "{name}");
+            let source = name.replace("blocks.1.", "blocks.3.");
+            let source = &teacher[&source.replace("blocks.0.", "blocks.1.")];
+            let is_taken = |value: &f32| source.data.contains(value);
+            assert!(weight.data.iter().all(is_taken), "{name}");
+        }
+    }
+
+    #[test]
+    fn heads_wider_than_the_teachers_stay_random_and_are_not_counted() {
+        let narrow = ModelConfig {
+            n_heads: 1,
+            ..config(12, 1)
+        };
+        let teacher = random_weights(&config(16, 1), 1).unwrap();
+        let random = random_weights(&narrow, 2).unwrap();
+        let start = from_blocks(&narrow, random.clone(), &teacher, &config(16, 1)).unwrap();
+        let attention = ["qkv.weight", "qkv.bias", "out.weight"];
+        let mut left = 0;
+        for name in attention.map(|name| format!("encoder.blocks.0.attention.{name}")) {
+            assert_eq!(start.weights[&name], random[&name]);
+            left += random[&name].data.len();
+        }
+        assert_eq!(start.taken, start.parameters - left);
     }
 
     #[test]

@@ -6,7 +6,9 @@
 //! the number of shards but not on timing.
 
 mod average;
+mod batch_norm;
 mod checkpoint;
+mod contrast;
 mod corpus_stats;
 mod error;
 mod gradients;
@@ -22,6 +24,7 @@ mod progress;
 mod schedule;
 mod shard;
 mod start;
+mod teacher;
 #[cfg(test)]
 mod tests;
 mod validate;

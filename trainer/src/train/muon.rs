@@ -18,13 +18,16 @@ const STEP_RMS: f64 = 0.2;
 const ROUNDS: usize = 5;
 const COEFFICIENTS: [f32; 3] = [3.4445, -4.775, 2.0315];
 const EPSILON: f32 = 1e-7;
-/// Narrower matrices (the taps of a depthwise convolution, a head of characters) are not maps
-/// between layers.
+/// Narrower matrices (the taps of a depthwise convolution) are not maps between layers.
 const SMALLEST_SIDE: usize = 32;
+/// The layer whose outputs are classes. Muon is for hidden layers; classes are steered by AdamW
+/// (Jordan et al.), however many there are.
+const HEAD: &str = "head";
 
-/// Whether a weight of this shape is a map between hidden layers.
-pub(super) fn is_for(shape: &[usize]) -> bool {
-    matches!(shape, [rows, columns] if (*rows).min(*columns) >= SMALLEST_SIDE)
+/// Whether a weight of this name (`model.head.weight`) and shape is a map between hidden layers.
+pub(super) fn is_for(name: &str, shape: &[usize]) -> bool {
+    let is_matrix = matches!(shape, [rows, columns] if (*rows).min(*columns) >= SMALLEST_SIDE);
+    is_matrix && !name.split('.').any(|part| part == HEAD)
 }
 
 /// Sizes of a step of a weight of this shape: what is kept of the weight, and the factor of the
@@ -160,6 +163,7 @@ mod tests {
         StepRate {
             learning_rate,
             scale,
+            clip_value: 0.0,
         }
     }
 
@@ -294,9 +298,15 @@ mod tests {
 
     #[test]
     fn only_maps_between_layers_are_stepped_so() {
-        assert!(is_for(&[144, 432]));
+        let up = "model.encoder.blocks.0.ffn1.up.weight";
+        assert!(is_for(up, &[144, 432]));
+        assert!(is_for("projection", &[96, 144]));
         for shape in [&[15, 144][..], &[144, 29], &[144], &[3, 144, 144]] {
-            assert!(!is_for(shape), "{shape:?}");
+            assert!(!is_for(up, shape), "{shape:?}");
+        }
+        // Of characters, and of as many pieces as a hidden layer has channels.
+        for classes in [29, 128, 256] {
+            assert!(!is_for("model.head.weight", &[144, classes]));
         }
     }
 }

@@ -6,7 +6,7 @@ use burn::{
     tensor::module,
 };
 use shared_model::{
-    model::{BatchStats, CpuOperations, CtcModel, ModelConfig},
+    model::{CpuOperations, CtcModel, ModelConfig, NormKind},
     weights::{Init, RandomInit, WeightError, WeightSource, WeightTensor, Weights},
 };
 
@@ -94,6 +94,12 @@ impl TrainableNetwork {
         })
     }
 
+    /// Whether the answer to an utterance depends on the others of its shard, so that a batch may not
+    /// be split.
+    pub fn needs_whole_batch(&self) -> bool {
+        self.model.config().norm == NormKind::Batch
+    }
+
     /// Student features in the teacher's width: `[batch, time, d_model]` to
     /// `[batch, time, teacher's d_model]`.
     pub fn project(&self, hidden: Tensor<3>) -> Tensor<3> {
@@ -102,61 +108,5 @@ impl TrainableNetwork {
             Some(projection) => module::linear(hidden, projection.val(), None),
             None => hidden,
         }
-    }
-}
-
-/// Statistics of a batch that was seen in shards, as if it had been seen whole.
-pub(super) fn merge_batch_stats(shards: Vec<Vec<BatchStats>>) -> Vec<BatchStats> {
-    if shards.len() == 1 {
-        return shards.into_iter().flatten().collect();
-    }
-    let mut merged: Vec<BatchStats> = vec![];
-    for stats in shards.into_iter().flatten() {
-        match merged.iter_mut().find(|other| other.name == stats.name) {
-            None => merged.push(stats),
-            Some(other) => {
-                let frames = other.num_frames + stats.num_frames;
-                let share = stats.num_frames as f64 / frames.max(1) as f64;
-                let distance = stats.mean - other.mean.clone();
-                other.variance = other.variance.clone() * (1.0 - share)
-                    + stats.variance * share
-                    + distance.clone().powi_scalar(2) * (share * (1.0 - share));
-                other.mean = other.mean.clone() + distance * share;
-                other.num_frames = frames;
-            }
-        }
-    }
-    merged
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn merged_statistics_are_those_of_all_frames() {
-        let stats = |values: &[f32]| {
-            let mean = values.iter().sum::<f32>() / values.len() as f32;
-            let variance =
-                values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / values.len() as f32;
-            BatchStats {
-                name: "norm".into(),
-                mean: Tensor::from_data([mean], &Device::flex()),
-                variance: Tensor::from_data([variance], &Device::flex()),
-                num_frames: values.len(),
-            }
-        };
-        let merged = merge_batch_stats(vec![
-            vec![stats(&[1.0, 2.0, 6.0])],
-            vec![stats(&[-4.0])],
-            vec![stats(&[3.0, 5.0])],
-        ]);
-        let whole = stats(&[1.0, 2.0, 6.0, -4.0, 3.0, 5.0]);
-        assert_eq!(merged.len(), 1);
-        assert_eq!(merged[0].num_frames, 6);
-        let value = |tensor: &Tensor<1>| tensor.clone().into_scalar::<f32>();
-        assert!((value(&merged[0].mean) - value(&whole.mean)).abs() < 1e-5);
-        assert!((value(&merged[0].variance) - value(&whole.variance)).abs() < 1e-4);
     }
 }

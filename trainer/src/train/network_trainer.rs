@@ -9,12 +9,16 @@ use super::{
     average::Averaging,
     checkpoint::{Best, NetworkState, NetworkTensors},
     gradients,
-    network::{TrainableNetwork, merge_batch_stats},
+    network::TrainableNetwork,
     objective::{ShardResult, Term},
     optimizer::{NetworkOptimizer, StepRate},
     schedule::learning_rate,
 };
-use crate::{config::TrainingConfig, device::read_back};
+use crate::{
+    config::{Phase, TrainingConfig},
+    data::EpochPlan,
+    device::read_back,
+};
 
 /// Skipped steps in a row that end a run.
 pub(crate) const MAX_NOT_FINITE: usize = 10;
@@ -82,6 +86,12 @@ impl NetworkTrainer {
         epoch < self.training.epochs
     }
 
+    /// What this network asks of the data in an epoch (0-based); `None` after its last.
+    pub fn plan(&self, phase: Phase, epoch: usize) -> Option<EpochPlan> {
+        let takes_part = self.takes_part(epoch);
+        takes_part.then(|| EpochPlan::new(phase, epoch, &self.training))
+    }
+
     /// No gradient waits for more batches.
     pub fn is_settled(&self) -> bool {
         self.pending_batches == 0
@@ -143,19 +153,19 @@ impl NetworkTrainer {
         threads: usize,
     ) -> NetworkReport {
         let mut report = NetworkReport::default();
-        let (mut all_gradients, mut all_stats, mut all_terms) = (vec![], vec![], vec![]);
+        let (mut all_gradients, mut stats, mut all_terms) = (vec![], vec![], vec![]);
         all_gradients.extend(self.pending.take());
         for shard in shards {
             report.spent += shard.spent;
             all_gradients.push(shard.gradients);
-            all_stats.push(shard.batch_stats);
+            stats.extend(shard.batch_stats);
             all_terms.push(shard.terms);
         }
         let host_finite = all_terms.iter().flatten().all(|(_, term)| match term {
             Term::Host(value) => value.is_finite(),
             Term::Device(_) => true,
         });
-        let stats = merge_batch_stats(all_stats);
+        // Networks with batch norms have one shard.
         if !stats.is_empty() {
             self.network.model = self.network.model.clone().update_batch_norms(&stats);
         }
@@ -182,6 +192,7 @@ impl NetworkTrainer {
             let rate = StepRate {
                 learning_rate: rate,
                 scale,
+                clip_value: self.training.optim.clip_value,
             };
             let network = self.network.clone();
             self.network = self.optimizer.step(network, total, rate, threads);

@@ -3,65 +3,22 @@
 use std::time::Duration;
 
 use burn::{module::Module, optim::GradientsParams, prelude::*, tensor::activation::log_softmax};
-use shared_model::model::{BatchStats, CtcModel, CtcOutput, Mode, TrainContext};
+use shared_model::model::{BatchStats, CtcOutput, Mode, TrainContext};
 
-use super::{network::TrainableNetwork, shard::Shard};
+use super::{
+    contrast::Means,
+    network::TrainableNetwork,
+    shard::Shard,
+    teacher::{TeacherOutput, last_hidden},
+};
 use crate::{
     clock::thread_time,
-    config::{CtcConfig, DistillLossConfig, DistillWeights, Preset},
+    config::{CtcConfig, DistillConfig, DistillWeights, Preset},
     loss::{
-        Clip, clip_loss, consistency_loss, ctc_loss_weighted, feature_loss, is_feasible, kl_loss,
-        mse_log_posterior_loss, utterance_means,
+        Divergence, consistency_loss, ctc_loss_weighted, feature_loss, is_feasible, kl_loss,
+        mean_weights, mse_log_posterior_loss, utterance_means,
     },
 };
-
-/// What the teacher says about a shard of a batch; constants.
-#[derive(Clone)]
-pub(super) struct TeacherOutput {
-    /// `[batch, time', vocab]`
-    pub logits: Tensor<3>,
-    /// Last block, `[batch, time', d_model]`
-    pub hidden: Tensor<3>,
-}
-
-impl TeacherOutput {
-    /// The frozen teacher's pass: evaluation mode, no autodiff.
-    pub fn compute(teacher: &CtcModel, shard: &Shard, device: &Device) -> Self {
-        let features = shard.teacher_features(device);
-        let output = teacher.forward(features, &shard.lengths, &mut Mode::Eval);
-        let hidden = last_hidden(&output);
-        Self {
-            logits: output.logits,
-            hidden,
-        }
-    }
-
-    /// Several shards as one; padded to the longest.
-    pub fn merge(shards: Vec<Self>) -> Self {
-        let time = shards.iter().map(|p| p.logits.dims()[1]).max().unwrap_or(0);
-        let pad = |tensor: Tensor<3>| {
-            let [batch, own, width] = tensor.dims();
-            if own == time {
-                return tensor;
-            }
-            let padding = Tensor::zeros([batch, time - own, width], &tensor.device());
-            Tensor::cat(vec![tensor, padding], 1)
-        };
-        let (logits, hidden) = shards
-            .into_iter()
-            .map(|shard| (pad(shard.logits), pad(shard.hidden)))
-            .unzip();
-        Self {
-            logits: Tensor::cat(logits, 0),
-            hidden: Tensor::cat(hidden, 0),
-        }
-    }
-}
-
-fn last_hidden(output: &CtcOutput) -> Tensor<3> {
-    // `ModelConfig::validate` wants at least one block.
-    output.hidden[output.hidden.len() - 1].clone()
-}
 
 /// Sums over the whole batch that its shards are weighed by.
 #[derive(Debug, Clone)]
@@ -85,29 +42,13 @@ impl BatchTotals {
         accumulate: usize,
     ) -> Self {
         let frames: Vec<usize> = lengths.iter().map(|&l| encoder_length(l)).collect();
-        let usable: Vec<bool> = frames
-            .iter()
-            .zip(targets)
-            .map(|(&frames, target)| !target.is_empty() && is_feasible(frames, target))
-            .collect();
-        let count = usable.iter().filter(|&&u| u).count().max(1) as f64;
         let infeasible = frames
             .iter()
             .zip(targets)
             .filter(|(frames, target)| !is_feasible(**frames, target))
             .count();
         Self {
-            ctc_weights: usable
-                .iter()
-                .zip(targets)
-                .map(|(&usable, target)| {
-                    if usable {
-                        1.0 / (count * target.len() as f64)
-                    } else {
-                        0.0
-                    }
-                })
-                .collect(),
+            ctc_weights: mean_weights(&frames, targets),
             frames: frames.iter().sum(),
             infeasible,
             scale: 1.0 / accumulate.max(1) as f64,
@@ -122,7 +63,22 @@ pub(super) enum Term {
     Device(Box<Tensor<1>>),
 }
 
-/// The backward pass of one shard.
+/// The forward pass of one shard, and what its backward pass begins with.
+pub(super) struct ForwardPass {
+    network: TrainableNetwork,
+    /// With their weights.
+    pub losses: Vec<Tensor<1>>,
+    /// Factor of them all.
+    scale: f64,
+    /// What a contrastive loss wants to see, until it has seen it.
+    pub means: Option<Means>,
+    pub terms: Vec<(&'static str, Term)>,
+    batch_stats: Vec<BatchStats>,
+    ctc_time: Duration,
+    spent: Duration,
+}
+
+/// What is left of a shard after its backward pass.
 pub(super) struct ShardResult {
     pub gradients: GradientsParams,
     pub terms: Vec<(&'static str, Term)>,
@@ -133,17 +89,39 @@ pub(super) struct ShardResult {
     pub spent: Duration,
 }
 
+impl ForwardPass {
+    pub fn backward(self) -> ShardResult {
+        let started = thread_time();
+        let gradients = match self.losses.into_iter().reduce(|total, loss| total + loss) {
+            Some(loss) => {
+                GradientsParams::from_grads((loss * self.scale).backward(), &self.network)
+            }
+            None => GradientsParams::new(),
+        };
+        ShardResult {
+            gradients,
+            terms: self.terms,
+            batch_stats: self.batch_stats,
+            ctc_time: self.ctc_time,
+            spent: self.spent + (thread_time() - started),
+        }
+    }
+}
+
 /// Step 1's question to a student.
 pub(crate) struct Distillation {
     pub weights: DistillWeights,
     pub preset: Preset,
+    /// Whether the teacher hears what training hides from the students.
+    pub unmasked_teacher: bool,
 }
 
 impl Distillation {
-    pub fn new(config: &DistillLossConfig) -> Self {
+    pub fn new(config: &DistillConfig) -> Self {
         Self {
-            weights: config.resolved(),
-            preset: config.preset,
+            weights: config.loss.resolved(),
+            preset: config.loss.preset,
+            unmasked_teacher: config.unmasked_teacher,
         }
     }
 
@@ -152,8 +130,8 @@ impl Distillation {
         self.weights.clip > 0.0 || self.weights.feature > 0.0
     }
 
-    /// Whether the loss of a batch is not the sum of its shards' losses.
-    pub fn needs_whole_batch(&self) -> bool {
+    /// Whether utterances are told from each other, so that shards wait for each other's means.
+    pub fn contrasts(&self) -> bool {
         self.weights.clip > 0.0
     }
 }
@@ -163,6 +141,8 @@ pub(super) struct ShardJob<'a> {
     pub shard: &'a Shard,
     pub totals: &'a BatchTotals,
     pub ctc: &'a CtcConfig,
+    /// Of the agreement of two views.
+    pub consistency_weight: f64,
     /// `None`: CTC alone.
     pub teacher: Option<(&'a Distillation, &'a TeacherOutput)>,
     /// Of dropout.
@@ -173,12 +153,13 @@ pub(super) struct ShardJob<'a> {
     pub device: &'a Device,
 }
 
-/// Forward and backward pass of one shard of a batch.
-pub(super) fn train_shard(network: TrainableNetwork, job: &ShardJob<'_>) -> ShardResult {
+/// Forward pass of one shard of a batch.
+pub(super) fn forward_shard(network: TrainableNetwork, job: &ShardJob<'_>) -> ForwardPass {
     let ShardJob {
         shard,
         totals,
         ctc: ctc_config,
+        consistency_weight,
         teacher,
         seed,
         threads,
@@ -187,26 +168,20 @@ pub(super) fn train_shard(network: TrainableNetwork, job: &ShardJob<'_>) -> Shar
     let started = thread_time();
     // A graph of its own: clones share their leaves, and with them a lock.
     let network = network.fork(device);
-    let features = shard.features(&device.clone().inner());
     let mut context = TrainContext::new(seed);
-    let output = network
-        .model
-        .forward(features, &shard.lengths, &mut Mode::Train(&mut context));
+    let inner = device.clone().inner();
+    let mode = &mut Mode::Train(&mut context);
+    let output = shard.forward(&network.model, true, &inner, mode);
 
     let mut losses: Vec<Tensor<1>> = vec![];
     let mut terms = vec![];
+    let mut means = None;
     if let Some((distillation, teacher)) = teacher {
-        distill(
-            &network,
-            &output,
-            distillation,
-            teacher,
-            totals.frames,
-            |name, weight, loss| {
-                terms.push((name, Term::Device(Box::new(loss.clone().inner()))));
-                losses.push(loss * weight);
-            },
-        );
+        let question = (distillation, teacher, totals.frames);
+        means = distill(&network, &output, question, |name, weight, loss| {
+            terms.push((name, Term::Device(Box::new(loss.clone().inner()))));
+            losses.push(loss * weight);
+        });
     }
     let mut ctc_time = Duration::ZERO;
     let ctc_weight = teacher.map_or(1.0, |(distillation, _)| distillation.weights.ctc);
@@ -227,11 +202,11 @@ pub(super) fn train_shard(network: TrainableNetwork, job: &ShardJob<'_>) -> Shar
         } else {
             ctc_config.intermediate_weight
         };
-        if shard.views == 2 && ctc_config.consistency_weight > 0.0 {
+        if shard.views == 2 && consistency_weight > 0.0 {
             let log_probs = log_softmax(output.logits.clone(), 2);
             let loss = consistency_loss(log_probs, ctc.lengths, &ctc.weights);
             terms.push(("consistency", Term::Device(Box::new(loss.clone().inner()))));
-            losses.push(loss * (ctc_weight * ctc_config.consistency_weight));
+            losses.push(loss * (ctc_weight * consistency_weight));
         }
         let (loss, value) = ctc.loss(output.logits.clone(), &mut ctc_time);
         terms.push(("ctc", Term::Host(value)));
@@ -248,12 +223,11 @@ pub(super) fn train_shard(network: TrainableNetwork, job: &ShardJob<'_>) -> Shar
         }
     }
 
-    let gradients = match losses.into_iter().reduce(|total, loss| total + loss) {
-        Some(loss) => GradientsParams::from_grads((loss * totals.scale).backward(), &network),
-        None => GradientsParams::new(),
-    };
-    ShardResult {
-        gradients,
+    ForwardPass {
+        network,
+        losses,
+        scale: totals.scale,
+        means,
         terms,
         batch_stats: context.batch_stats,
         ctc_time,
@@ -301,15 +275,14 @@ impl CtcShard<'_> {
     }
 }
 
-/// Calls `add(name, weight, loss)` for every loss that has a weight.
+/// Calls `add(name, weight, loss)` for every loss that has a weight and is a sum over frames; gives what
+/// a contrastive loss has to see.
 fn distill(
     network: &TrainableNetwork,
     output: &CtcOutput,
-    distillation: &Distillation,
-    teacher: &TeacherOutput,
-    total_frames: usize,
+    (distillation, teacher, total_frames): (&Distillation, &TeacherOutput, usize),
     mut add: impl FnMut(&'static str, f64, Tensor<1>),
-) {
+) -> Option<Means> {
     let weights = &distillation.weights;
     let lengths = &output.lengths;
     let logits = || (output.logits.clone(), teacher.logits.clone());
@@ -320,69 +293,31 @@ fn distill(
     }
     if weights.kl > 0.0 {
         let (student, teacher) = logits();
-        let loss = kl_loss(student, teacher, lengths, total_frames, weights.temperature);
+        let divergence = Divergence {
+            temperature: weights.temperature,
+            blank_weight: weights.kl_blank_weight,
+        };
+        let loss = kl_loss(student, teacher, lengths, total_frames, divergence);
         add("kl", weights.kl, loss);
     }
     if !distillation.compares_features() {
-        return;
+        return None;
     }
     let hidden = network.project(last_hidden(output));
-    if weights.clip > 0.0 {
-        let kind = match distillation.preset {
-            Preset::Faithful => Clip::Dot,
-            Preset::Improved => Clip::Cosine,
-        };
-        let student = utterance_means(hidden.clone(), lengths);
-        let teacher = utterance_means(teacher.hidden.clone(), lengths);
-        add("clip", weights.clip, clip_loss(student, teacher, kind));
-    }
     if weights.feature > 0.0 {
-        let loss = feature_loss(hidden, teacher.hidden.clone(), lengths, total_frames);
+        let teacher = teacher.hidden.clone();
+        let loss = feature_loss(hidden.clone(), teacher, lengths, total_frames);
         add("feature", weights.feature, loss);
     }
+    distillation.contrasts().then(|| Means {
+        student: utterance_means(hidden, lengths),
+        teacher: utterance_means(teacher.hidden.clone(), lengths),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use shared_model::model::ModelConfig;
-
     use super::*;
-    use crate::data::Batch;
-    use crate::train::shard::split;
-
-    #[test]
-    fn the_teacher_answers_to_the_batch_without_masks_where_it_is_kept() {
-        let config = ModelConfig {
-            n_mels: 8,
-            d_model: 16,
-            n_layers: 1,
-            n_heads: 2,
-            d_ffn: 16,
-            conv_kernel: 3,
-            ..ModelConfig::default()
-        };
-        let device = Device::flex();
-        let teacher = CtcModel::init(&config, 1, &device).expect("the shapes fit");
-        let sound: Vec<f32> = (0..40 * 8).map(|i| (i as f32 * 0.37).sin()).collect();
-        let silence = vec![0.0; sound.len()];
-        let answer = |features: &[f32], unmasked: Option<&[f32]>| -> Vec<f32> {
-            let batch = Batch {
-                features: features.to_vec(),
-                unmasked: unmasked.map(<[f32]>::to_vec),
-                views: 1,
-                time: 40,
-                n_mels: 8,
-                lengths: vec![40],
-                targets: vec![vec![3]],
-                utterance_ids: vec!["a".into()],
-                audio_secs: 0.4,
-            };
-            let output = TeacherOutput::compute(&teacher, &split(&batch, 1)[0], &device);
-            output.logits.into_data().iter().collect()
-        };
-        assert_eq!(answer(&silence, Some(&sound)), answer(&sound, None));
-        assert_ne!(answer(&silence, Some(&sound)), answer(&silence, None));
-    }
 
     #[test]
     fn intermediate_losses_sit_at_the_middle_or_where_named() {

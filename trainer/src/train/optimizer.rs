@@ -181,6 +181,8 @@ pub(super) struct StepRate {
     pub learning_rate: f64,
     /// Factor of the gradients.
     pub scale: f64,
+    /// Greatest size of a gradient's values (0: any); they are clipped before they are scaled.
+    pub clip_value: f64,
 }
 
 /// A weight with what a step needs, all flat.
@@ -195,8 +197,11 @@ struct Weight {
 }
 
 impl Weight {
-    fn step(self, rules: &Rules, rate: StepRate) -> (Tensor<1>, Option<State>) {
-        if rules.config.rule == OptimRule::Muon && muon::is_for(&self.shape) {
+    fn step(mut self, rules: &Rules, rate: StepRate) -> (Tensor<1>, Option<State>) {
+        if rate.clip_value > 0.0 {
+            self.gradient = self.gradient.clamp(-rate.clip_value, rate.clip_value);
+        }
+        if rules.config.rule == OptimRule::Muon && muon::is_for(&self.name, &self.shape) {
             return self.step_orthogonally(rules, rate);
         }
         if is_on_host(&self.value) {
@@ -363,10 +368,7 @@ mod tests {
     #[test]
     fn one_pass_over_memory_follows_the_composed_rule() {
         let optimizer = NetworkOptimizer::new(&config(), CpuOperations::default());
-        let rate = StepRate {
-            learning_rate: 0.01,
-            scale: 0.5,
-        };
+        let rate = rate(0.01, 0.5);
         let device = Device::flex();
         let tensor = |values: [f32; 3]| Tensor::<1>::from_data(values, &device);
         let mut host = (tensor([0.5, -0.25, 1.0]), None);
@@ -393,6 +395,7 @@ mod tests {
         StepRate {
             learning_rate,
             scale,
+            clip_value: 0.0,
         }
     }
 
@@ -424,6 +427,35 @@ mod tests {
         for (got, want) in values(&layer).iter().zip(weight) {
             assert!((f64::from(*got) - want).abs() < 1e-6, "{got} {want}");
         }
+    }
+
+    #[test]
+    fn gradients_clipped_by_value_keep_their_signs_and_small_values() {
+        let step = |input: [f32; 2], clip_value| {
+            let config = OptimConfig {
+                // Steps as long as their gradients.
+                beta1: 0.0,
+                beta2: 0.0,
+                epsilon: 1e9,
+                weight_decay: 0.0,
+                ..config()
+            };
+            let mut optimizer = NetworkOptimizer::new(&config, CpuOperations::default());
+            let layer = layer();
+            let gradients = gradients(&layer, input);
+            let rate = StepRate {
+                clip_value,
+                ..rate(1e9, 1.0)
+            };
+            let stepped = values(&optimizer.step(layer.clone(), gradients, rate, 1));
+            [0, 1].map(|at| values(&layer)[at] - stepped[at])
+        };
+        let close = |got: [f32; 2], want: [f32; 2]| {
+            let close = got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-4);
+            assert!(close, "{got:?} instead of {want:?}");
+        };
+        close(step([0.5, -3.0], 1.0), [0.5, -1.0]);
+        close(step([0.5, -3.0], 0.0), [0.5, -3.0]);
     }
 
     #[test]

@@ -141,7 +141,7 @@ pub fn distill(
         let model = CtcModel::from_weights(&teacher.config, &teacher.weights, &context.device)
             .map_err(of_network(TEACHER))?
             .with_operations(recipe.compute.operations());
-        let distillation = Distillation::new(&recipe.distill.loss);
+        let distillation = Distillation::new(&recipe.distill);
         let teacher = Box::new(model);
         Ok((
             Goal::Distill {
@@ -175,7 +175,7 @@ pub fn finetune(
                 run_first: Phase::Distill,
             })?;
             specs.push(NetworkSpec {
-                initial: start::of_finetuning(&name, &config, distilled)?,
+                initial: start::of_finetuning(context, &name, &config, distilled)?,
                 name,
                 config,
                 training: recipe.finetune_of(student).clone(),

@@ -1,16 +1,17 @@
 //! Parts of a batch, one for each thread.
 
 use burn::prelude::*;
+use shared_model::model::{CtcModel, CtcOutput, Mode};
 
-use crate::data::Batch;
+use crate::data::{Batch, SpecMask};
 
 /// Some utterances of a batch, padded to the longest of them.
 #[derive(Debug, Clone)]
 pub(super) struct Shard {
     /// `[batch, time, n_mels]`, row-major.
     features: Vec<f32>,
-    /// The same before the masks, if the batch has it.
-    unmasked: Option<Vec<f32>>,
+    /// What training hides of each row.
+    masks: Vec<SpecMask>,
     /// Rows of an utterance, one after the other.
     pub views: usize,
     time: usize,
@@ -26,17 +27,14 @@ impl Shard {
     fn new(batch: &Batch, indices: Vec<usize>) -> Self {
         let lengths: Vec<usize> = indices.iter().map(|&u| batch.lengths[u]).collect();
         let time = lengths.iter().copied().max().unwrap_or(0);
-        let own = |all: &[f32]| {
-            let mut own = Vec::with_capacity(indices.len() * time * batch.n_mels);
-            for &u in &indices {
-                let start = u * batch.time * batch.n_mels;
-                own.extend_from_slice(&all[start..start + time * batch.n_mels]);
-            }
-            own
-        };
+        let mut features = Vec::with_capacity(indices.len() * time * batch.n_mels);
+        for &u in &indices {
+            let start = u * batch.time * batch.n_mels;
+            features.extend_from_slice(&batch.features[start..start + time * batch.n_mels]);
+        }
         Self {
-            features: own(&batch.features),
-            unmasked: batch.unmasked.as_deref().map(own),
+            features,
+            masks: indices.iter().map(|&u| batch.masks[u].clone()).collect(),
             views: batch.views,
             time,
             n_mels: batch.n_mels,
@@ -46,19 +44,42 @@ impl Shard {
         }
     }
 
-    /// `[batch, time, n_mels]` on `device`.
-    pub fn features(&self, device: &Device) -> Tensor<3> {
-        self.tensor(&self.features, device)
+    /// A whole batch.
+    pub fn whole(batch: &Batch) -> Self {
+        Self::new(batch, (0..batch.lengths.len()).collect())
     }
 
-    /// As [`Self::features`], without masks if the batch keeps them so.
-    pub fn teacher_features(&self, device: &Device) -> Tensor<3> {
-        self.tensor(self.unmasked.as_ref().unwrap_or(&self.features), device)
+    /// What `model` makes of the utterances; `masked`: without what training hides. The tensors are
+    /// made on `device`.
+    pub fn forward(
+        &self,
+        model: &CtcModel,
+        masked: bool,
+        device: &Device,
+        mode: &mut Mode<'_>,
+    ) -> CtcOutput {
+        let features = self.tensor(self.features.clone(), device);
+        if masked && self.masks.iter().any(|mask| !mask.is_empty()) {
+            let visible = self.tensor(self.visible(), device);
+            model.forward_masked(features, &self.lengths, visible, mode)
+        } else {
+            model.forward(features, &self.lengths, mode)
+        }
     }
 
-    fn tensor(&self, values: &[f32], device: &Device) -> Tensor<3> {
+    /// `[batch, time, n_mels]`: 0 where something is hidden, 1 elsewhere.
+    fn visible(&self) -> Vec<f32> {
+        let row = self.time * self.n_mels;
+        let mut visible = vec![1.0; self.masks.len() * row];
+        for (row, mask) in visible.chunks_mut(row.max(1)).zip(&self.masks) {
+            mask.hide(row, self.n_mels);
+        }
+        visible
+    }
+
+    fn tensor(&self, values: Vec<f32>, device: &Device) -> Tensor<3> {
         let shape = [self.lengths.len(), self.time, self.n_mels];
-        Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
+        Tensor::from_data(TensorData::new(values, shape), device)
     }
 }
 
@@ -81,12 +102,6 @@ pub(super) fn split(batch: &Batch, num_shards: usize) -> Vec<Shard> {
         .collect()
 }
 
-/// The utterances of several shards as one, in the order of the shards.
-pub(super) fn merge(batch: &Batch, shards: &[Shard]) -> Shard {
-    let indices = shards.iter().flat_map(|p| p.indices.clone()).collect();
-    Shard::new(batch, indices)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -101,7 +116,7 @@ mod tests {
             }
         }
         Batch {
-            unmasked: Some(features.iter().map(|value| -value).collect()),
+            masks: vec![SpecMask::default(); 3],
             views: 1,
             features,
             time: 3,
@@ -121,9 +136,7 @@ mod tests {
         assert_eq!(shards[1].indices, vec![2, 0]);
         assert_eq!(shards[1].lengths, vec![2, 1]);
         assert_eq!(shards[1].targets, vec![vec![], vec![1]]);
-        let values = |shard: &Shard| -> Vec<f32> {
-            shard.features(&Device::flex()).into_data().iter().collect()
-        };
+        let values = |shard: &Shard| shard.features.clone();
         assert_eq!(values(&shards[0]), [11.0, 12.0, 13.0, 14.0, 15.0, 16.0]);
         let longest = [21.0, 22.0, 23.0, 24.0];
         let padded = [1.0, 2.0, 0.0, 0.0];
@@ -131,19 +144,14 @@ mod tests {
     }
 
     #[test]
-    fn the_teacher_hears_what_no_mask_hides_where_the_batch_keeps_it() {
-        let heard = |batch: &Batch| -> Vec<f32> {
-            let shard = &split(batch, 2)[0];
-            shard
-                .teacher_features(&Device::flex())
-                .into_data()
-                .iter()
-                .collect()
-        };
+    fn masks_go_with_their_rows() {
         let mut batch = batch();
-        assert_eq!(heard(&batch), [-11.0, -12.0, -13.0, -14.0, -15.0, -16.0]);
-        batch.unmasked = None;
-        assert_eq!(heard(&batch), [11.0, 12.0, 13.0, 14.0, 15.0, 16.0]);
+        batch.masks[0].bands.push(1..2);
+        batch.masks[1].frames.push(1..3);
+        let shards = split(&batch, 2);
+        assert_eq!(shards[0].visible(), [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+        let rows = [[1.0; 4], [1.0, 0.0, 1.0, 0.0]];
+        assert_eq!(shards[1].visible(), rows.concat());
     }
 
     #[test]
@@ -151,7 +159,7 @@ mod tests {
         let lengths = vec![4, 4, 9, 9, 6, 6];
         let batch = Batch {
             features: vec![0.0; 6 * 9],
-            unmasked: None,
+            masks: vec![SpecMask::default(); 6],
             views: 2,
             time: 9,
             n_mels: 1,
@@ -171,7 +179,7 @@ mod tests {
         let lengths = vec![8, 7, 6, 5, 4, 3, 1];
         let batch = Batch {
             features: vec![0.0; 7 * 8],
-            unmasked: None,
+            masks: vec![SpecMask::default(); 7],
             views: 1,
             time: 8,
             n_mels: 1,
@@ -191,10 +199,10 @@ mod tests {
     }
 
     #[test]
-    fn merged_parts_follow_the_order_of_the_parts() {
-        let batch = batch();
-        let merged = merge(&batch, &split(&batch, 2));
-        assert_eq!(merged.indices, vec![1, 2, 0]);
-        assert_eq!(merged.lengths, vec![3, 2, 1]);
+    fn a_whole_batch_keeps_its_order() {
+        let whole = Shard::whole(&batch());
+        assert_eq!(whole.indices, vec![0, 1, 2]);
+        assert_eq!(whole.lengths, vec![1, 3, 2]);
+        assert_eq!(whole.features, batch().features);
     }
 }

@@ -3,15 +3,18 @@
 use burn::prelude::Device;
 use shared_model::{
     bundle::LoadedModel,
-    model::{CtcModel, ModelConfig},
+    model::{CtcModel, ModelConfig, NormKind},
     weights::Weights,
 };
 
 use super::{
-    RunContext, TEACHER, TrainError, TrainedNetwork, corpus_stats, initial, phase::derive_seed,
-    phases::of_network,
+    RunContext, TEACHER, TrainError, TrainedNetwork, batch_norm, corpus_stats, initial,
+    phase::derive_seed, phases::of_network,
 };
-use crate::config::{StudentConfig, StudentInit};
+use crate::{
+    config::{self, StudentConfig, StudentInit},
+    event::TrainEvent,
+};
 
 /// An error if a loaded model hears or spells otherwise than the recipe; `model`: what to call it.
 pub(super) fn check_inputs(
@@ -48,8 +51,11 @@ pub(super) fn of_teacher(
 }
 
 /// A student before step 1; the corpus's statistics are always the teacher's.
+///
+/// # Errors
+/// A student that its teacher does not fit.
 pub(super) fn of_student(
-    context: &RunContext<'_>,
+    context: &mut RunContext<'_>,
     student: &StudentConfig,
     config: &ModelConfig,
     teacher: &TrainedNetwork,
@@ -69,8 +75,22 @@ pub(super) fn of_student(
         (Some(start), _) => of_model(context, &student.name, config, random, start)?,
         (None, StudentInit::Random) => random,
         (None, StudentInit::TeacherBlocks) => {
-            initial::from_blocks(config, random, &teacher.weights, teacher.config.n_layers)
-                .map_err(of_network(&student.name))?
+            config::fits_into(config, &teacher.config).map_err(|reason| {
+                TrainError::Recipe(format!("student \"{}\": {reason}", student.name))
+            })?;
+            let (weights, from) = (&teacher.weights, &teacher.config);
+            let start = initial::from_blocks(config, random, weights, from);
+            let start = start.map_err(of_network(&student.name))?;
+            (context.events)(TrainEvent::Notice {
+                message: format!(
+                    "\"{}\" starts with {} of its {} parameters ({:.1} %) from its teacher's blocks",
+                    student.name,
+                    start.taken,
+                    start.parameters,
+                    100.0 * start.taken as f64 / start.parameters.max(1) as f64
+                ),
+            });
+            own_statistics(context, &student.name, config, start.weights)?
         }
     };
     let start = || {
@@ -87,6 +107,7 @@ pub(super) fn of_student(
 
 /// A student before step 2: what step 1 made of it, or of the larger student that it is cut from.
 pub(super) fn of_finetuning(
+    context: &mut RunContext<'_>,
     name: &str,
     config: &ModelConfig,
     distilled: &TrainedNetwork,
@@ -95,7 +116,23 @@ pub(super) fn of_finetuning(
         return Ok(distilled.weights.clone());
     }
     let layers = distilled.config.n_layers;
-    initial::cut(&distilled.weights, layers, config.n_layers).map_err(of_network(name))
+    let cut =
+        initial::cut(&distilled.weights, layers, config.n_layers).map_err(of_network(name))?;
+    own_statistics(context, name, config, cut)
+}
+
+/// The weights of a network of another's blocks, with its own statistics in its batch norms.
+fn own_statistics(
+    context: &mut RunContext<'_>,
+    name: &str,
+    config: &ModelConfig,
+    weights: Weights,
+) -> Result<Weights, TrainError> {
+    if config.norm != NormKind::Batch {
+        return Ok(weights);
+    }
+    let sample = context.source.plain_training(corpus_stats::UTTERANCES)?;
+    batch_norm::reestimate(config, &weights, sample)?.map_err(of_network(name))
 }
 
 fn random(
@@ -127,6 +164,6 @@ fn of_model(
             "{model} has another shape: only n_layers and dropout may differ from its config.json"
         )));
     }
-    initial::from_blocks(config, random, &start.weights, start.model.n_layers)
-        .map_err(of_network(name))
+    let start = initial::from_blocks(config, random, &start.weights, &start.model);
+    Ok(start.map_err(of_network(name))?.weights)
 }

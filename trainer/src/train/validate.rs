@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock::thread_time,
     data::Batch,
-    loss::{ctc_loss_weighted, is_feasible},
+    loss::{ctc_loss_weighted, label_weights},
     parallel::{Task, run_all},
 };
 
@@ -134,18 +134,10 @@ impl<'a> Validator<'a> {
 
 fn measure(model: &CtcModel, shard: &Shard, tokens: &Tokens, device: &Device) -> Sums {
     let started = thread_time();
-    let output = model.forward(shard.features(device), &shard.lengths, &mut Mode::Eval);
+    let output = shard.forward(model, false, device, &mut Mode::Eval);
     let log_probs = log_softmax(output.logits, 2);
     let [_, time, vocab] = log_probs.dims();
-    let usable = |u: usize| {
-        !shard.targets[u].is_empty() && is_feasible(output.lengths[u], &shard.targets[u])
-    };
-    let weights: Vec<f64> = (0..shard.targets.len())
-        .map(|u| match usable(u) {
-            true => 1.0 / shard.targets[u].len() as f64,
-            false => 0.0,
-        })
-        .collect();
+    let weights = label_weights(&output.lengths, &shard.targets);
     let loss = ctc_loss_weighted(
         log_probs.clone(),
         &output.lengths,

@@ -7,7 +7,7 @@ use crate::{
     cli::{DeviceArgs, print_json, print_line, tell_device},
     config::Recipe,
     data::{
-        Batch, BatchSource, Pass, RecipeData, TrainingAudio, recipe_examples, recipe_tokens,
+        Batch, BatchSource, EpochPlan, RecipeData, TrainingAudio, recipe_examples, recipe_tokens,
         recipe_utterances,
     },
     train::TrainError,
@@ -46,8 +46,12 @@ pub fn run(args: &ParityArgs) -> anyhow::Result<()> {
     let tokens = recipe_tokens(&recipe, &utterances)?;
     let examples = recipe_examples(&recipe, &tokens, utterances)?;
     let mut data = RecipeData::new(&recipe, &tokens, examples)?;
+    let plan = EpochPlan {
+        gentle: false,
+        ..EpochPlan::plain()
+    };
     let batches: Vec<Batch> = data
-        .epoch(TrainingAudio::Transcribed, Pass::default(), 0)
+        .epoch(TrainingAudio::Transcribed, plan, 0)
         .and_then(|batches| batches.take(args.steps.into()).collect())
         .map_err(TrainError::from)?;
     let device = args.device.open()?;

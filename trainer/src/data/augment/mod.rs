@@ -1,34 +1,26 @@
-//! Variations of training audio and features. Every draw comes from a generator keyed by
-//! `(seed, epoch, utterance)`, so that results do not depend on threads or on where a run resumed.
+//! Variations of training audio and features. Every draw comes from a generator keyed by run, phase,
+//! epoch and utterance (see [`EpochPlan`]), so that results do not depend on threads or on where a run
+//! resumed.
 
 mod noise;
 mod spec_augment;
 mod waveform;
 
-pub use spec_augment::spec_augment;
+pub use spec_augment::{SpecMask, spec_augment};
 
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use shared_model::audio::AudioError;
 
+use super::EpochPlan;
 use crate::config::AugmentConfig;
 
 /// The generator of one utterance in one epoch.
 pub type AugmentRng = Xoshiro256PlusPlus;
 
-/// A well mixed seed of three numbers (the finaliser of splitmix64, applied in a chain).
-pub fn keyed_seed(seed: u64, epoch: u64, index: u64) -> u64 {
-    [seed, epoch, index].into_iter().fold(0, |state, word| {
-        let mut z = (state ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    })
-}
-
-/// The generator for utterance `index` in `epoch`.
-pub fn utterance_rng(seed: u64, epoch: usize, index: usize) -> AugmentRng {
-    AugmentRng::seed_from_u64(keyed_seed(seed, epoch as u64, index as u64))
+/// The generator for utterance `index` in an epoch.
+pub fn utterance_rng(seed: u64, plan: EpochPlan, index: usize) -> AugmentRng {
+    AugmentRng::seed_from_u64(plan.seed(seed, index as u64))
 }
 
 /// True with probability `share`.
@@ -96,12 +88,15 @@ mod tests {
         };
         let clip: Vec<f32> = (0..8000).map(|i| (i as f32 * 0.05).sin() * 0.1).collect();
         let run = |epoch, index| {
-            let mut rng = utterance_rng(1, epoch, index);
+            let plan = EpochPlan {
+                epoch,
+                ..EpochPlan::plain()
+            };
+            let mut rng = utterance_rng(1, plan, index);
             augment_waveform(clip.clone(), 1.0, &config, &mut rng, |_| None).unwrap()
         };
         assert_eq!(run(0, 0), run(0, 0));
         assert_ne!(run(0, 0), run(1, 0));
         assert_ne!(run(0, 0), run(0, 1));
-        assert_ne!(keyed_seed(1, 0, 0), keyed_seed(0, 1, 0));
     }
 }

@@ -72,11 +72,11 @@ fn power(samples: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::augment::utterance_rng;
+    use crate::data::{EpochPlan, augment::utterance_rng};
 
     #[test]
     fn noise_comes_out_at_the_ratio_that_was_asked_for() {
-        let mut rng = utterance_rng(1, 2, 3);
+        let mut rng = utterance_rng(1, EpochPlan::plain(), 3);
         let clean: Vec<f32> = (0..16_000).map(|i| (i as f32 * 0.1).sin() * 0.2).collect();
         let clip = clean.clone();
         for sound in [
@@ -102,7 +102,7 @@ mod tests {
             let steps: Vec<f32> = noise.windows(2).map(|w| w[1] - w[0]).collect();
             power(&steps) / power(noise)
         };
-        let mut rng = utterance_rng(1, 2, 3);
+        let mut rng = utterance_rng(1, EpochPlan::plain(), 3);
         let (white, pink) = (white(50_000, &mut rng), pink(50_000, &mut rng));
         assert!(kept(&white) > 1.9);
         assert!(kept(&pink) < 1.2);

@@ -1,64 +1,88 @@
 //! SpecAugment (Park et al., 2019): bands and stretches of frames hidden from the network.
 
+use std::ops::Range;
+
 use rand::RngExt;
-use shared_model::features::Features;
 
 use super::AugmentRng;
 use crate::config::AugmentConfig;
 
-/// Masks an utterance's frames in place. Hidden values become the utterance's mean of their band,
-/// which is zero after normalisation.
-pub fn spec_augment(features: &mut Features, config: &AugmentConfig, rng: &mut AugmentRng) {
-    let (frames, bands) = (features.num_frames(), features.n_mels);
-    if frames == 0 || bands == 0 {
-        return;
+/// What is hidden of an utterance. It is hidden behind the network's normalisation, so that what
+/// stays visible does not change with it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SpecMask {
+    /// Bands, in every frame.
+    pub bands: Vec<Range<usize>>,
+    /// Frames, in every band.
+    pub frames: Vec<Range<usize>>,
+}
+
+impl SpecMask {
+    /// Whether it hides nothing.
+    pub fn is_empty(&self) -> bool {
+        self.bands.is_empty() && self.frames.is_empty()
     }
-    let mean = band_means(features);
-    for _ in 0..config.freq_masks {
-        let width = rng.random_range(0..=config.freq_mask_bands.min(bands));
-        let start = rng.random_range(0..=bands - width);
-        for frame in features.data.chunks_exact_mut(bands) {
-            frame[start..start + width].copy_from_slice(&mean[start..start + width]);
+
+    /// Sets what is hidden to 0; `visible`: `[frames, n_mels]`, row-major, of at least the frames that
+    /// the mask was drawn for.
+    pub fn hide(&self, visible: &mut [f32], n_mels: usize) {
+        for frames in &self.frames {
+            visible[frames.start * n_mels..frames.end * n_mels].fill(0.0);
         }
-    }
-    let share = config.time_mask_share * frames as f32 / config.time_masks.max(1) as f32;
-    let longest = config.time_mask_frames.min(share as usize).min(frames);
-    for _ in 0..config.time_masks {
-        let length = rng.random_range(0..=longest);
-        let start = rng.random_range(0..=frames - length);
-        for frame in features.data[start * bands..(start + length) * bands].chunks_exact_mut(bands)
-        {
-            frame.copy_from_slice(&mean);
+        for frame in visible.chunks_exact_mut(n_mels.max(1)) {
+            for bands in &self.bands {
+                frame[bands.clone()].fill(0.0);
+            }
         }
     }
 }
 
-fn band_means(features: &Features) -> Vec<f32> {
-    let mut sums = vec![0.0_f64; features.n_mels];
-    for frame in features.data.chunks_exact(features.n_mels) {
-        for (sum, &value) in sums.iter_mut().zip(frame) {
-            *sum += f64::from(value);
-        }
+/// Draws the mask of an utterance of `frames` frames of `n_mels` bands.
+pub fn spec_augment(
+    frames: usize,
+    n_mels: usize,
+    config: &AugmentConfig,
+    rng: &mut AugmentRng,
+) -> SpecMask {
+    let share = config.time_mask_share * frames as f32 / config.time_masks.max(1) as f32;
+    let longest = config.time_mask_frames.min(share as usize);
+    let mut ranges = |count: usize, widest: usize, of: usize| -> Vec<Range<usize>> {
+        let range = |_| {
+            let width = rng.random_range(0..=widest.min(of));
+            let start = rng.random_range(0..=of - width);
+            start..start + width
+        };
+        let ranges = (0..count).map(range);
+        ranges.filter(|range| !range.is_empty()).collect()
+    };
+    SpecMask {
+        bands: ranges(config.freq_masks, config.freq_mask_bands, n_mels),
+        frames: ranges(config.time_masks, longest, frames),
     }
-    let frames = features.num_frames().max(1) as f64;
-    sums.into_iter().map(|sum| (sum / frames) as f32).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::augment::utterance_rng;
+    use crate::data::{EpochPlan, augment::utterance_rng};
 
-    /// Values that no mean equals: frame and band can be told from each.
-    fn features(frames: usize, bands: usize) -> Features {
-        Features {
-            data: (0..frames * bands).map(|i| (i * i % 1009) as f32).collect(),
-            n_mels: bands,
-        }
+    /// Which values of `frames` frames a mask hides, for utterance `index`.
+    fn hidden(
+        frames: usize,
+        n_mels: usize,
+        config: &AugmentConfig,
+        index: usize,
+    ) -> Vec<Vec<bool>> {
+        let mut rng = utterance_rng(1, EpochPlan::plain(), index);
+        let mut visible = vec![1.0; frames * n_mels];
+        spec_augment(frames, n_mels, config, &mut rng).hide(&mut visible, n_mels);
+        let rows = visible.chunks(n_mels);
+        rows.map(|row| row.iter().map(|&v| v == 0.0).collect())
+            .collect()
     }
 
     #[test]
-    fn masks_stay_within_their_limits_and_hold_the_mean() {
+    fn masks_of_time_stay_within_their_limits_and_hide_whole_frames() {
         let config = AugmentConfig {
             freq_masks: 0,
             time_masks: 2,
@@ -66,17 +90,11 @@ mod tests {
             time_mask_share: 0.2,
             ..AugmentConfig::default()
         };
-        let plain = features(100, 8);
-        let mean = band_means(&plain);
         let mut hidden_most = 0;
         for index in 0..200 {
-            let mut masked = plain.clone();
-            spec_augment(&mut masked, &config, &mut utterance_rng(1, 0, index));
-            let hidden: Vec<usize> = (0..100)
-                .filter(|&i| masked.frame(i) != plain.frame(i))
-                .collect();
-            assert!(hidden.iter().all(|&i| masked.frame(i) == mean.as_slice()));
-            hidden_most = hidden_most.max(hidden.len());
+            let hidden = hidden(100, 8, &config, index);
+            assert!(hidden.iter().all(|frame| *frame == [frame[0]; 8]));
+            hidden_most = hidden_most.max(hidden.iter().filter(|frame| frame[0]).count());
         }
         assert!((15..=20).contains(&hidden_most), "{hidden_most}");
     }
@@ -89,19 +107,11 @@ mod tests {
             time_masks: 0,
             ..AugmentConfig::default()
         };
-        let plain = features(20, 16);
         let mut widest = 0;
         for index in 0..100 {
-            let mut masked = plain.clone();
-            spec_augment(&mut masked, &config, &mut utterance_rng(1, 0, index));
-            let hidden = |frame: usize| -> Vec<usize> {
-                (0..16)
-                    .filter(|&b| masked.frame(frame)[b] != plain.frame(frame)[b])
-                    .collect()
-            };
-            let first = hidden(0);
-            assert!((1..20).all(|frame| hidden(frame) == first));
-            widest = widest.max(first.len());
+            let hidden = hidden(20, 16, &config, index);
+            assert!(hidden.iter().all(|frame| *frame == hidden[0]));
+            widest = widest.max(hidden[0].iter().filter(|&&band| band).count());
         }
         assert_eq!(widest, 5);
     }
@@ -109,13 +119,8 @@ mod tests {
     #[test]
     fn an_utterance_of_one_frame_or_none_is_no_trouble() {
         for frames in [0, 1, 2] {
-            let mut masked = features(frames, 80);
-            spec_augment(
-                &mut masked,
-                &AugmentConfig::default(),
-                &mut utterance_rng(1, 0, 0),
-            );
-            assert_eq!(masked.num_frames(), frames);
+            let config = AugmentConfig::default();
+            assert_eq!(hidden(frames, 80, &config, 0).len(), frames);
         }
     }
 }

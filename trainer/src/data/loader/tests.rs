@@ -6,8 +6,8 @@ use shared_model::features::FeatureConfig;
 use shared_model::tokens::Tokens;
 
 use super::*;
-use crate::config::AugmentConfig;
-use crate::data::{Augmentation, Example, PipelineOptions, Utterance, plan_epoch};
+use crate::config::{AugmentConfig, Phase};
+use crate::data::{Augmentation, Example, PipelineOptions, SpecMask, Utterance, plan_epoch};
 
 /// Sixteen-bit WAVs of tones with noise, and their utterances: two speakers, 0.3 to 1.2 s.
 fn examples(folder: &Path, count: usize) -> Vec<Example> {
@@ -57,16 +57,16 @@ fn pipeline(examples: Vec<Example>, augment: bool, cache_bytes: usize) -> Arc<Pi
             max_secs: 10.0,
         }),
         cache_bytes,
-        keep_unmasked: false,
         quarantine_file: None,
     };
     Arc::new(Pipeline::new(examples, Tokens::characters(), options).unwrap())
 }
 
-fn pass(epoch: usize) -> Pass {
-    Pass {
+fn plan(epoch: usize) -> EpochPlan {
+    EpochPlan {
         epoch,
-        ..Pass::default()
+        gentle: false,
+        ..EpochPlan::plain()
     }
 }
 
@@ -84,7 +84,7 @@ fn contents(loader: Loader) -> Vec<Contents> {
 }
 
 #[test]
-fn a_gentle_pass_masks_nothing_and_adds_nothing() {
+fn a_gentle_epoch_masks_nothing_and_adds_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let examples = examples(folder.path(), 6);
     let config = AugmentConfig {
@@ -99,7 +99,6 @@ fn a_gentle_pass_masks_nothing_and_adds_nothing() {
         features: FeatureConfig::default(),
         augment,
         cache_bytes: 0,
-        keep_unmasked: false,
         quarantine_file: None,
     };
     let varied = options(Some(Augmentation {
@@ -112,26 +111,27 @@ fn a_gentle_pass_masks_nothing_and_adds_nothing() {
     let plain = Pipeline::new(examples, tokens, options(None)).unwrap();
     let all: Vec<usize> = (0..6).collect();
     let features = |pipeline: &Pipeline, gentle| {
-        let pass = Pass {
-            epoch: 1,
-            gentle,
-            ..Pass::default()
-        };
-        pipeline.batch(&all, pass).unwrap().features
+        let plan = EpochPlan { gentle, ..plan(1) };
+        let batch = pipeline.batch(&all, plan).unwrap();
+        let is_masked = batch.masks.iter().any(|mask| !mask.is_empty());
+        (batch.features, is_masked)
     };
-    assert_eq!(features(&varied, true), features(&plain, false));
-    assert_ne!(features(&varied, false), features(&plain, false));
+    let as_it_is = features(&plain, false);
+    assert!(!as_it_is.1);
+    assert_eq!(features(&varied, true), as_it_is);
+    let varied = features(&varied, false);
+    assert!(varied.1 && varied.0 != as_it_is.0);
 }
 
 #[test]
 fn two_views_are_the_same_audio_under_masks_of_their_own() {
     let folder = tempfile::tempdir().unwrap();
     let examples = examples(folder.path(), 6);
-    let views = |two_views, freq_masks| {
+    let batch = |views| {
         let config = AugmentConfig {
             speeds: vec![0.9, 1.1],
             noise_share: 1.0,
-            freq_masks,
+            freq_masks: 2,
             time_masks: 0,
             ..AugmentConfig::default()
         };
@@ -143,43 +143,36 @@ fn two_views_are_the_same_audio_under_masks_of_their_own() {
                 max_secs: 10.0,
             }),
             cache_bytes: 0,
-            keep_unmasked: false,
             quarantine_file: None,
         };
         let pipeline = Pipeline::new(examples.clone(), Tokens::characters(), options).unwrap();
-        let pass = Pass {
-            two_views,
-            ..pass(1)
-        };
-        let batch = pipeline.batch(&[0, 1, 2, 3, 4, 5], pass).unwrap();
-        assert_eq!(batch.views, 1 + usize::from(two_views));
-        let row = batch.time * batch.n_mels;
-        let rows: Vec<Vec<f32>> = batch.features.chunks(row).map(<[f32]>::to_vec).collect();
-        (rows, batch)
+        let plan = EpochPlan { views, ..plan(1) };
+        pipeline.batch(&[0, 1, 2, 3, 4, 5], plan).unwrap()
     };
-    let (one, single) = views(false, 2);
-    let (two, double) = views(true, 2);
-    let (plain, _) = views(true, 0);
-    assert_eq!(two.len(), 12);
-    for (utterance, alone) in one.iter().enumerate() {
+    let (single, double) = (batch(1), batch(2));
+    assert_eq!((single.views, double.views), (1, 2));
+    assert_eq!(double.lengths.len(), 12);
+    let row = single.time * single.n_mels;
+    let features = |batch: &Batch, at: usize| batch.features[at * row..][..row].to_vec();
+    for utterance in 0..6 {
         let (first, second) = (2 * utterance, 2 * utterance + 1);
-        assert_eq!(plain[first], plain[second]);
-        assert_eq!(&two[first], alone);
-        assert_ne!(two[first], two[second]);
-        for row in [first, second] {
-            assert_eq!(double.lengths[row], single.lengths[utterance]);
-            assert_eq!(double.targets[row], single.targets[utterance]);
-            assert_eq!(double.utterance_ids[row], single.utterance_ids[utterance]);
+        assert_eq!(double.masks[first], single.masks[utterance]);
+        assert_ne!(double.masks[first], double.masks[second]);
+        for at in [first, second] {
+            assert_eq!(features(&double, at), features(&single, utterance));
+            assert_eq!(double.lengths[at], single.lengths[utterance]);
+            assert_eq!(double.targets[at], single.targets[utterance]);
+            assert_eq!(double.utterance_ids[at], single.utterance_ids[utterance]);
         }
     }
     assert!((double.audio_secs - 2.0 * single.audio_secs).abs() < 1e-9);
 }
 
 #[test]
-fn what_is_kept_unmasked_is_the_batch_without_masks_and_nothing_else() {
+fn masks_come_beside_features_that_they_do_not_change() {
     let folder = tempfile::tempdir().unwrap();
     let examples = examples(folder.path(), 6);
-    let pipeline = |freq_masks, keep_unmasked| {
+    let batch = |freq_masks| {
         let config = AugmentConfig {
             speeds: vec![0.9, 1.1],
             noise_share: 1.0,
@@ -195,19 +188,48 @@ fn what_is_kept_unmasked_is_the_batch_without_masks_and_nothing_else() {
                 max_secs: 10.0,
             }),
             cache_bytes: 0,
-            keep_unmasked,
             quarantine_file: None,
         };
-        Pipeline::new(examples.clone(), Tokens::characters(), options).unwrap()
+        let pipeline = Pipeline::new(examples.clone(), Tokens::characters(), options).unwrap();
+        pipeline.batch(&[0, 1, 2, 3, 4, 5], plan(1)).unwrap()
     };
-    let all: Vec<usize> = (0..6).collect();
-    let batch = |pipeline: Pipeline| pipeline.batch(&all, pass(1)).unwrap();
-    let kept = batch(pipeline(2, true));
-    let without_masks = batch(pipeline(0, false));
-    assert_eq!(kept.unmasked, Some(without_masks.features));
-    assert_eq!(kept.features, batch(pipeline(2, false)).features);
-    assert_ne!(kept.unmasked, Some(kept.features));
-    assert_eq!(without_masks.unmasked, None);
+    let (masked, plain) = (batch(2), batch(0));
+    assert_eq!(masked.features, plain.features);
+    assert!(masked.masks.iter().filter(|mask| !mask.is_empty()).count() > 3);
+    assert!(plain.masks.iter().all(SpecMask::is_empty));
+    assert_eq!(plain.masks.len(), 6);
+}
+
+#[test]
+fn phases_and_epochs_have_variations_of_their_own_and_repeat_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = pipeline(examples(folder.path(), 24), true, 0);
+    let seen = |phase, epoch| {
+        let plan = EpochPlan {
+            phase,
+            ..plan(epoch)
+        };
+        let batches = plan_epoch(&pipeline.durations(plan), 4.0, 5, plan);
+        let first = pipeline.batch(&[0, 1, 2, 3], plan).unwrap();
+        (batches, first.features, first.masks)
+    };
+    let all = [
+        (Phase::Teach, 0),
+        (Phase::Teach, 1),
+        (Phase::Distill, 0),
+        (Phase::Distill, 1),
+        (Phase::Finetune, 0),
+        (Phase::Finetune, 1),
+    ];
+    let all: Vec<_> = all.map(|(phase, epoch)| seen(phase, epoch)).into();
+    for (at, (batches, features, masks)) in all.iter().enumerate() {
+        for other in &all[..at] {
+            assert_ne!(*batches, other.0);
+            assert_ne!(*features, other.1);
+            assert_ne!(*masks, other.2);
+        }
+    }
+    assert_eq!(all[3], seen(Phase::Distill, 1));
 }
 
 #[test]
@@ -216,8 +238,8 @@ fn batches_do_not_depend_on_threads_cache_or_the_place_of_resuming() {
     let examples = examples(folder.path(), 24);
     let load = |threads, cache_bytes, start| {
         let pipeline = pipeline(examples.clone(), true, cache_bytes);
-        let plan = plan_epoch(&pipeline.durations(pass(2)), 4.0, 5, 2);
-        contents(Loader::new(pipeline, plan, pass(2), start, threads))
+        let batches = plan_epoch(&pipeline.durations(plan(2)), 4.0, 5, plan(2));
+        contents(Loader::new(pipeline, batches, plan(2), start, threads))
     };
     let one = load(1, 0, 0);
     assert!(one.len() > 4);
@@ -234,14 +256,13 @@ fn batches_do_not_depend_on_threads_cache_or_the_place_of_resuming() {
 fn audio_is_as_long_as_batches_were_planned_for() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = pipeline(examples(folder.path(), 24), true, 0);
-    let plain = pipeline.durations(Pass {
-        epoch: 3,
+    let plain = pipeline.durations(EpochPlan {
         gentle: true,
-        ..Pass::default()
+        ..plan(3)
     });
-    let planned = pipeline.durations(pass(3));
+    let planned = pipeline.durations(plan(3));
     for (index, &secs) in planned.iter().enumerate() {
-        let batch = pipeline.batch(&[index], pass(3)).unwrap();
+        let batch = pipeline.batch(&[index], plan(3)).unwrap();
         let distance = (batch.audio_secs - f64::from(secs)).abs();
         assert!(distance < 2e-3, "{index}: {distance} s");
     }
@@ -257,7 +278,7 @@ fn audio_is_as_long_as_batches_were_planned_for() {
 fn padding_is_zero_and_lengths_are_those_of_the_extractor() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = pipeline(examples(folder.path(), 10), false, 0);
-    let batch = pipeline.batch(&[0, 9, 3], pass(0)).unwrap();
+    let batch = pipeline.batch(&[0, 9, 3], plan(0)).unwrap();
     assert_eq!(batch.lengths, [30, 120, 60]);
     assert_eq!(batch.time, 120);
     for (row, &length) in batch.features.chunks(120 * 80).zip(&batch.lengths) {
@@ -274,15 +295,15 @@ fn a_broken_file_is_left_out_and_named() {
     let mut examples = examples(folder.path(), 120);
     std::fs::write(&examples[7].utterance.audio_path, "no audio").unwrap();
     let loading = pipeline(examples.clone(), false, 0);
-    let plan = plan_epoch(&loading.durations(pass(0)), 10.0, 5, 0);
+    let batches = plan_epoch(&loading.durations(plan(0)), 10.0, 5, plan(0));
     let loaded = contents(Loader::new(
         Arc::clone(&loading),
-        plan.clone(),
-        pass(0),
+        batches.clone(),
+        plan(0),
         0,
         2,
     ));
-    assert_eq!(loaded.len(), plan.len());
+    assert_eq!(loaded.len(), batches.len());
     assert_eq!(loaded.iter().map(|batch| batch.1.len()).sum::<usize>(), 119);
     let listed = loading.quarantine().take_new();
     assert_eq!(listed.len(), 1);
@@ -294,7 +315,7 @@ fn a_broken_file_is_left_out_and_named() {
 
     examples[8].utterance.audio_path = folder.path().join("gone.wav");
     let failing = pipeline(examples, false, 0);
-    let error = Loader::new(failing, plan, pass(0), 0, 2).find_map(Result::err);
+    let error = Loader::new(failing, batches, plan(0), 0, 2).find_map(Result::err);
     assert!(matches!(
         error,
         Some(DataError::TooManyBroken { broken: 2, .. })
@@ -305,8 +326,8 @@ fn a_broken_file_is_left_out_and_named() {
 fn dropping_a_loader_half_way_stops_its_threads() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = pipeline(examples(folder.path(), 40), false, 0);
-    let plan: Vec<Vec<usize>> = (0..40).map(|i| vec![i]).collect();
-    let mut loader = Loader::new(Arc::clone(&pipeline), plan, pass(0), 0, 3);
+    let batches: Vec<Vec<usize>> = (0..40).map(|i| vec![i]).collect();
+    let mut loader = Loader::new(Arc::clone(&pipeline), batches, plan(0), 0, 3);
     assert_eq!(loader.num_batches(), 40);
     loader.next().unwrap().unwrap();
     assert!(loader.waited() > Duration::ZERO);
@@ -318,7 +339,7 @@ fn dropping_a_loader_half_way_stops_its_threads() {
 fn a_thread_that_panics_is_an_error_and_not_a_hang() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = pipeline(examples(folder.path(), 2), false, 0);
-    let mut loader = Loader::new(pipeline, vec![vec![99]], pass(0), 0, 1);
+    let mut loader = Loader::new(pipeline, vec![vec![99]], plan(0), 0, 1);
     assert!(matches!(loader.next(), Some(Err(DataError::Worker(_)))));
     assert!(loader.next().is_none());
 }

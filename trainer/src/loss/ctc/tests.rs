@@ -137,6 +137,21 @@ fn repeats_need_a_blank_between_them() {
 }
 
 #[test]
+fn equal_neighbours_cost_one_more_frame_each() {
+    assert_eq!(min_frames(&[]), 1);
+    assert_eq!(min_frames(&[1, 2, 1]), 3);
+    assert_eq!(min_frames(&[1, 1, 1]), 5);
+}
+
+#[test]
+fn a_mean_counts_what_has_a_transcript_that_fits() {
+    let targets = vec![vec![1, 2], vec![], vec![1, 1, 1], vec![3]];
+    let frames = [10, 10, 2, 5];
+    assert_eq!(label_weights(&frames, &targets), [0.5, 0.0, 0.0, 1.0]);
+    assert_eq!(mean_weights(&frames, &targets), [0.25, 0.0, 0.0, 0.5]);
+}
+
+#[test]
 fn infeasible_utterances_are_reported_and_add_nothing() {
     let device = Device::flex().autodiff();
     let log_probs = Tensor::<3>::from_data(
@@ -207,7 +222,9 @@ fn loss_and_gradient_agree_with_burns_own() {
     let burn_loss = (per_utterance / Tensor::<1>::from_data([4.0, 3.0, 1.0], &device)).mean();
     let burn_gradient = logits.grad_remove(&mut burn_loss.backward()).unwrap();
 
-    assert!((own.value - f64::from(burn_loss.into_scalar::<f32>())).abs() < 1e-5);
+    let burn_loss = burn_loss.into_scalar::<f32>();
+    assert!((own.value - f64::from(burn_loss)).abs() < 1e-5);
+    assert!((own.loss.into_scalar::<f32>() - burn_loss).abs() < 1e-5);
     let difference = (own_gradient - burn_gradient)
         .abs()
         .max()

@@ -4,7 +4,7 @@ mod assembly;
 mod step;
 mod validation;
 
-use std::{sync::atomic::Ordering, time::Instant};
+use std::{collections::HashMap, ops::Range, sync::atomic::Ordering, time::Instant};
 
 use shared_model::weights::Weights;
 
@@ -20,22 +20,10 @@ pub(crate) use step::{StepReport, StepTimes, TrainStep, TrainerGroup};
 use crate::{
     config::{Phase, TrainingConfig},
     costs::Meter,
-    data::{Batch, Pass},
+    data::{Batch, EpochPlan},
     event::TrainEvent,
     run_folder::RunFolder,
 };
-
-/// A pass for all networks of a phase: gentle, or with two views, while one of them asks for it.
-fn pass<'a>(epoch: usize, networks: impl Iterator<Item = &'a TrainingConfig> + Clone) -> Pass {
-    let mut learning = networks.filter(|training| epoch < training.epochs);
-    Pass {
-        epoch,
-        gentle: learning
-            .clone()
-            .any(|training| epoch < training.gentle_epochs),
-        two_views: learning.any(|training| training.ctc.consistency_weight > 0.0),
-    }
-}
 
 /// A phase of a run under way.
 pub(super) struct PhaseRun {
@@ -63,19 +51,22 @@ impl PhaseRun {
         let epochs = specs.iter().map(|spec| spec.training.epochs).max();
         let epochs = epochs.unwrap_or(0);
         let audio = goal.audio();
-        let batches: Vec<usize> = (0..epochs)
-            .map(|epoch| {
-                let pass = pass(epoch, specs.iter().map(|spec| &spec.training));
-                context.source.batches_in_epoch(audio, pass)
-            })
-            .collect();
-        if epochs > 0 && batches.iter().all(|&b| b == 0) {
+        let mut batches: HashMap<EpochPlan, usize> = HashMap::new();
+        for spec in &specs {
+            let training = &spec.training;
+            for plan in (0..training.epochs).map(|e| EpochPlan::new(phase, e, training)) {
+                batches
+                    .entry(plan)
+                    .or_insert_with(|| context.source.batches_in_epoch(audio, plan));
+            }
+        }
+        if epochs > 0 && batches.values().all(|&b| b == 0) {
             return Err(TrainError::NoBatches);
         }
         let steps = |training: &TrainingConfig| {
-            let batches = &batches[..training.epochs];
+            let plans = (0..training.epochs).map(|epoch| EpochPlan::new(phase, epoch, training));
             let per_step = training.optim.accumulate.max(1);
-            batches.iter().map(|b| b.div_ceil(per_step)).sum()
+            plans.map(|plan| batches[&plan].div_ceil(per_step)).sum()
         };
         let compute = Compute::new(&context.device, context.is_gpu, &context.recipe.compute);
         let seed = context.recipe.seed;
@@ -93,13 +84,14 @@ impl PhaseRun {
                 })?;
             state = saved;
         }
-        let left: usize = batches.iter().skip(state.epoch).sum();
+        let in_epoch = |epoch| -> usize { group.plans(epoch).iter().map(|p| batches[p]).sum() };
+        let left: usize = (state.epoch..epochs).map(in_epoch).sum();
         (context.events)(TrainEvent::Started {
             phase: phase.to_string(),
             networks: group.names().map(str::to_owned).collect(),
             parameters: group.trainers.iter().map(|t| t.parameters()).collect(),
             epochs,
-            steps_per_epoch: batches.iter().copied().max().unwrap_or(0),
+            steps_per_epoch: batches.values().copied().max().unwrap_or(0),
             resumed_at_step: group.max_step(),
         });
         Ok(Self {
@@ -137,18 +129,33 @@ impl PhaseRun {
         self.finish(context)
     }
 
+    /// One epoch: the batches of each plan, one plan after the other.
     fn train_epoch(
         &mut self,
         epoch: usize,
         context: &mut RunContext<'_>,
     ) -> Result<(), TrainError> {
-        let pass = pass(epoch, self.group.trainers.iter().map(|t| &t.training));
-        let audio = self.group.goal.audio();
-        let expected = context.source.batches_in_epoch(audio, pass);
-        let skip = self.state.batch_in_epoch;
-        if skip >= expected {
-            return Ok(());
+        let mut before = 0;
+        for plan in self.group.plans(epoch) {
+            let audio = self.group.goal.audio();
+            let end = before + context.source.batches_in_epoch(audio, plan);
+            if self.state.batch_in_epoch < end {
+                self.train_plan(plan, before..end, context)?;
+            }
+            before = end;
         }
+        Ok(())
+    }
+
+    /// The networks that ask for `plan`, over its batches, which are these of the epoch's.
+    fn train_plan(
+        &mut self,
+        plan: EpochPlan,
+        numbers: Range<usize>,
+        context: &mut RunContext<'_>,
+    ) -> Result<(), TrainError> {
+        let audio = self.group.goal.audio();
+        let skip = self.state.batch_in_epoch - numbers.start;
         // The iterator borrows the source for the whole epoch, the rest of the context is free.
         let RunContext {
             source,
@@ -158,7 +165,7 @@ impl PhaseRun {
             folder,
             ..
         } = context;
-        let mut batches = source.epoch(audio, pass, skip)?;
+        let mut batches = source.epoch(audio, plan, skip)?;
         loop {
             let asked = Instant::now();
             let Some(batch) = batches.next() else { break };
@@ -169,11 +176,11 @@ impl PhaseRun {
                 self.state.batch_in_epoch += 1;
                 continue;
             }
-            let is_last = self.state.batch_in_epoch + 1 >= expected;
+            let is_last = self.state.batch_in_epoch + 1 >= numbers.end;
             let report = self.group.step(&TrainStep {
                 batch: &batch,
-                epoch,
-                batch_in_epoch: self.state.batch_in_epoch,
+                plan,
+                batch_in_epoch: self.state.batch_in_epoch - numbers.start,
                 is_last_of_epoch: is_last,
                 run_seed: recipe.seed,
             });
@@ -188,7 +195,7 @@ impl PhaseRun {
             );
             self.check_finite(&batch)?;
             if report.is_update() {
-                events(self.step_event(epoch, report));
+                events(self.step_event(plan.epoch, report));
             }
             if !self.group.trainers.iter().all(NetworkTrainer::is_settled) {
                 continue;
@@ -233,8 +240,9 @@ impl PhaseRun {
 
     fn step_event(&self, epoch: usize, report: StepReport) -> TrainEvent {
         let trainers = &self.group.trainers;
-        // The network with most steps to do stands for the phase.
-        let longest = (0..trainers.len()).max_by_key(|&i| trainers[i].total_steps);
+        // Of those that were updated, the network with most steps to do stands for the phase.
+        let updated = (0..trainers.len()).filter(|&i| report.networks[i].learning_rate.is_some());
+        let longest = updated.max_by_key(|&i| trainers[i].total_steps);
         let longest = longest.unwrap_or(0);
         TrainEvent::Step {
             phase: self.group.phase.to_string(),

@@ -6,12 +6,14 @@ use super::{Compute, Goal, derive_seed};
 use crate::{
     clock::{Usage, thread_time},
     config::Phase,
-    data::Batch,
+    data::{Batch, EpochPlan},
     parallel::{Task, run_all},
     train::{
+        contrast::contrast,
         network_trainer::{NetworkReport, NetworkTrainer},
-        objective::{BatchTotals, Distillation, ShardJob, ShardResult, TeacherOutput, train_shard},
-        shard::{Shard, merge, split},
+        objective::{BatchTotals, Distillation, ForwardPass, ShardJob, ShardResult, forward_shard},
+        shard::{Shard, split},
+        teacher::TeacherOutput,
     },
 };
 
@@ -26,7 +28,9 @@ pub(crate) struct TrainerGroup {
 /// A batch to learn from, and where in a run it stands.
 pub(crate) struct TrainStep<'a> {
     pub batch: &'a Batch,
-    pub epoch: usize,
+    /// What the batch was made for: networks that ask for something else take no part.
+    pub plan: EpochPlan,
+    /// Among those of the plan.
     pub batch_in_epoch: usize,
     /// Gradients wait for no further batch.
     pub is_last_of_epoch: bool,
@@ -74,22 +78,27 @@ impl TrainerGroup {
         steps.max().unwrap_or(0)
     }
 
-    /// One batch through every network that takes part in this epoch.
+    /// What the networks ask of the data in an epoch, each plan once, in the order of the networks.
+    pub fn plans(&self, epoch: usize) -> Vec<EpochPlan> {
+        let mut plans = vec![];
+        for plan in self
+            .trainers
+            .iter()
+            .filter_map(|t| t.plan(self.phase, epoch))
+        {
+            if !plans.contains(&plan) {
+                plans.push(plan);
+            }
+        }
+        plans
+    }
+
+    /// One batch through every network whose plan it follows.
     pub fn step(&mut self, step: &TrainStep<'_>) -> StepReport {
         let started = Instant::now();
         let mut times = StepTimes::default();
-        let mut shards = split(step.batch, self.compute.shards);
-        let mut answers = self.ask_teacher(&shards, &mut times);
-        let distillation = match &self.goal {
-            Goal::Ctc => None,
-            Goal::Distill { distillation, .. } => Some(distillation),
-        };
-        if distillation.is_some_and(Distillation::needs_whole_batch) && shards.len() > 1 {
-            shards = vec![merge(step.batch, &shards)];
-            answers = vec![TeacherOutput::merge(answers)];
-        }
         let totals = self.totals(step.batch);
-        let results = self.train_shards(step, &shards, &answers, &totals);
+        let results = self.train_shards(step, &totals, &mut times);
         times.ctc = results.iter().flatten().map(|result| result.ctc_time).sum();
         let before = Usage::now().total;
         let networks = self.update(results, step.is_last_of_epoch);
@@ -102,23 +111,38 @@ impl TrainerGroup {
         }
     }
 
-    /// The frozen teacher's answer to each shard; nothing where there is no teacher.
-    fn ask_teacher(&self, shards: &[Shard], times: &mut StepTimes) -> Vec<TeacherOutput> {
-        let Some(teacher) = self.goal.teacher() else {
-            return vec![];
-        };
-        let inner = self.compute.device.clone().inner();
-        let tasks = shards.iter().map(|shard| {
-            let (teacher, inner) = (teacher.clone(), &inner);
-            let task = move || timed(|| TeacherOutput::compute(&teacher, shard, inner));
-            Box::new(task) as Task<'_, _>
-        });
-        let (answers, spent): (Vec<_>, Vec<Duration>) =
-            run_all(self.compute.threads, tasks.collect())
-                .into_iter()
-                .unzip();
-        times.teacher = spent.into_iter().sum();
-        answers
+    fn distillation(&self) -> Option<&Distillation> {
+        match &self.goal {
+            Goal::Ctc => None,
+            Goal::Distill { distillation, .. } => Some(distillation),
+        }
+    }
+
+    /// The batch in shards, with the frozen teacher's answer to each where there is a teacher.
+    /// `members`: the networks that take part.
+    fn deal(&self, batch: &Batch, members: &[usize], times: &mut StepTimes) -> Dealt {
+        let shards = split(batch, self.compute.shards);
+        let mut answers = vec![];
+        if let Some(teacher) = self.goal.teacher() {
+            let inner = self.compute.device.clone().inner();
+            let masked = self.distillation().is_some_and(|d| !d.unmasked_teacher);
+            let tasks = shards.iter().map(|shard| {
+                let (teacher, inner) = (teacher.clone(), &inner);
+                let task = move || timed(|| TeacherOutput::compute(&teacher, shard, masked, inner));
+                Box::new(task) as Task<'_, _>
+            });
+            for (answer, spent) in run_all(self.compute.threads, tasks.collect()) {
+                answers.push(answer);
+                times.teacher += spent;
+            }
+        }
+        let pieces = Pieces { shards, answers };
+        let mut members = members.iter().map(|&index| &self.trainers[index].network);
+        let is_needed = pieces.shards.len() > 1 && members.any(|n| n.needs_whole_batch());
+        Dealt {
+            whole: is_needed.then(|| pieces.whole(batch)),
+            pieces,
+        }
     }
 
     fn totals(&self, batch: &Batch) -> Vec<BatchTotals> {
@@ -138,49 +162,102 @@ impl TrainerGroup {
     fn train_shards(
         &self,
         step: &TrainStep<'_>,
-        shards: &[Shard],
-        answers: &[TeacherOutput],
         totals: &[BatchTotals],
+        times: &mut StepTimes,
     ) -> Vec<Vec<ShardResult>> {
-        let distillation = match &self.goal {
-            Goal::Ctc => None,
-            Goal::Distill { distillation, .. } => Some(distillation),
-        };
-        // The longest work first, so that threads end at about the same time.
-        let mut order: Vec<usize> = (0..self.trainers.len())
-            .filter(|&index| self.trainers[index].takes_part(step.epoch))
+        let plan = |index: usize| self.trainers[index].plan(self.phase, step.plan.epoch);
+        let mut members: Vec<usize> = (0..self.trainers.len())
+            .filter(|&index| plan(index) == Some(step.plan))
             .collect();
-        order.sort_by_key(|&index| std::cmp::Reverse(self.trainers[index].parameters()));
-        // CTC is computed on the host, whatever computes the network.
-        let ctc_threads = if shards.len() == 1 && order.len() == 1 {
-            std::thread::available_parallelism().map_or(1, usize::from)
-        } else {
-            1
-        };
-        let mut tasks: Vec<Task<'_, (usize, ShardResult)>> = vec![];
-        for &index in &order {
+        let dealt = self.deal(step.batch, &members, times);
+        // The longest work first, so that threads end at about the same time.
+        members.sort_by_key(|&index| {
             let trainer = &self.trainers[index];
-            for (number, shard) in shards.iter().enumerate() {
+            let rows = dealt.of(trainer).shards[0].lengths.len();
+            std::cmp::Reverse(trainer.parameters() * rows)
+        });
+        let jobs = self.jobs(step, totals, &dealt, &members);
+        let mut results: Vec<Vec<ShardResult>> = self.trainers.iter().map(|_| vec![]).collect();
+        for (index, result) in self.run_jobs(jobs, &dealt) {
+            results[index].push(result);
+        }
+        results
+    }
+
+    /// The work of a step, each job with the index of its network.
+    fn jobs<'a>(
+        &'a self,
+        step: &TrainStep<'_>,
+        totals: &'a [BatchTotals],
+        dealt: &'a Dealt,
+        members: &[usize],
+    ) -> Vec<(usize, ShardJob<'a>)> {
+        let pieces = |index: usize| dealt.of(&self.trainers[index]);
+        let num_jobs: usize = members
+            .iter()
+            .map(|&index| pieces(index).shards.len())
+            .sum();
+        // CTC is computed on the host, whatever computes the network.
+        let threads = match num_jobs {
+            1 => std::thread::available_parallelism().map_or(1, usize::from),
+            _ => 1,
+        };
+        let mut jobs = Vec::with_capacity(num_jobs);
+        for &index in members {
+            let trainer = &self.trainers[index];
+            for (number, shard) in pieces(index).shards.iter().enumerate() {
                 let names = [self.phase.as_str(), &trainer.name];
-                let numbers = [step.epoch, step.batch_in_epoch, number];
-                let network = trainer.network.clone();
+                let numbers = [step.plan.epoch, step.batch_in_epoch, number];
                 let job = ShardJob {
                     shard,
                     totals: &totals[index],
                     ctc: &trainer.training.ctc,
-                    teacher: distillation.zip(answers.get(number)),
+                    consistency_weight: trainer.training.ctc.consistency_weight_at(trainer.step),
+                    teacher: self.distillation().zip(pieces(index).answers.get(number)),
                     seed: derive_seed(step.run_seed, &names, &numbers),
-                    threads: ctc_threads,
+                    threads,
                     device: &self.compute.device,
                 };
-                tasks.push(Box::new(move || (index, train_shard(network, &job))));
+                jobs.push((index, job));
             }
         }
-        let mut results: Vec<Vec<ShardResult>> = self.trainers.iter().map(|_| vec![]).collect();
-        for (index, result) in run_all(self.compute.threads, tasks) {
-            results[index].push(result);
+        jobs
+    }
+
+    /// Forward and backward passes of `jobs`, in their order.
+    fn run_jobs(
+        &self,
+        jobs: Vec<(usize, ShardJob<'_>)>,
+        dealt: &Dealt,
+    ) -> Vec<(usize, ShardResult)> {
+        let threads = self.compute.threads;
+        let distillation = self.distillation().filter(|d| d.contrasts());
+        let networks = jobs.into_iter().map(|(index, job)| {
+            let network = self.trainers[index].network.clone();
+            (index, network, job)
+        });
+        let Some(distillation) = distillation else {
+            let tasks = networks.map(|(index, network, job)| {
+                let task = move || (index, forward_shard(network, &job).backward());
+                Box::new(task) as Task<'_, _>
+            });
+            return run_all(threads, tasks.collect());
+        };
+        let tasks = networks.map(|(index, network, job)| {
+            let task = move || (index, forward_shard(network, &job));
+            Box::new(task) as Task<'_, _>
+        });
+        let mut passes = run_all(threads, tasks.collect());
+        for own in passes.chunk_by_mut(|(a, _), (b, _)| a == b) {
+            let shards = &dealt.of(&self.trainers[own[0].0]).shards;
+            let mut own: Vec<&mut ForwardPass> = own.iter_mut().map(|(_, pass)| pass).collect();
+            contrast(&mut own, shards, distillation);
         }
-        results
+        let tasks = passes.into_iter().map(|(index, pass)| {
+            let task = move || (index, pass.backward());
+            Box::new(task) as Task<'_, _>
+        });
+        run_all(threads, tasks.collect())
     }
 
     /// Gradients into weights.
@@ -214,6 +291,45 @@ impl TrainerGroup {
             Box::new(task) as Task<'_, _>
         });
         run_all(self.compute.threads, tasks.collect())
+    }
+}
+
+/// A batch for all networks of a step.
+struct Dealt {
+    pieces: Pieces,
+    /// The same in one piece, if a network needs it so.
+    whole: Option<Pieces>,
+}
+
+impl Dealt {
+    /// What a network trains on. The statistics of a batch norm are those of a whole batch: such a
+    /// network trains on one core, whatever else fills the others. Synchronised shards would have to
+    /// wait for each other at every norm, forwards and backwards.
+    fn of(&self, trainer: &NetworkTrainer) -> &Pieces {
+        match &self.whole {
+            Some(whole) if trainer.network.needs_whole_batch() => whole,
+            _ => &self.pieces,
+        }
+    }
+}
+
+/// A batch in shards.
+struct Pieces {
+    shards: Vec<Shard>,
+    /// The teacher's, one a shard; none where there is no teacher.
+    answers: Vec<TeacherOutput>,
+}
+
+impl Pieces {
+    fn whole(&self, batch: &Batch) -> Self {
+        let answer = || TeacherOutput::whole(&self.answers, &self.shards);
+        Self {
+            shards: vec![Shard::whole(batch)],
+            answers: (!self.answers.is_empty())
+                .then(answer)
+                .into_iter()
+                .collect(),
+        }
     }
 }
 
