@@ -344,7 +344,10 @@ fn gradients_are_clipped_in_one_way() {
     assert!(text.contains("finetune.optim.clip_norm"), "{text}");
     parse(
         SMALL,
-        &["finetune.optim.clip_value=1.0", "finetune.optim.clip_norm=0.0"],
+        &[
+            "finetune.optim.clip_value=1.0",
+            "finetune.optim.clip_norm=0.0",
+        ],
     )
     .unwrap();
 }

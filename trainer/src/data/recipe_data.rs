@@ -7,9 +7,9 @@ use shared_model::model::ModelConfig;
 use shared_model::tokens::Tokens;
 
 use super::{
-    Augmentation, Batch, BatchSource, Batches, DataError, EpochPlan, EvaluationBatches, Filter, Loader,
-    Pipeline, PipelineOptions, SourceError, TrainingAudio, TrainingData, Utterance, build_tokens,
-    load_training_data, plan_epoch, plan_sorted, read_all,
+    Augmentation, Batch, BatchSource, Batches, DataError, EpochPlan, EvaluationBatches, Filter,
+    Loader, Pipeline, PipelineOptions, SourceError, TrainingAudio, TrainingData, Utterance,
+    build_tokens, load_training_data, plan_epoch, plan_sorted, read_all,
 };
 use crate::config::Recipe;
 
