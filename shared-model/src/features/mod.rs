@@ -44,8 +44,8 @@ pub struct FeatureConfig {
     /// Upper edge of the last band, Hz; zero or negative counts from the Nyquist frequency. The
     /// paper's bands always span 0 to 8000 Hz.
     pub high_hz: f32,
-    /// Whether clips are brought to one working level first. The paper's features are of audio as it
-    /// is.
+    /// Whether clips are brought to one working level first: they are unless this is false. The paper's
+    /// features are of audio as it is.
     #[serde(skip_serializing_if = "is_true")]
     pub level_gain: bool,
 }
