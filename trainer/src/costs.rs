@@ -2,6 +2,8 @@
 //!
 //! Work that a kill lost and that is done again counts once: the figures go with the checkpoints.
 
+#![warn(missing_docs)]
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -24,6 +26,15 @@ impl Cost {
     fn add(&mut self, other: Self) {
         self.wall_secs += other.wall_secs;
         self.cpu_secs += other.cpu_secs;
+    }
+}
+
+impl std::iter::Sum for Cost {
+    fn sum<I: Iterator<Item = Self>>(costs: I) -> Self {
+        costs.fold(Self::default(), |mut total, cost| {
+            total.add(cost);
+            total
+        })
     }
 }
 

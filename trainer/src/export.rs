@@ -1,6 +1,8 @@
 //! Trained weights to model folders: written, read back, measured in the precision that ships, and
 //! written once more with those figures.
 
+#![warn(missing_docs)]
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -31,12 +33,22 @@ pub enum ExportError {
     /// The folder cannot be written.
     #[error(transparent)]
     Folder(#[from] ModelFolderError),
+    /// A test set cannot be read.
     #[error("test set {set}: {source}")]
-    TestSet { set: String, source: Box<DataError> },
+    TestSet {
+        /// Its name.
+        set: String,
+        /// What is wrong with it.
+        source: Box<DataError>,
+    },
+    /// The network cannot be measured.
     #[error("{name} on test set {set}: {source}")]
     Evaluate {
+        /// Of the network.
         name: String,
+        /// Of the test set.
         set: String,
+        /// What stopped it.
         source: Box<EvaluateError>,
     },
 }

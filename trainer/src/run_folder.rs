@@ -8,6 +8,8 @@
 //! checkpoints/PHASE/                        weights/PHASE/NAME.safetensors   finished phases
 //! ```
 
+#![warn(missing_docs)]
+
 mod difference;
 
 use std::{

@@ -9,7 +9,10 @@ use burn::prelude::*;
 use serde::Serialize;
 use shared_model::model::Product;
 
-use crate::clock::thread_time;
+use crate::{
+    clock::thread_time,
+    parallel::{Task, run_all},
+};
 
 /// The machine's own rates, `f32`, square matrices of [`SIDE`].
 #[derive(Debug, Clone, Serialize)]
@@ -51,12 +54,9 @@ fn rate(threads: usize) -> f64 {
         }
         rounds
     };
-    let rounds: Vec<Vec<Duration>> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let own = work();
-        let others = others.into_iter().filter_map(|other| other.join().ok());
-        std::iter::once(own).chain(others).collect()
-    });
+    // As many threads as tasks: each has one, and meets the others at the barrier.
+    let tasks = (0..threads).map(|_| Box::new(work) as Task<'_, _>);
+    let rounds: Vec<Vec<Duration>> = run_all(threads, tasks.collect());
     let slowest = (0..REPEATS).filter_map(|round| rounds.iter().map(|own| own[round]).max());
     let best = slowest.min().unwrap_or(Duration::MAX);
     (threads * 2 * SIDE.pow(3)) as f64 / best.as_secs_f64() * 1e-9

@@ -26,12 +26,14 @@
 //! Waiting for data is not among them: a synthetic batch is there at once. A run reports its share
 //! at every step (`data_wait_share` of `metrics.jsonl`).
 
-pub mod gpu_check;
+#![warn(missing_docs)]
+
+pub(crate) mod gpu_check;
 #[cfg(feature = "gpu")]
 mod kernels;
 mod machine;
-pub mod parity;
-pub mod steps;
+pub(crate) mod parity;
+pub(crate) mod steps;
 mod subjects;
 
 use std::time::Duration;

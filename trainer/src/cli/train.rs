@@ -12,11 +12,12 @@ use shared_model::{bundle::LoadedModel, tokens::Tokens};
 use super::export::{export_all, print_models, store_reports};
 use super::{DeviceArgs, Failure, interrupt};
 use crate::config::{Phase, Recipe};
+use crate::costs::{Cost, PhaseCosts};
 use crate::data::{RecipeData, recipe_examples, recipe_tokens, recipe_utterances};
 use crate::device::DeviceKind;
 use crate::event::TrainEvent;
 use crate::model_folder;
-use crate::report::{ReportError, Reports, format_count};
+use crate::report::{ReportError, Reports, format_count, format_duration};
 use crate::run_folder::{Environment, RunFolder};
 use crate::train::{self, RunContext, TrainError, TrainedNetwork};
 
@@ -223,6 +224,18 @@ fn start(args: &TrainArgs, phase: Option<Phase>) -> anyhow::Result<()> {
         }
         return Ok(());
     }
+    let costs = folder.costs()?;
+    let total: Cost = costs.values().map(PhaseCosts::total).sum();
+    let validation: Cost = costs.values().map(|costs| costs.validation).sum();
+    told.event(TrainEvent::Notice {
+        message: format!(
+            "all phases took {} ({} of processors), validation {} of it ({}); costs.json has them by phase and network",
+            format_duration(total.wall_secs),
+            format_duration(total.cpu_secs),
+            format_duration(validation.wall_secs),
+            format_duration(validation.cpu_secs)
+        ),
+    });
     let precision = recipe.export.precision;
     let name = |name: &str| folder.model(name);
     let models = export_all(&recipe, &tokens, &networks, precision, args.quiet, name)?;

@@ -4,6 +4,8 @@
 //! current folder. Unknown keys are errors with a suggestion. Documentation comments of the types
 //! here are what [`recipe_reference`] prints.
 
+#![warn(missing_docs)]
+
 mod compute;
 mod data;
 mod error;

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::EvaluateError;
+use crate::parallel::{Task, run_all};
 
 /// `work(state, index)` of each index below `count`, in their order, on `threads` threads that each
 /// have a state of their own. `progress(done, total)` is called from those threads; `stop` ends
@@ -36,24 +37,16 @@ pub(super) fn spread<State, Item: Send>(
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, count);
         }
     };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.clamp(1, count.max(1)))
-            .map(|_| {
-                scope.spawn(|| {
-                    let result = run();
-                    if result.is_err() {
-                        failed.store(true, Ordering::Relaxed);
-                    }
-                    result
-                })
-            })
-            .collect();
-        let results: Vec<_> = workers
-            .into_iter()
-            .map(|worker| worker.join().unwrap_or(Err(EvaluateError::Worker)))
-            .collect();
-        results.into_iter().collect::<Result<Vec<()>, _>>()
-    })?;
+    let worker = || {
+        let result = run();
+        failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        result
+    };
+    let threads = threads.clamp(1, count.max(1));
+    let workers = (0..threads).map(|_| Box::new(&worker) as Task<'_, _>);
+    run_all(threads, workers.collect())
+        .into_iter()
+        .collect::<Result<Vec<()>, _>>()?;
     let mut items = items.into_inner().map_err(|_| EvaluateError::Worker)?;
     items.sort_by_key(|(index, _)| *index);
     Ok(items.into_iter().map(|(_, item)| item).collect())

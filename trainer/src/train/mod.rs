@@ -5,6 +5,8 @@
 //! spread over threads and their gradients added in a fixed order, so that the result depends on
 //! the number of shards but not on timing.
 
+#![warn(missing_docs)]
+
 mod average;
 mod batch_norm;
 mod checkpoint;
