@@ -221,6 +221,12 @@ impl Decoder for ContainerDecoder<'_> {
             match self.decode(&packet, &mut block.samples) {
                 Ok((channels, rate_hz)) => {
                     (block.channels, block.rate_hz) = (channels, rate_hz);
+                    // The last packet of an encoder is fuller than the sound.
+                    if let Some(told) = self.told_frames(&packet)
+                        && rate_hz == self.info.sample_rate_hz
+                    {
+                        block.samples.truncate(told as usize * channels);
+                    }
                 }
                 Err(Undecodable) => {
                     (block.channels, block.rate_hz) =

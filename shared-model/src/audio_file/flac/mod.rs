@@ -124,6 +124,7 @@ impl FlacDecoder<'_> {
                 expected_secs: self.secs(expected - self.base),
             }),
             None if is_cut => Err(AudioFileError::CutShort { got_secs }),
+            _ if end <= self.base => Err(AudioFileError::NoSamples),
             _ => Ok(end),
         }
     }

@@ -80,7 +80,9 @@ impl Walk {
             if let Some(step) = self.step_here(bytes)? {
                 return Ok(Some(step));
             }
-            if let Some(length) = tags::tag_bytes(bytes, self.position)? {
+            let tag = tags::tag_bytes(bytes, self.position)?;
+            // One that claims more than there is has a wrong size.
+            if let Some(length) = tag.filter(|length| self.position + length <= bytes.len()) {
                 self.position += length;
                 self.is_synced = false;
                 continue;

@@ -63,6 +63,10 @@ fn tags_of_any_size_and_kind_around_the_frames_change_nothing() {
         ),
         ("old ape", [&mp3[..], &old_ape, &id3v1()].concat()),
         ("padding", [&mp3[..], &[0; 700]].concat()),
+        (
+            "wrong size",
+            [&b"ID3\x03\0\0\x7f\x7f\x7f\x7f"[..], &[0; 90], &mp3].concat(),
+        ),
     ] {
         let heard = heard("x.mp3", &file);
         assert_eq!(heard.samples, plain, "{name}");
