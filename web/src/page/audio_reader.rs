@@ -21,18 +21,18 @@ pub struct DecodedFile {
 impl App {
     /// Decodes a whole file.
     pub async fn decode_file(&self, bytes: &Uint8Array) -> Result<DecodedFile, Failure> {
-        match self.decode_by_reader(bytes).await {
-            Err(failure) if failure.kind == FailureKind::UnknownAudio => {}
+        let unknown = match self.decode_by_reader(bytes).await {
+            Err(failure) if failure.kind == FailureKind::UnknownAudio => failure.message,
             decoded => return decoded,
-        }
-        // The browser's channels go through the reader as well: one rule makes one of them.
-        let wav = foreign_audio::decode_to_wav(bytes)
-            .await
-            .map_err(|message| Failure {
+        };
+        match foreign_audio::decode_to_wav(bytes).await {
+            // The browser's channels go through the reader as well: one rule makes one of them.
+            Ok(wav) => self.decode_by_reader(&wav).await,
+            Err(_) => Err(Failure {
                 kind: FailureKind::BadAudio,
-                message,
-            })?;
-        self.decode_by_reader(&wav).await
+                message: format!("{unknown}; the browser cannot read it either"),
+            }),
+        }
     }
 
     async fn decode_by_reader(&self, bytes: &Uint8Array) -> Result<DecodedFile, Failure> {

@@ -1,35 +1,26 @@
 //! Formats that our own decoders do not read (AAC, Opus, video files): the browser decodes them.
 
 use js_sys::{ArrayBuffer, Uint8Array};
-use wasm_bindgen::JsCast;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AudioBuffer, OfflineAudioContext};
 
 /// Opus is always 48 kHz and the rest mostly; the browser converts what is not.
 const RATE_HZ: u32 = 48_000;
 
-/// All channels as a WAV of floats; an error in words.
-pub async fn decode_to_wav(bytes: &Uint8Array) -> Result<Uint8Array, String> {
-    const UNREADABLE: &str = "this is no audio file that the browser can read";
+/// All channels as a WAV of floats; the browser's error where it cannot read the file.
+pub async fn decode_to_wav(bytes: &Uint8Array) -> Result<Uint8Array, JsValue> {
     let context = OfflineAudioContext::new_with_number_of_channels_and_length_and_sample_rate(
         1,
         1,
         RATE_HZ as f32,
-    )
-    .map_err(|_| UNREADABLE.to_owned())?;
+    )?;
     // A copy: decoding takes the buffer away.
     let copy: ArrayBuffer = bytes.slice(0, bytes.length()).buffer();
-    let promise = context
-        .decode_audio_data(&copy)
-        .map_err(|_| UNREADABLE.to_owned())?;
-    let audio: AudioBuffer = JsFuture::from(promise)
-        .await
-        .and_then(JsCast::dyn_into)
-        .map_err(|_| UNREADABLE.to_owned())?;
+    let promise = context.decode_audio_data(&copy)?;
+    let audio: AudioBuffer = JsFuture::from(promise).await?.dyn_into()?;
     let channels = (0..audio.number_of_channels()).map(|channel| audio.get_channel_data(channel));
-    let channels: Vec<Vec<f32>> = channels
-        .collect::<Result<_, _>>()
-        .map_err(|_| UNREADABLE.to_owned())?;
+    let channels: Vec<Vec<f32>> = channels.collect::<Result<_, _>>()?;
     let wav = wav_of_floats(&channels, audio.sample_rate() as u32);
     Ok(Uint8Array::from(wav.as_slice()))
 }
