@@ -86,7 +86,7 @@ fn open_once(input: Input<'_>) -> Result<ContainerDecoder<'_>, AudioFileError> {
         .as_ref()
         .and_then(|params| params.audio())
         .ok_or_else(|| AudioFileError::Unsupported("its codec is not known".into()))?;
-    let (decoder, opus_channels) = packet_decoder(params)?;
+    let (decoder, opus_channels) = packet_decoder(params, container)?;
     let sample_rate_hz = match &decoder {
         PacketDecoder::Opus { .. } => Some(opus::SAMPLE_RATE_HZ),
         PacketDecoder::Symphonia(_) => params.sample_rate,
@@ -123,9 +123,17 @@ fn container_name(format: FormatId) -> Result<&'static str, AudioFileError> {
 
 fn packet_decoder(
     params: &AudioCodecParameters,
+    container: &str,
 ) -> Result<(PacketDecoder, Option<usize>), AudioFileError> {
     if params.codec == CODEC_ID_OPUS {
-        let stream = OpusStream::new(params.extra_data.as_deref().unwrap_or_default())?;
+        let mut head = params.extra_data.as_deref().unwrap_or_default().to_vec();
+        if container == "mp4" && head.len() >= 18 {
+            // The fields are as in Ogg, but with the high byte first.
+            head[10..12].reverse();
+            head[12..16].reverse();
+            head[16..18].reverse();
+        }
+        let stream = OpusStream::new(&head)?;
         let (skip, channels) = (stream.skip(), stream.channels());
         return Ok((PacketDecoder::Opus { stream, skip }, Some(channels)));
     }
@@ -178,6 +186,12 @@ impl ContainerDecoder<'_> {
                 secs += (samples.len() / channels) as f64 / f64::from(rate_hz);
             }
         }
+        // The packet table of a CAF says how much of the last packet is meant.
+        let most = self
+            .track
+            .num_frames
+            .filter(|_| self.info.container == "caf");
+        let frames = frames.min(most.unwrap_or(u64::MAX));
         Ok(secs + frames as f64 / f64::from(self.info.sample_rate_hz))
     }
 

@@ -50,7 +50,7 @@ impl Repacker {
         // What does not fit is the padding of a reservoir that is not used up.
         let (mut word, length) = header
             .with_room(wanted)
-            .or_else(|| header.with_room(frame.len()))?;
+            .unwrap_or_else(|| header.with_most_room());
         // Without a checksum: it would be another.
         word[1] |= 1;
         let mut packet = [&word[..], &side, &data].concat();

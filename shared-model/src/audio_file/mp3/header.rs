@@ -105,8 +105,17 @@ impl FrameHeader {
     /// length.
     pub fn with_room(&self, bytes: usize) -> Option<([u8; 4], usize)> {
         let index = (1..15).find(|index| self.bytes_at(*index) >= bytes as u64)?;
+        Some(self.at_rate(index))
+    }
+
+    /// As [`Self::with_room`], at the highest bit rate.
+    pub fn with_most_room(&self) -> ([u8; 4], usize) {
+        self.at_rate(14)
+    }
+
+    fn at_rate(&self, index: usize) -> ([u8; 4], usize) {
         let mut word = self.word;
         word[2] = (index as u8) << 4 | (word[2] & 0x0d);
-        Some((word, self.bytes_at(index) as usize))
+        (word, self.bytes_at(index) as usize)
     }
 }
