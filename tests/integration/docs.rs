@@ -300,7 +300,7 @@ fn settings(document: &Document) -> Vec<String> {
             .chars()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c));
         let section = key.split_once('.').map(|(section, _)| section);
-        let is_file = [".rs", ".md", ".toml", ".bin"]
+        let is_file = [".rs", ".md", ".toml", ".bin", ".txt"]
             .iter()
             .any(|end| key.ends_with(end));
         if is_path && !is_file && section.is_some_and(|name| SECTIONS.contains(&name)) {
