@@ -103,13 +103,16 @@ fn every_key_that_moved_names_the_new_one_which_exists() {
         if table.starts_with("student") || table == "teacher" {
             continue;
         }
-        let text = format!("{SMALL}[{table}]\n{key} = 1\n");
+        let header = format!("[{table}]\n");
+        let begun = SMALL
+            .split_once(&header)
+            .map_or(SMALL, |(before, _)| before);
+        let after = SMALL[begun.len()..].trim_start_matches(&header);
+        let text = format!("{begun}{header}{key} = 1\n{after}");
+        let line = begun.lines().count() + 2;
         assert_eq!(
             message(&text, &[]),
-            format!(
-                "r.toml line {}: `{old}` is now `{new}`",
-                text.lines().count()
-            )
+            format!("r.toml line {line}: `{old}` is now `{new}`")
         );
     }
     let text = SMALL.replace(
