@@ -17,7 +17,6 @@
 #![warn(missing_docs, clippy::missing_errors_doc)]
 
 pub mod audio;
-#[cfg(feature = "audio-file")]
 /// The words of a file, whose format its bytes tell:
 ///
 /// ```
@@ -53,7 +52,7 @@ pub mod audio;
 /// assert!(word_errors("seven two nine four", &transcript.text).errors() <= 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[allow(missing_docs)]
+#[cfg(feature = "audio-file")]
 pub mod audio_file;
 pub mod bundle;
 pub mod decode;

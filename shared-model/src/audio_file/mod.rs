@@ -13,6 +13,7 @@ mod bytes;
 mod codec;
 #[cfg(feature = "audio-file-native")]
 mod container;
+mod decoder;
 mod error;
 mod flac;
 mod mixer;
@@ -29,36 +30,17 @@ mod tags;
 mod tests;
 mod wav;
 
-use std::io::{Read, Seek};
-
 pub use blocks::AudioBlocks;
 use bytes::Bytes;
+pub use decoder::{AudioInfo, AudioSource};
+use decoder::{Block, Decoder, Source};
 pub use error::AudioFileError;
 pub use notice::AudioNotice;
-use notice::Notices;
-
-/// An open file, or bytes in memory behind a [`std::io::Cursor`].
-pub trait AudioSource: Read + Seek + Send + Sync {}
-
-impl<T: Read + Seek + Send + Sync> AudioSource for T {}
-
-type Source<'s> = Box<dyn AudioSource + 's>;
-
-/// What the header of a file says.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AudioInfo {
-    /// `wav`, `sphere`, `flac`, `ogg` or `mp3`; natively `adts`, `mp4`, `matroska`, `aiff` or
-    /// `caf`, too.
-    pub container: &'static str,
-    pub sample_rate_hz: u32,
-    pub channels: usize,
-    /// Absent where only decoding can tell.
-    pub duration_secs: Option<f64>,
-}
 
 /// Which part of a file to decode, and into what.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stretch {
+    /// Where it begins.
     pub offset_secs: f64,
     /// Absent: to the end.
     pub duration_secs: Option<f64>,
@@ -72,7 +54,9 @@ pub struct Stretch {
 /// Mono samples and their rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecodedAudio {
+    /// One channel, in `[-1, 1]`.
     pub samples: Vec<f32>,
+    /// As asked for, or the file's own.
     pub sample_rate_hz: u32,
     /// What its user should know of it.
     pub notices: Vec<AudioNotice>,
@@ -108,28 +92,6 @@ pub fn decode(
 /// As [`decode`], as far as the structure of the file can tell.
 pub fn read_info(source: &mut dyn AudioSource) -> Result<AudioInfo, AudioFileError> {
     Ok(open(Box::new(source))?.info())
-}
-
-/// Interleaved frames of one format.
-#[derive(Debug, Default)]
-struct Block {
-    samples: Vec<f32>,
-    channels: usize,
-    rate_hz: u32,
-}
-
-/// An opened file of one kind. What it gives is without holes: damage is silence.
-trait Decoder {
-    fn info(&self) -> AudioInfo;
-
-    /// Goes to a place at or before `secs` and gives the frames before it. Only before the first
-    /// [`Decoder::next`].
-    fn skip_to(&mut self, _secs: f64) -> Result<u64, AudioFileError> {
-        Ok(0)
-    }
-
-    /// Puts the next frames into `block`; false at the end.
-    fn next(&mut self, block: &mut Block, notices: &mut Notices) -> Result<bool, AudioFileError>;
 }
 
 /// Bytes that containers begin with which are not read here.

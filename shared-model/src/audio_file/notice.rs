@@ -8,11 +8,22 @@ use std::fmt;
 #[non_exhaustive]
 pub enum AudioNotice {
     /// Bytes that make no sense; silence stands in their place.
-    Damaged { at_secs: f64, lost_secs: f64 },
+    Damaged {
+        /// Where they are.
+        at_secs: f64,
+        /// How much is silent.
+        lost_secs: f64,
+    },
     /// The file ends before its header says.
-    CutShort { got_secs: f64, expected_secs: f64 },
+    CutShort {
+        /// What is there.
+        got_secs: f64,
+        /// What the header promises.
+        expected_secs: f64,
+    },
     /// The channels are each other's negative: their mean would be near silence.
     ChannelsCancel {
+        /// From where on.
         at_secs: f64,
         /// The channel that is taken instead of the mean, from 0 on.
         channel: usize,

@@ -82,3 +82,9 @@ impl From<TensorFileError> for TrainError {
         }
     }
 }
+
+/// Says which network an error is about.
+pub(super) fn of_network(name: &str) -> impl FnOnce(WeightError) -> TrainError + use<> {
+    let network = name.to_string();
+    move |reason| TrainError::Network { network, reason }
+}

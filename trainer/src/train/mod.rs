@@ -10,6 +10,7 @@
 mod average;
 mod batch_norm;
 mod checkpoint;
+mod compute;
 mod contrast;
 mod corpus_stats;
 mod error;
@@ -23,6 +24,7 @@ mod optimizer;
 mod phase;
 mod phases;
 mod progress;
+mod run_context;
 mod schedule;
 mod shard;
 mod start;
@@ -33,12 +35,14 @@ mod validate;
 
 pub use error::TrainError;
 pub use phases::{
-    RunContext, TEACHER, TrainedFamily, TrainedNetwork, distill, finetune, finished_networks, run,
-    teach, trained_before,
+    TEACHER, TrainedFamily, TrainedNetwork, distill, finetune, finished_networks, run, teach,
+    trained_before,
 };
+pub use run_context::RunContext;
 pub use schedule::learning_rate;
 pub use validate::Validation;
 
+pub(crate) use compute::Compute;
 pub(crate) use initial::random_weights;
 pub(crate) use objective::Distillation;
-pub(crate) use phase::{Compute, Goal, NetworkSpec, StepTimes, TrainStep, TrainerGroup};
+pub(crate) use phase::{Goal, NetworkSpec, StepTimes, TrainStep, TrainerGroup};

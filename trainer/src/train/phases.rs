@@ -1,55 +1,27 @@
 //! The phases of a run, which take networks and give networks. What a phase has ended with is kept
 //! in the run folder, so that a run continues after it.
 
-use std::{collections::BTreeMap, sync::atomic::AtomicBool};
-
-use burn::prelude::Device;
 use shared_model::{
-    bundle::LoadedModel,
     model::{CtcModel, ModelConfig},
     tokens::Tokens,
-    weights::{WeightError, Weights},
+    weights::Weights,
 };
 
 use super::{
-    TrainError,
+    RunContext, TrainError,
+    error::of_network,
     objective::Distillation,
     phase::{Goal, NetworkSpec, PhaseRun},
     start,
 };
 use crate::{
     config::{Phase, Recipe},
-    data::BatchSource,
     event::TrainEvent,
     run_folder::RunFolder,
 };
 
 /// What the teacher is called among networks.
 pub const TEACHER: &str = "teacher";
-
-/// Everything that training needs from outside.
-pub struct RunContext<'a> {
-    /// What is to be done.
-    pub recipe: &'a Recipe,
-    /// Where checkpoints and finished phases are kept.
-    pub folder: &'a RunFolder,
-    /// What transcripts are spelled with.
-    pub tokens: &'a Tokens,
-    /// Where batches come from.
-    pub source: &'a mut dyn BatchSource,
-    /// Without autodiff.
-    pub device: Device,
-    /// Whether `device` is a graphics card, which gets one stream of work instead of threads.
-    pub is_gpu: bool,
-    /// The model that `teacher.from` names.
-    pub pretrained_teacher: Option<LoadedModel>,
-    /// The models that `init_from` names, by the name of the network that starts from it.
-    pub starts: BTreeMap<String, LoadedModel>,
-    /// Set from outside to save and stop after the step under way.
-    pub stop: &'a AtomicBool,
-    /// Is told what happens.
-    pub events: &'a mut dyn FnMut(TrainEvent),
-}
 
 /// A trained network.
 #[derive(Debug, Clone)]
@@ -290,12 +262,6 @@ fn resume_or(
             weights,
         })
         .collect())
-}
-
-/// Says which network an error is about.
-pub(super) fn of_network(name: &str) -> impl FnOnce(WeightError) -> TrainError + use<> {
-    let network = name.to_string();
-    move |reason| TrainError::Network { network, reason }
 }
 
 /// The only one of several.

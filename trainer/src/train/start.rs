@@ -8,8 +8,8 @@ use shared_model::{
 };
 
 use super::{
-    RunContext, TEACHER, TrainError, TrainedNetwork, batch_norm, corpus_stats, initial,
-    phase::derive_seed, phases::of_network,
+    RunContext, TEACHER, TrainError, TrainedNetwork, batch_norm, corpus_stats, error::of_network,
+    initial, phase::derive_seed,
 };
 use crate::{
     config::{self, StudentConfig, StudentInit},

@@ -11,7 +11,7 @@ use shared_model::{
 };
 
 use super::{
-    phase::Compute,
+    Compute,
     shard::{Shard, split},
 };
 use crate::{

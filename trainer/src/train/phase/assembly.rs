@@ -1,22 +1,21 @@
 //! Makes network trainers from network specs. Training and `fledge bench` both begin here.
 
-use burn::prelude::Device;
 use shared_model::{
-    model::{CpuOperations, CtcModel, ModelConfig},
+    model::{CtcModel, ModelConfig},
     weights::Weights,
 };
 
 use super::{TrainerGroup, derive_seed};
 use crate::{
-    config::{ComputeConfig, Phase, TrainingConfig},
+    config::{Phase, TrainingConfig},
     data::TrainingAudio,
     train::{
-        TrainError,
+        Compute, TrainError,
         checkpoint::{NetworkTensors, PhaseState},
+        error::of_network,
         network::TrainableNetwork,
         network_trainer::NetworkTrainer,
         objective::Distillation,
-        phases::of_network,
     },
 };
 
@@ -67,36 +66,6 @@ pub(crate) struct NetworkSpec {
     /// The weights that it starts from.
     pub initial: Weights,
     pub training: TrainingConfig,
-}
-
-/// Where and how networks compute while they learn.
-pub(crate) struct Compute {
-    /// With autodiff.
-    pub device: Device,
-    pub operations: CpuOperations,
-    /// Threads that may work at once.
-    pub threads: usize,
-    /// Shards that a batch is split into.
-    pub shards: usize,
-}
-
-impl Compute {
-    /// - `device`: without autodiff.
-    pub fn new(device: &Device, is_gpu: bool, config: &ComputeConfig) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let (threads, shards) = match (is_gpu, config.shards) {
-            // A graphics card has its own parallelism, and one queue of work.
-            (true, _) => (1, 1),
-            (false, 0) => (cores, cores),
-            (false, shards) => (cores.max(shards), shards),
-        };
-        Self {
-            device: device.clone().autodiff(),
-            operations: config.operations(),
-            threads,
-            shards,
-        }
-    }
 }
 
 impl TrainerGroup {

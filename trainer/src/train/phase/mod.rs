@@ -9,12 +9,12 @@ use std::{collections::HashMap, ops::Range, sync::atomic::Ordering, time::Instan
 use shared_model::weights::Weights;
 
 use super::{
-    RunContext, TrainError,
+    Compute, RunContext, TrainError,
     checkpoint::{Checkpoints, NetworkTensors, PhaseState},
     network_trainer::{MAX_NOT_FINITE, NetworkTrainer},
     progress::{Progress, resident_bytes},
 };
-pub(crate) use assembly::{Compute, Goal, NetworkSpec};
+pub(crate) use assembly::{Goal, NetworkSpec};
 pub(crate) use step::{StepReport, StepTimes, TrainStep, TrainerGroup};
 
 use crate::{

@@ -8,7 +8,7 @@ use crate::{
     train::{
         RunContext, TrainError,
         checkpoint::Best,
-        phases::of_network,
+        error::of_network,
         validate::{Validation, Validator},
     },
 };
