@@ -12,10 +12,11 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RecognizeError, Recognizer, Transcript,
+    Posteriors, RecognizeError, Recognizer, Transcript,
     activity::{BLOCK_SAMPLES, BLOCKS_PER_SEC, block_level},
     finite,
     normalizer::RunningNormalizer,
+    speech::SpeechJudge,
     voice::VoiceDetector,
     windows::find_pause,
 };
@@ -431,7 +432,7 @@ impl LiveRecognizer {
         segment.partial_blocks = num_blocks;
         let words = self
             .recognizer
-            .open_words(&segment.samples, segment.start_secs())
+            .open_words(&segment.samples, &segment.levels, segment.start_secs())
             .await?;
         events.push(LiveEvent::Partial {
             segment: segment.id,
@@ -446,6 +447,7 @@ impl Recognizer {
     async fn open_words(
         &self,
         samples: &[f32],
+        levels: &[f32],
         offset_secs: f32,
     ) -> Result<Vec<Word>, RecognizeError> {
         let features = self.features(samples, self.extractor.gain(samples));
@@ -458,7 +460,17 @@ impl Recognizer {
             }
         };
         let mut log_probs = self.feature_log_probs(&[features], is_normalized).await?;
-        Ok(self.words(&log_probs.pop().unwrap_or_default(), offset_secs))
+        let log_probs = log_probs.pop().unwrap_or_default();
+        let letters = self.letters(&log_probs);
+        if !SpeechJudge::new(&self.pitch).is_speech(samples, levels, letters) {
+            return Ok(Vec::new());
+        }
+        let posteriors = Posteriors {
+            log_probs,
+            offset_secs,
+            end_secs: offset_secs + samples.len() as f32 / SAMPLE_RATE_HZ as f32,
+        };
+        Ok(posteriors.words(&self.decoder, &self.tokens, self.frame_secs()))
     }
 
     /// A model that never saw a corpus has no statistics to start from: zeros and ones.

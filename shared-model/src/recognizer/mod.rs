@@ -1,23 +1,28 @@
 //! PCM in, words out.
 //!
 //! ```text
-//! samples -> regions with sound (activity) -> windows of at most 20 s (windows)
-//!         -> level -> features -> network -> log-probabilities
-//!         -> windows joined between words -> decoder -> words with times
+//! samples -> chunks of at most 10 min -> regions with sound (activity)
+//!         -> windows of at most 20 s (windows) -> level -> features -> network
+//!         -> log-probabilities, unless the sound is none of a voice (speech)
+//!         -> windows joined between words (stitch) -> decoder -> words with times
 //! ```
 //!
 //! The same code serves evaluation in the trainer and the browser, so both write the same words.
 
 mod activity;
+mod hearing;
 mod live;
 mod normalizer;
+mod pitch;
 mod posteriors;
+mod speech;
 mod stitch;
 #[cfg(test)]
 mod tests;
 mod voice;
 mod windows;
 
+pub use hearing::Transcription;
 pub use live::{LiveConfig, LiveEvent, LiveRecognizer};
 
 use std::{borrow::Cow, task::Poll};
@@ -26,16 +31,13 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    audio::SAMPLE_RATE_HZ,
     bundle::LoadedModel,
     decode::{BeamDecoder, Hypothesis, LogProbs, Word, greedy, words},
     features::{FeatureConfig, FeatureExtractor},
     model::{CtcModel, ModelConfig},
     tokens::Tokens,
 };
-use activity::{BLOCK_SAMPLES, active_regions, block_levels};
-use stitch::{Piece, Stitcher};
-use windows::plan_windows;
+use pitch::PitchTracker;
 
 /// How posteriors become words.
 pub enum Decoder {
@@ -118,6 +120,8 @@ pub struct Posteriors {
     pub log_probs: Vec<f32>,
     /// Time of frame 0.
     pub offset_secs: f32,
+    /// Where the audio ends; the last frame may reach past it, a word does not.
+    pub end_secs: f32,
 }
 
 impl Posteriors {
@@ -125,7 +129,12 @@ impl Posteriors {
     pub fn words(&self, decoder: &Decoder, tokens: &Tokens, frame_secs: f32) -> Vec<Word> {
         let log_probs = LogProbs::new(&self.log_probs, tokens.len());
         let hypothesis = hypothesis(decoder, log_probs);
-        words(&hypothesis, tokens, frame_secs, self.offset_secs)
+        let mut words = words(&hypothesis, tokens, frame_secs, self.offset_secs);
+        for word in &mut words {
+            word.start_secs = word.start_secs.min(self.end_secs);
+            word.end_secs = word.end_secs.min(self.end_secs);
+        }
+        words
     }
 }
 
@@ -136,6 +145,7 @@ pub struct Recognizer {
     tokens: Tokens,
     decoder: Decoder,
     device: Device,
+    pitch: PitchTracker,
     pad_to_frames_multiple: usize,
 }
 
@@ -188,6 +198,7 @@ impl Recognizer {
             tokens,
             decoder,
             device: device.clone(),
+            pitch: PitchTracker::new(),
             pad_to_frames_multiple: 1,
         })
     }
@@ -226,10 +237,12 @@ impl Recognizer {
     }
 
     /// Transcribes 16 kHz mono samples of any length; more than a window is cut into overlapping
-    /// windows stitched on frame times.
+    /// windows stitched on frame times. [`Self::begin`] does the same for audio that arrives piece
+    /// by piece.
     ///
-    /// Digital silence at both ends and faint steady noise are not decoded: a clip without sound
-    /// has an empty transcript. Samples that are not finite count as silence.
+    /// Digital silence at both ends and faint steady noise are not decoded, and of music and noise
+    /// without a voice no word is written: a clip without sound has an empty transcript. Samples
+    /// that are not finite count as silence.
     ///
     /// # Errors
     /// [`RecognizeError::Device`] if the device fails.
@@ -268,57 +281,6 @@ impl Recognizer {
         })
         .await?;
         Ok(heard)
-    }
-
-    async fn hear(
-        &self,
-        samples: &[f32],
-        progress: &mut dyn FnMut(f32, f32) -> bool,
-        heard: &mut dyn FnMut(Posteriors),
-    ) -> Result<(), RecognizeError> {
-        let samples = finite(samples);
-        let levels = block_levels(&samples);
-        let regions = active_regions(&levels);
-        let (Some(first), Some(last)) = (regions.first(), regions.last()) else {
-            return Ok(());
-        };
-        let sample_of = |block: usize| (block * BLOCK_SAMPLES).min(samples.len());
-        let gain = self
-            .extractor
-            .gain(&samples[sample_of(first.start)..sample_of(last.end)]);
-        let secs = |num_samples: usize| num_samples as f32 / SAMPLE_RATE_HZ as f32;
-
-        for region in &regions {
-            let factor = self.config().subsampling_factor;
-            let region_secs = secs(sample_of(region.start));
-            let posteriors = |piece: Piece| Posteriors {
-                log_probs: piece.log_probs,
-                offset_secs: region_secs + piece.first_frame as f32 * self.frame_secs(),
-            };
-            let mut stitcher = Stitcher::new(&self.tokens, self.frame_secs());
-            let mut is_stopped = false;
-            for window in plan_windows(&levels[region.clone()], factor) {
-                let start = sample_of(region.start + window.blocks.start);
-                let end = sample_of(region.start + window.blocks.end);
-                let log_probs = self.scaled_log_probs(&samples[start..end], gain).await?;
-                let piece = stitcher.push(window.blocks.start / factor, window.join, log_probs);
-                if let Some(piece) = piece {
-                    heard(posteriors(piece));
-                }
-                yield_now().await;
-                is_stopped = !progress(secs(end), secs(samples.len()));
-                if is_stopped {
-                    break;
-                }
-            }
-            if let Some(piece) = stitcher.finish() {
-                heard(posteriors(piece));
-            }
-            if is_stopped {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// Log-probabilities `[num_frames, vocab]` of one window of samples, row-major, natural log.

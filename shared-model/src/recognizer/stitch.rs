@@ -95,10 +95,10 @@ impl<'a> Stitcher<'a> {
         piece
     }
 
-    /// The last window's piece.
-    pub(super) fn finish(self) -> Option<Piece> {
+    /// The last window's piece; the next window joins nothing.
+    pub(super) fn interrupt(&mut self) -> Option<Piece> {
         let vocab_size = self.tokens.len();
-        let last = self.pending?;
+        let last = self.pending.take()?;
         Some(last.piece(last.end_frame(vocab_size), vocab_size))
     }
 }
@@ -283,7 +283,7 @@ mod tests {
             }
             start = end - overlap;
         }
-        collect(stitcher.finish());
+        collect(stitcher.interrupt());
         texts.join(" ")
     }
 
@@ -316,7 +316,7 @@ mod tests {
             .push(ids.len(), Join::Pause, first.clone())
             .unwrap();
         assert_eq!((piece.first_frame, &piece.log_probs), (0, &first));
-        let piece = stitcher.finish().unwrap();
+        let piece = stitcher.interrupt().unwrap();
         assert_eq!((piece.first_frame, &piece.log_probs), (ids.len(), &first));
     }
 

@@ -173,6 +173,48 @@ fn long_audio_reports_progress_and_can_be_stopped() {
 }
 
 #[test]
+fn audio_that_comes_in_pieces_gives_the_words_of_the_whole() {
+    let recognizer = tiny_recognizer();
+    // More than two chunks, so that one begins inside the audio.
+    let samples = babble(20.0, 1).repeat(70);
+    let whole = now(recognizer.transcribe(&samples)).unwrap();
+    assert!(whole.words.last().unwrap().end_secs > 1300.0);
+    for size in [99_999, 4_000_000] {
+        let mut transcription = recognizer.begin();
+        let mut told = 0.0;
+        let mut progress = |done: f32| {
+            assert!(done > told, "{done} after {told}");
+            told = done;
+            true
+        };
+        for piece in samples.chunks(size) {
+            now(transcription.push(piece, &mut progress)).unwrap();
+        }
+        let pieces = now(transcription.finish(&mut progress)).unwrap();
+        assert_eq!(pieces, whole, "pieces of {size}");
+    }
+    let mut stopped = recognizer.begin();
+    now(stopped.push(&samples, &mut |_| false)).unwrap();
+    let stopped = now(stopped.finish(&mut |_| true)).unwrap();
+    assert!(stopped.words.len() < whole.words.len() / 10);
+}
+
+#[test]
+fn no_word_ends_behind_the_audio() {
+    let recognizer = tiny_recognizer();
+    let mut seen = 0;
+    for extra in 0..8 {
+        let samples = babble(1.5 + 0.005 * extra as f32, 1);
+        let end_secs = samples.len() as f32 / 16_000.0;
+        for word in now(recognizer.transcribe(&samples)).unwrap().words {
+            assert!(word.start_secs <= word.end_secs && word.end_secs <= end_secs);
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "the random network should say something");
+}
+
+#[test]
 fn mismatched_parts_are_refused() {
     let recognizer = tiny_recognizer();
     let tokens = Tokens::from_pieces(vec!["a".into(), "▁".into()]).unwrap();

@@ -1,7 +1,11 @@
-//! Long audio in windows: where to cut.
+//! Long audio in windows, very long audio in chunks: where to cut.
 
 use std::ops::Range;
 
+/// Longest audio that is heard as one recording, with one level: memory is bounded by it. 10 minutes.
+pub(super) const MAX_CHUNK_BLOCKS: usize = 60_000;
+/// The end of a chunk is looked for in this much of it.
+const CHUNK_END_BLOCKS: usize = 6000;
 /// Longest window. Attention and memory grow with it; training utterances are rarely longer.
 const MAX_WINDOW_BLOCKS: usize = 2000;
 /// A window that has to end at a pause is at least this long.
@@ -55,25 +59,36 @@ pub(super) fn plan_windows(levels: &[f32], grid: usize) -> Vec<Window> {
     windows
 }
 
+/// Where a chunk of more than the longest recording ends: in the middle of the quietest pause of
+/// its last minute. `levels`: of the chunk's blocks.
+pub(super) fn chunk_end(levels: &[f32]) -> usize {
+    let from = levels.len().saturating_sub(CHUNK_END_BLOCKS);
+    quietest_pause(levels, from).map_or(levels.len(), |(_, block)| block)
+}
+
 /// The middle of the deepest pause at or after block `from`; the latest of equals.
 pub(super) fn find_pause(levels: &[f32], from: usize) -> Option<usize> {
-    if levels.len() < from + PAUSE_BLOCKS {
-        return None;
-    }
+    let (level, block) = quietest_pause(levels, from)?;
     let mut sorted = levels.to_vec();
     sorted.sort_by(f32::total_cmp);
     let loud = sorted[(sorted.len() - 1) * 9 / 10];
-    // The loudest tenth of a pause is left out of account, so that a click does not end it.
+    (level <= loud - PAUSE_DEPTH_DB).then_some(block)
+}
+
+/// The quietest stretch of the length of a pause at or after block `from`, the latest of equals:
+/// its level and its middle.
+fn quietest_pause(levels: &[f32], from: usize) -> Option<(f32, usize)> {
     let mut best: Option<(f32, usize)> = None;
-    for start in from..=levels.len() - PAUSE_BLOCKS {
-        let mut pause = levels[start..start + PAUSE_BLOCKS].to_vec();
+    for (start, pause) in levels.windows(PAUSE_BLOCKS).enumerate().skip(from) {
+        // The loudest tenth of a pause is left out of account, so that a click does not end it.
+        let mut pause = pause.to_vec();
         pause.sort_by(f32::total_cmp);
         let level = pause[PAUSE_BLOCKS * 9 / 10];
-        if level <= loud - PAUSE_DEPTH_DB && best.is_none_or(|(least, _)| level <= least) {
+        if best.is_none_or(|(least, _)| level <= least) {
             best = Some((level, start + PAUSE_BLOCKS / 2));
         }
     }
-    best.map(|(_, block)| block)
+    best
 }
 
 #[cfg(test)]
@@ -130,6 +145,17 @@ mod tests {
         ];
         let found: Vec<_> = windows.into_iter().map(|w| (w.blocks, w.join)).collect();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_chunk_ends_in_the_quietest_place_of_its_last_minute() {
+        let mut levels = vec![-20.0; MAX_CHUNK_BLOCKS];
+        levels[1000..1060].fill(-80.0);
+        levels[56_000..56_040].fill(-30.0);
+        levels[57_000..57_040].fill(-25.0);
+        let end = chunk_end(&levels);
+        assert!((56_015..56_026).contains(&end), "{end}");
+        assert_eq!(chunk_end(&[-20.0; 10]), 10);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use shared_model::metrics::{ErrorCounts, word_errors};
 use shared_model::recognizer::{Decoder, Posteriors, Recognizer};
 use shared_model::tokens::{Tokens, normalize_text};
 
-use super::{BrokenAudio, EvaluateError, read_samples, workers::spread, written};
+use super::{BrokenAudio, EvaluateError, check_texts, read_samples, workers::spread, written};
 use crate::data::Utterance;
 use crate::device::{DeviceKind, OpenDevice};
 
@@ -39,9 +39,7 @@ pub fn hear_all(
     stop: &AtomicBool,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<(Vec<HeardUtterance>, Vec<BrokenAudio>), EvaluateError> {
-    if utterances.is_empty() {
-        return Err(EvaluateError::Empty);
-    }
+    check_texts(utterances)?;
     let threads = match device.kind {
         DeviceKind::Cpu => threads,
         DeviceKind::Gpu => 1,
@@ -344,6 +342,7 @@ mod tests {
             posteriors: vec![Posteriors {
                 log_probs: [frame, blank].concat(),
                 offset_secs: 0.0,
+                end_secs: 1.0,
             }],
             reference: reference.to_owned(),
             encoding_secs: 0.1,

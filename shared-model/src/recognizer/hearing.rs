@@ -1,0 +1,220 @@
+//! From samples to posteriors: regions with sound, windows, network, and what of it was said.
+
+use super::activity::{BLOCK_SAMPLES, active_regions, block_levels};
+use super::speech::SpeechJudge;
+use super::stitch::{Piece, Stitcher};
+use super::windows::{MAX_CHUNK_BLOCKS, chunk_end, plan_windows};
+use super::{Posteriors, RecognizeError, Recognizer, Transcript, finite, yield_now};
+use crate::{
+    audio::SAMPLE_RATE_HZ,
+    decode::{LogProbs, Word, greedy, words},
+};
+
+const MAX_CHUNK_SAMPLES: usize = MAX_CHUNK_BLOCKS * BLOCK_SAMPLES;
+
+/// Whether to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Continue,
+    Stop,
+}
+
+/// Hears a recording chunk by chunk.
+struct Hearing<'a> {
+    recognizer: &'a Recognizer,
+    judge: SpeechJudge<'a>,
+    /// Samples before the next chunk.
+    num_heard: u64,
+}
+
+impl<'a> Hearing<'a> {
+    fn new(recognizer: &'a Recognizer) -> Self {
+        Self {
+            recognizer,
+            judge: SpeechJudge::new(&recognizer.pitch),
+            num_heard: 0,
+        }
+    }
+
+    /// Hears the next chunk; `progress(done_secs)` after each window, false stops.
+    async fn chunk(
+        &mut self,
+        samples: &[f32],
+        progress: &mut dyn FnMut(f32) -> bool,
+        heard: &mut dyn FnMut(Posteriors),
+    ) -> Result<Flow, RecognizeError> {
+        let samples = finite(samples);
+        let num_before = self.num_heard;
+        self.num_heard += samples.len() as u64;
+        let levels = block_levels(&samples);
+        let regions = active_regions(&levels);
+        let (Some(first), Some(last)) = (regions.first(), regions.last()) else {
+            return Ok(Flow::Continue);
+        };
+        let sample_of = |block: usize| (block * BLOCK_SAMPLES).min(samples.len());
+        let sound = &samples[sample_of(first.start)..sample_of(last.end)];
+        let gain = self.recognizer.extractor.gain(sound);
+        let secs = |sample: usize| secs(num_before + sample as u64);
+        let (recognizer, end_secs) = (self.recognizer, secs(samples.len()));
+        let frame_secs = recognizer.frame_secs();
+
+        for region in &regions {
+            let factor = recognizer.config().subsampling_factor;
+            let region_secs = secs(sample_of(region.start));
+            let mut give = |piece: Option<Piece>| {
+                if let Some(piece) = piece {
+                    heard(Posteriors {
+                        log_probs: piece.log_probs,
+                        offset_secs: region_secs + piece.first_frame as f32 * frame_secs,
+                        end_secs,
+                    });
+                }
+            };
+            let mut stitcher = Stitcher::new(&recognizer.tokens, frame_secs);
+            let mut flow = Flow::Continue;
+            for window in plan_windows(&levels[region.clone()], factor) {
+                let start = region.start + window.blocks.start;
+                let end = region.start + window.blocks.end;
+                let sound = &samples[sample_of(start)..sample_of(end)];
+                let log_probs = recognizer.scaled_log_probs(sound, gain).await?;
+                let letters = recognizer.letters(&log_probs);
+                if self.judge.is_speech(sound, &levels[start..end], letters) {
+                    give(stitcher.push(window.blocks.start / factor, window.join, log_probs));
+                } else {
+                    give(stitcher.interrupt());
+                }
+                yield_now().await;
+                if !progress(secs(sample_of(end))) {
+                    flow = Flow::Stop;
+                    break;
+                }
+            }
+            give(stitcher.interrupt());
+            if flow == Flow::Stop {
+                return Ok(flow);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+/// Where the chunk ends that `samples` begin with: all of them, or at a pause.
+fn chunk_samples(samples: &[f32]) -> usize {
+    if samples.len() <= MAX_CHUNK_SAMPLES {
+        return samples.len();
+    }
+    let levels = block_levels(&samples[..MAX_CHUNK_SAMPLES]);
+    chunk_end(&levels) * BLOCK_SAMPLES
+}
+
+fn secs(num_samples: u64) -> f32 {
+    (num_samples as f64 / f64::from(SAMPLE_RATE_HZ)) as f32
+}
+
+impl Recognizer {
+    /// What [`Self::transcribe`] gives to the decoder; `progress(done_secs, total_secs)` after each
+    /// window, false stops.
+    pub(super) async fn hear(
+        &self,
+        samples: &[f32],
+        progress: &mut dyn FnMut(f32, f32) -> bool,
+        heard: &mut dyn FnMut(Posteriors),
+    ) -> Result<(), RecognizeError> {
+        let total_secs = secs(samples.len() as u64);
+        let mut hearing = Hearing::new(self);
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let (chunk, later) = rest.split_at(chunk_samples(rest));
+            let mut progress = |done_secs| progress(done_secs, total_secs);
+            if hearing.chunk(chunk, &mut progress, heard).await? == Flow::Stop {
+                break;
+            }
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Letters of the best path.
+    pub(super) fn letters(&self, log_probs: &[f32]) -> usize {
+        let best_path = greedy(LogProbs::new(log_probs, self.tokens.len()));
+        let words = words(&best_path, &self.tokens, 1.0, 0.0);
+        words.iter().map(|word| word.text.len()).sum()
+    }
+}
+
+/// A transcript of audio that arrives piece by piece, of any length, in bounded memory. The words
+/// are those of [`Recognizer::transcribe`] of all pieces in one.
+pub struct Transcription<'a> {
+    hearing: Hearing<'a>,
+    /// Samples short of a chunk.
+    pending: Vec<f32>,
+    words: Vec<Word>,
+    flow: Flow,
+}
+
+impl Recognizer {
+    /// Begins a transcript of audio that is not all there.
+    pub fn begin(&self) -> Transcription<'_> {
+        Transcription {
+            hearing: Hearing::new(self),
+            pending: Vec::new(),
+            words: Vec::new(),
+            flow: Flow::Continue,
+        }
+    }
+}
+
+impl Transcription<'_> {
+    /// Takes the next 16 kHz mono samples; `progress(done_secs)` after each window, false stops for
+    /// good.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub async fn push(
+        &mut self,
+        samples: &[f32],
+        progress: &mut dyn FnMut(f32) -> bool,
+    ) -> Result<(), RecognizeError> {
+        self.pending.extend_from_slice(samples);
+        while self.pending.len() > MAX_CHUNK_SAMPLES && self.flow == Flow::Continue {
+            let end = chunk_samples(&self.pending);
+            let later = self.pending.split_off(end);
+            let chunk = std::mem::replace(&mut self.pending, later);
+            self.hear(&chunk, progress).await?;
+        }
+        Ok(())
+    }
+
+    /// The words of everything that was pushed, or of what there was before the stop.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub async fn finish(
+        mut self,
+        progress: &mut dyn FnMut(f32) -> bool,
+    ) -> Result<Transcript, RecognizeError> {
+        let rest = std::mem::take(&mut self.pending);
+        if self.flow == Flow::Continue && !rest.is_empty() {
+            self.hear(&rest, progress).await?;
+        }
+        Ok(Transcript::from_words(self.words))
+    }
+
+    async fn hear(
+        &mut self,
+        chunk: &[f32],
+        progress: &mut dyn FnMut(f32) -> bool,
+    ) -> Result<(), RecognizeError> {
+        let Self { hearing, words, .. } = self;
+        let recognizer = hearing.recognizer;
+        let mut heard = |posteriors: Posteriors| {
+            words.extend(posteriors.words(
+                &recognizer.decoder,
+                &recognizer.tokens,
+                recognizer.frame_secs(),
+            ));
+        };
+        self.flow = hearing.chunk(chunk, progress, &mut heard).await?;
+        Ok(())
+    }
+}
