@@ -15,6 +15,7 @@ use crate::config::Recipe;
 use crate::data::{DataError, Utterance, read_manifest};
 use crate::device::OpenDevice;
 use crate::evaluate::{DecoderChoice, EvaluateError, EvaluationReport, evaluate};
+use crate::exit_status::{ExitStatus, HasExitStatus};
 use crate::model_folder::{self, ModelFolderError, model_bytes};
 use crate::train::{TEACHER, TrainedNetwork};
 
@@ -23,7 +24,7 @@ use crate::train::{TEACHER, TrainedNetwork};
 #[non_exhaustive]
 pub enum ExportError {
     /// The network does not fit a model folder.
-    #[error("{name}: {source}")]
+    #[error("{name}")]
     Bundle {
         /// Of the network.
         name: String,
@@ -34,7 +35,7 @@ pub enum ExportError {
     #[error(transparent)]
     Folder(#[from] ModelFolderError),
     /// A test set cannot be read.
-    #[error("test set {set}: {source}")]
+    #[error("test set {set}")]
     TestSet {
         /// Its name.
         set: String,
@@ -42,7 +43,7 @@ pub enum ExportError {
         source: Box<DataError>,
     },
     /// The network cannot be measured.
-    #[error("{name} on test set {set}: {source}")]
+    #[error("{name} on test set {set}")]
     Evaluate {
         /// Of the network.
         name: String,
@@ -51,6 +52,17 @@ pub enum ExportError {
         /// What stopped it.
         source: Box<EvaluateError>,
     },
+}
+
+impl HasExitStatus for ExportError {
+    fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Bundle { source, .. } => source.exit_status(),
+            Self::Folder(error) => error.exit_status(),
+            Self::TestSet { source, .. } => source.exit_status(),
+            Self::Evaluate { source, .. } => source.exit_status(),
+        }
+    }
 }
 
 /// Utterances that an error rate is stated for.

@@ -27,6 +27,18 @@ fn fault_line(info: &PanicHookInfo<'_>) -> String {
     )
 }
 
+/// An error with all its causes in one line. Each of them says its own sentence and no other's.
+pub fn error_line(error: &dyn std::error::Error) -> String {
+    let mut line = one_line(&error.to_string());
+    let mut next = error.source();
+    while let Some(cause) = next {
+        line.push_str(": ");
+        line.push_str(&one_line(&cause.to_string()));
+        next = cause.source();
+    }
+    line
+}
+
 /// Joins the lines of a message: every error of the command line is one line.
 pub fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")

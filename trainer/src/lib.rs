@@ -89,6 +89,7 @@ pub mod data;
 pub mod device;
 pub mod evaluate;
 pub mod event;
+pub mod exit_status;
 pub mod export;
 mod fault;
 mod files;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use shared_model::bundle::{BundleError, Files, LoadedModel, Manifest, read_model};
 
+use crate::exit_status::{ExitStatus, HasExitStatus};
 use crate::files::{write_atomically, write_folder_atomically, write_synced};
 
 /// The files a model folder may hold; others are not read.
@@ -25,7 +26,7 @@ const MAX_FILE_BYTES: u64 = 4 << 30;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelFolderError {
-    #[error("model folder {folder}: {source}")]
+    #[error("model folder {folder}")]
     Folder { folder: PathBuf, source: io::Error },
     #[error("{folder} is a file: --model takes the folder that holds model and config.json")]
     NotAFolder { folder: PathBuf },
@@ -41,13 +42,26 @@ pub enum ModelFolderError {
         name: &'static str,
         bytes: u64,
     },
-    #[error("{path}: {source}")]
+    #[error("{path}")]
     File { path: PathBuf, source: io::Error },
-    #[error("model folder {folder}: {source}")]
+    #[error("model folder {folder}")]
     Content {
         folder: PathBuf,
         source: Box<BundleError>,
     },
+}
+
+impl HasExitStatus for ModelFolderError {
+    fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Folder { .. }
+            | Self::NotAFolder { .. }
+            | Self::NotAModel { .. }
+            | Self::TooLarge { .. }
+            | Self::File { .. } => ExitStatus::Data,
+            Self::Content { source, .. } => source.exit_status(),
+        }
+    }
 }
 
 /// Reads the files of a model folder.
@@ -94,6 +108,9 @@ pub fn read(folder: &Path) -> Result<LoadedModel, ModelFolderError> {
 }
 
 /// The model that the files of a folder hold.
+///
+/// # Errors
+/// What is wrong with their content.
 pub fn check(folder: &Path, files: &Files) -> Result<LoadedModel, ModelFolderError> {
     read_model(files).map_err(|source| ModelFolderError::Content {
         folder: folder.to_owned(),

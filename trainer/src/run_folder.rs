@@ -25,6 +25,7 @@ use shared_model::{tokens::Tokens, weights::Weights};
 use crate::{
     config::{Phase, Recipe, RecipeError},
     costs::PhaseCosts,
+    exit_status::{ExitStatus, HasExitStatus},
     files::{write_atomically, write_folder_atomically},
     tensor_file::{self, TensorFileError},
 };
@@ -98,6 +99,17 @@ pub enum RunFolderError {
     /// Its recipe cannot be used.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
+}
+
+impl HasExitStatus for RunFolderError {
+    fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Io { .. } | Self::InUse { .. } => ExitStatus::Failed,
+            Self::OtherRecipe { .. } => ExitStatus::Usage,
+            Self::NotARun { .. } | Self::Content { .. } => ExitStatus::Data,
+            Self::Recipe(error) => error.exit_status(),
+        }
+    }
 }
 
 /// The folder of a run, held by this process until it is dropped.

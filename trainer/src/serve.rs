@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use crate::exit_status::{ExitStatus, HasExitStatus};
+
 /// A request with more than this before its blank line is refused.
 const MAX_REQUEST_BYTES: u64 = 16 * 1024;
 /// A peer that says nothing for so long is dropped.
@@ -20,16 +22,27 @@ const MAX_CONNECTIONS: usize = 128;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    #[error("{folder} is not a folder that can be served: {reason}")]
-    Folder { folder: PathBuf, reason: String },
+    #[error("{folder} cannot be served")]
+    Folder { folder: PathBuf, source: io::Error },
+    #[error("{folder} cannot be served: it is a file, give the folder of a built site")]
+    NotAFolder { folder: PathBuf },
     #[error("port {port} is in use by another program; stop it or choose another with --port")]
     PortInUse { port: u16 },
-    #[error("cannot listen on {host}:{port}: {source}")]
+    #[error("cannot listen on {host}:{port}")]
     Listen {
         host: String,
         port: u16,
         source: io::Error,
     },
+}
+
+impl HasExitStatus for ServeError {
+    fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Folder { .. } | Self::NotAFolder { .. } => ExitStatus::Usage,
+            Self::PortInUse { .. } | Self::Listen { .. } => ExitStatus::Failed,
+        }
+    }
 }
 
 pub struct Server {
@@ -40,13 +53,14 @@ pub struct Server {
 impl Server {
     /// Takes the port (0: any free one) without answering yet.
     pub fn bind(root: &Path, host: &str, port: u16) -> Result<Self, ServeError> {
-        let folder = |reason: String| ServeError::Folder {
+        let resolved = root.canonicalize().map_err(|source| ServeError::Folder {
             folder: root.to_owned(),
-            reason,
-        };
-        let resolved = root.canonicalize().map_err(|e| folder(e.to_string()))?;
+            source,
+        })?;
         if !resolved.is_dir() {
-            return Err(folder("it is a file".to_owned()));
+            return Err(ServeError::NotAFolder {
+                folder: root.to_owned(),
+            });
         }
         let listener = TcpListener::bind((host, port)).map_err(|source| {
             if source.kind() == io::ErrorKind::AddrInUse {

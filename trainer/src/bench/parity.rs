@@ -11,6 +11,7 @@ use crate::{
     config::Recipe,
     data::Batch,
     device::{AdapterCheckError, Agreement, OpenDevice, Trial, compare_with_cpu},
+    exit_status::{ExitStatus, HasExitStatus},
     train::TrainError,
 };
 
@@ -56,6 +57,15 @@ pub enum ParityError {
     Train(#[from] TrainError),
     #[error(transparent)]
     Device(#[from] AdapterCheckError),
+}
+
+impl HasExitStatus for ParityError {
+    fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Train(error) => error.exit_status(),
+            Self::Device(_) => ExitStatus::Device,
+        }
+    }
 }
 
 /// Compares `device` with the CPU on a recipe's networks with fresh weights: the teacher's pass over

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use shared_model::model::ModelConfig;
 use shared_model::tokens::Tokens;
 
-use super::Failure;
+use super::{CliResult, Failure};
 use crate::config::{Recipe, TokenConfig};
 use crate::data::{CheckOptions, CheckReport, build_tokens, check_manifest, read_all};
 
@@ -15,9 +15,10 @@ const SHOWN: usize = 10;
 
 /// Look over manifests before training
 ///
-/// Reads the header of every audio file and reports durations, formats, missing and broken files,
-/// duplicates, and texts that cannot be spelled or that are too long for their audio. Ends with an
-/// error if an entry is broken. Given a recipe, it checks all manifests of it.
+/// Decodes every audio file and reports durations, formats, missing and broken files, duplicates,
+/// and texts that cannot be spelled or that are too long for their audio. Ends with an error if an
+/// entry is broken: one that `fledge transcribe` would refuse. Given a recipe, it checks all
+/// manifests of it.
 ///
 /// Examples:
 ///   fledge check data/librispeech/train-clean-100.jsonl
@@ -34,15 +35,15 @@ pub struct CheckArgs {
     /// Tokens to spell with (characters where not given)
     #[arg(long, value_name = "TOKENS_TXT")]
     tokens: Option<PathBuf>,
-    /// Decode every file to its end instead of reading headers
+    /// Read only the headers: faster, but damage inside a file is not seen
     #[arg(long)]
-    decode: bool,
+    headers_only: bool,
     /// One JSON object per manifest on standard output
     #[arg(long)]
     json: bool,
 }
 
-pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
+pub fn run(args: &CheckArgs) -> CliResult<()> {
     let is_recipe = |path: &PathBuf| path.extension().is_some_and(|e| e == "toml");
     let mut token_config = TokenConfig {
         file: args.tokens.clone(),
@@ -63,13 +64,14 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
             token_config = recipe.tokens;
         }
     } else if args.paths.iter().any(is_recipe) || !args.set.is_empty() {
-        return Err(Failure::usage("give manifests, or one recipe (with --set)").into());
+        return Err(Failure::usage("give manifests, or one recipe (with --set)"));
     }
     let tokens = tokens_for(&token_config, &manifests)?;
     let options = CheckOptions {
         tokens: &tokens,
         encoder_length: &|frames| model.encoder_length(frames),
-        decode: args.decode,
+        depth: super::depth(args.headers_only),
+        threads: super::num_cores(),
     };
     let (mut broken, mut total) = (0, 0);
     for manifest in &manifests {
@@ -85,13 +87,12 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
     if broken > 0 {
         return Err(Failure::data(format!(
             "{broken} of {total} utterances are missing or broken"
-        ))
-        .into());
+        )));
     }
     Ok(())
 }
 
-fn tokens_for(config: &TokenConfig, manifests: &[PathBuf]) -> anyhow::Result<Tokens> {
+fn tokens_for(config: &TokenConfig, manifests: &[PathBuf]) -> CliResult<Tokens> {
     let texts: Vec<String> = if config.file.is_none() {
         read_all(&manifests[..1.min(manifests.len())])?
             .into_iter()
@@ -103,7 +104,7 @@ fn tokens_for(config: &TokenConfig, manifests: &[PathBuf]) -> anyhow::Result<Tok
     Ok(build_tokens(config, texts.iter().map(String::as_str))?)
 }
 
-fn print_report(report: &CheckReport) -> anyhow::Result<()> {
+fn print_report(report: &CheckReport) -> CliResult<()> {
     super::print_line(&format!(
         "{}: {} utterances, {:.3} hours, {:.2} to {:.2} s, {} words, {} speakers",
         report.manifest.display(),
@@ -125,6 +126,7 @@ fn print_report(report: &CheckReport) -> anyhow::Result<()> {
     let mut err = std::io::stderr().lock();
     for (what, entries) in [
         ("broken", &report.broken),
+        ("worth knowing", &report.notices),
         ("wrong duration", &report.wrong_durations),
         ("duplicate", &report.duplicates),
         ("unusual character", &report.unusual_characters),

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::CliResult;
 use crate::device::{self, DeviceReport};
 
 /// List what can compute: the CPU and every graphics adapter
@@ -23,7 +24,7 @@ pub struct DevicesArgs {
     no_self_test: bool,
 }
 
-pub fn run(args: &DevicesArgs) -> anyhow::Result<()> {
+pub fn run(args: &DevicesArgs) -> CliResult<()> {
     let mut reports = device::gpu_reports(!args.no_self_test);
     let mut cpu = device::cpu_report();
     // `auto` takes one device: the first that it would accept, the CPU last.

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use anyhow::Context;
 use serde::Serialize;
 use shared_model::bundle::{Evaluation, with_evaluations};
 
-use super::{DeviceArgs, Failure, WeightArgs, interrupt};
+use super::output::{OutputFile, try_folder};
+use super::{CliResult, DeviceArgs, Failure, WeightArgs, interrupt};
 use crate::data::{Utterance, read_manifest};
 use crate::evaluate::{DecoderChoice, DecoderSettings, Evaluated, EvaluationReport, evaluate};
 use crate::model_folder::{self, ModelFolderError};
@@ -66,10 +66,7 @@ pub struct DecoderArgs {
 }
 
 impl DecoderArgs {
-    pub fn choose(
-        &self,
-        loaded: &shared_model::bundle::LoadedModel,
-    ) -> anyhow::Result<DecoderChoice> {
+    pub fn choose(&self, loaded: &shared_model::bundle::LoadedModel) -> CliResult<DecoderChoice> {
         let numbers = [
             self.lm_weight,
             self.word_bonus,
@@ -86,8 +83,7 @@ impl DecoderArgs {
         match (self.decoder, wants_beam) {
             (Some(DecoderKind::Greedy), true) => Err(Failure::usage(
                 "--decoder greedy uses no language model, word list or beam; use --decoder beam",
-            )
-            .into()),
+            )),
             (Some(DecoderKind::Greedy) | None, false) => Ok(DecoderChoice::Greedy),
             _ => {
                 let settings = DecoderSettings {
@@ -154,7 +150,7 @@ pub struct EvaluateArgs {
     quiet: bool,
 }
 
-pub fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
+pub fn run(args: &EvaluateArgs) -> CliResult<()> {
     super::memory::keep_freed_memory();
     let loaded = args.weights.read(&args.model)?;
     let mut utterances = read_manifest(&args.manifest)?;
@@ -165,15 +161,18 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
         return Err(Failure::data(format!(
             "{} has no utterance to evaluate",
             args.manifest.display()
-        ))
-        .into());
+        )));
     }
     let decoder = args.decoder.choose(&loaded)?;
+    let hypotheses = args.hypotheses.as_deref();
+    let hypotheses = hypotheses.map(|path| OutputFile::try_new("--hypotheses", path));
+    let hypotheses = hypotheses.transpose()?;
+    if args.store.is_some() {
+        try_folder("--store", &args.model)?;
+    }
     let device = args.device.open()?;
     let progress = Progress::new(args.quiet);
-    let threads = args
-        .threads
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let threads = args.threads.unwrap_or_else(super::num_cores);
     let evaluated = evaluate(
         &loaded,
         &utterances,
@@ -185,7 +184,7 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
     )?;
     let refused = evaluated.check_broken();
     // A single one is named by the error itself.
-    if refused.is_ok() || evaluated.broken.len() > 1 {
+    if (refused.is_ok() && !args.quiet) || evaluated.broken.len() > 1 {
         for broken in evaluated.broken.iter().take(SHOWN_BROKEN) {
             let _ = writeln!(std::io::stderr(), "left out: {}", broken.reason);
         }
@@ -194,30 +193,31 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
     if !args.quiet {
         super::tell_device(&device);
     }
-    if let Some(path) = &args.hypotheses {
-        write_hypotheses(path, &utterances, &evaluated)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-    }
     let report = EvaluationReport::new(&evaluated, &loaded.manifest, &decoder, &device.name);
-    if let Some(set) = &args.store {
-        store(
-            &args.model,
-            &loaded.manifest.evaluations,
-            report.to_evaluation(set),
-        )?;
+    // None of the three is lost for what happens to the others.
+    let printed = print(&report, args.json);
+    let written = hypotheses.map_or(Ok(()), |out| {
+        out.write(&hypothesis_lines(&utterances, &evaluated)?)
+    });
+    let stored = args.store.as_ref().map_or(Ok(()), |set| {
+        let known = &loaded.manifest.evaluations;
+        store(&args.model, known, report.to_evaluation(set))
+    });
+    written.and(stored).and(printed)
+}
+
+fn print(report: &EvaluationReport, json: bool) -> CliResult<()> {
+    if json {
+        return super::print_json(report);
     }
-    if args.json {
-        super::print_json(&report)
-    } else {
-        for line in summary(&report) {
-            super::print_line(&line)?;
-        }
-        Ok(())
+    for line in summary(report) {
+        super::print_line(&line)?;
     }
+    Ok(())
 }
 
 /// Puts figures among those that a model folder has, in the place of older ones of the same kind.
-fn store(folder: &Path, known: &[Evaluation], new: Evaluation) -> anyhow::Result<()> {
+fn store(folder: &Path, known: &[Evaluation], new: Evaluation) -> CliResult<()> {
     let mut evaluations = known.to_vec();
     let kind = |e: &Evaluation| (e.set.clone(), e.decoder.clone(), e.lm.clone());
     match evaluations.iter_mut().find(|old| kind(old) == kind(&new)) {
@@ -318,11 +318,7 @@ fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
 
-fn write_hypotheses(
-    path: &Path,
-    utterances: &[Utterance],
-    evaluated: &Evaluated,
-) -> anyhow::Result<()> {
+fn hypothesis_lines(utterances: &[Utterance], evaluated: &Evaluated) -> CliResult<Vec<u8>> {
     let mut text = Vec::new();
     for outcome in &evaluated.outcomes {
         let utterance = &utterances[outcome.index];
@@ -337,6 +333,5 @@ fn write_hypotheses(
         serde_json::to_writer(&mut text, &line)?;
         text.push(b'\n');
     }
-    std::fs::write(path, text)?;
-    Ok(())
+    Ok(text)
 }

@@ -3,11 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use serde::Serialize;
 use shared_model::bundle::{Evaluation, Precision};
 
-use super::{Failure, interrupt};
+use super::{CliResult, Failure, interrupt};
 use crate::config::{Phase, Recipe};
 use crate::export::{ExportedModel, Exporter, table, test_sets};
 use crate::run_folder::RunFolder;
@@ -66,11 +65,12 @@ pub struct ExportArgs {
     quiet: bool,
 }
 
-pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
+pub fn run(args: &ExportArgs) -> CliResult<()> {
     super::memory::keep_freed_memory();
     let folder = RunFolder::open_existing(&args.run)?;
     let recipe = Recipe::load(&args.run.join("resolved.toml"), &[])?;
-    let tokens = folder.tokens()?.with_context(|| not_finished(args))?;
+    let tokens = folder.tokens()?;
+    let tokens = tokens.ok_or_else(|| Failure::data(not_finished(args)))?;
     let mut networks = Vec::new();
     for phase in [Phase::Teach, Phase::Finetune] {
         let finished = finished_networks(&recipe, &tokens, &folder, phase)?;
@@ -88,14 +88,13 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
                     } else {
                         known.join(", ")
                     }
-                ))
-                .into());
+                )));
             }
         }
         networks.retain(|network| args.student.contains(&network.name));
     }
     if networks.is_empty() {
-        return Err(Failure::data(not_finished(args)).into());
+        return Err(Failure::data(not_finished(args)));
     }
     let precision = args.precision.map_or(recipe.export.precision, Into::into);
     let models = export_all(&recipe, &tokens, &networks, precision, args.quiet, |name| {
@@ -108,7 +107,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
 }
 
 /// Keeps the figures behind the cards in the run folder.
-pub fn store_reports(folder: &RunFolder, models: &[ExportedModel]) -> anyhow::Result<()> {
+pub fn store_reports(folder: &RunFolder, models: &[ExportedModel]) -> CliResult<()> {
     for model in models {
         for (set, report) in &model.reports {
             let name = format!("evaluations/{}.{set}.json", model.name);
@@ -133,7 +132,7 @@ pub fn export_all(
     precision: Precision,
     quiet: bool,
     folder: impl Fn(&str) -> PathBuf,
-) -> anyhow::Result<Vec<ExportedModel>> {
+) -> CliResult<Vec<ExportedModel>> {
     let test_sets = test_sets(recipe)?;
     let exporter = Exporter {
         recipe,
@@ -163,7 +162,7 @@ struct ModelLine<'a> {
 }
 
 /// The table, or one JSON object a model, on standard output.
-pub fn print_models(models: &[ExportedModel], json: bool) -> anyhow::Result<()> {
+pub fn print_models(models: &[ExportedModel], json: bool) -> CliResult<()> {
     if json {
         for model in models {
             super::print_json(&ModelLine {

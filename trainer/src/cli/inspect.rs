@@ -6,6 +6,7 @@ use serde::Serialize;
 use shared_model::bundle::{Evaluation, Precision};
 use shared_model::model::ModelConfig;
 
+use super::CliResult;
 use crate::config::Recipe;
 use crate::model_folder;
 use crate::model_folder::model_bytes;
@@ -102,10 +103,12 @@ struct ModelView {
     evaluations: Vec<Evaluation>,
 }
 
-pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
+pub fn run(args: &InspectArgs) -> CliResult<()> {
     if args.path.is_dir() {
         if !args.set.is_empty() {
-            return Err(super::Failure::usage("--set changes recipes, not model folders").into());
+            return Err(super::Failure::usage(
+                "--set changes recipes, not model folders",
+            ));
         }
         model(&args.path, args.json)
     } else {
@@ -113,7 +116,7 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<()> {
     }
 }
 
-fn recipe(path: &Path, set: &[String], json: bool) -> anyhow::Result<()> {
+fn recipe(path: &Path, set: &[String], json: bool) -> CliResult<()> {
     let recipe = Recipe::load(path, set)?;
     let view = RecipeView {
         kind: "recipe",
@@ -136,7 +139,7 @@ fn recipe(path: &Path, set: &[String], json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn model(folder: &Path, json: bool) -> anyhow::Result<()> {
+fn model(folder: &Path, json: bool) -> CliResult<()> {
     let loaded = model_folder::read(folder)?;
     let manifest = loaded.manifest;
     let view = ModelView {

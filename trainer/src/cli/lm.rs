@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Context;
 use serde::Serialize;
 use shared_model::decode::lm::{MAX_ORDER, NgramLm};
 
-use super::Failure;
+use super::output::OutputFile;
+use super::{CliResult, Failure};
 use crate::language_model::{
     Corpus, Discounts, EstimateConfig, LmError, Perplexity, Pruner, VocabularyLimits, estimate,
     fit_to_bytes, perplexity,
@@ -133,26 +133,19 @@ struct TextReport {
     unknown_words: usize,
 }
 
-pub fn run(args: &LmArgs) -> anyhow::Result<()> {
+pub fn run(args: &LmArgs) -> CliResult<()> {
     let form = Form::of(&args.out).ok_or_else(|| {
         Failure::usage(format!(
             "--out {}: the name must end with .bin, .arpa or .arpa.gz",
             args.out.display()
         ))
     })?;
-    let folder = args
-        .out
-        .parent()
-        .filter(|path| !path.as_os_str().is_empty());
-    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        let folder = folder.display();
-        return Err(Failure::usage(format!("--out: there is no folder {folder}")).into());
-    }
+    let out = OutputFile::try_new("--out", &args.out)?;
     if args
         .prune
         .is_some_and(|share| share.is_nan() || share < 0.0)
     {
-        return Err(Failure::usage("--prune takes 0 or more, such as 1e-8").into());
+        return Err(Failure::usage("--prune takes 0 or more, such as 1e-8"));
     }
     let config = config(args)?;
     let started = Instant::now();
@@ -197,8 +190,7 @@ pub fn run(args: &LmArgs) -> anyhow::Result<()> {
             (lm, bytes, 0.0)
         }
     };
-    std::fs::write(&args.out, &bytes)
-        .with_context(|| format!("cannot write {}", args.out.display()))?;
+    out.write(&bytes)?;
     tell(format!(
         "{} written, {}",
         args.out.display(),
@@ -236,16 +228,18 @@ pub fn run(args: &LmArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn config(args: &LmArgs) -> anyhow::Result<EstimateConfig> {
+fn config(args: &LmArgs) -> CliResult<EstimateConfig> {
     let order = usize::from(args.order);
     let mut min_counts = args.min_count.clone();
     if min_counts.len() > order {
         let given = min_counts.len();
         let message = format!("--min-count has {given} numbers, the model {order} orders");
-        return Err(Failure::usage(message).into());
+        return Err(Failure::usage(message));
     }
     if !min_counts.is_sorted() {
-        return Err(Failure::usage("--min-count: no number may be below the one before").into());
+        return Err(Failure::usage(
+            "--min-count: no number may be below the one before",
+        ));
     }
     let last = min_counts.last().copied().unwrap_or(1);
     min_counts.resize(order, last);

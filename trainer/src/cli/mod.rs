@@ -6,12 +6,13 @@ mod bench;
 mod check;
 mod devices;
 mod evaluate;
-mod exit;
 mod export;
+mod failure;
 mod inspect;
 mod interrupt;
 mod lm;
 mod memory;
+mod output;
 mod prepare;
 mod recipe_reference;
 mod serve;
@@ -20,7 +21,8 @@ mod train;
 mod transcribe;
 mod tune_decoder;
 
-pub use exit::{ExitStatus, Failure};
+pub use crate::exit_status::ExitStatus;
+pub use failure::{CliResult, Failure};
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -30,6 +32,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use shared_model::bundle::LoadedModel;
 use shared_model::weights::Int8Weights;
 
+use crate::data::Depth;
 use crate::fault;
 use crate::model_folder::{self, ModelFolderError};
 
@@ -125,7 +128,7 @@ fn tell_device(device: &crate::device::OpenDevice) {
     );
 }
 
-fn dispatch(command: &Command) -> anyhow::Result<()> {
+fn dispatch(command: &Command) -> CliResult<()> {
     match command {
         Command::Prepare(args) => prepare::run(args),
         Command::Check(args) => check::run(args),
@@ -160,13 +163,13 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if exit::is_closed_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            let line = exit::error_line(&error);
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            let line = failure.to_string();
             if !line.is_empty() {
                 let _ = writeln!(io::stderr(), "error: {line}");
             }
-            ExitCode::from(exit::status_of(&error) as u8)
+            ExitCode::from(failure.exit_status() as u8)
         }
     }
 }
@@ -204,6 +207,20 @@ fn usage_line(rendered: &str) -> String {
     format!("{}; see `{help}`", message.join(" "))
 }
 
+/// How closely audio is looked at.
+fn depth(headers_only: bool) -> Depth {
+    if headers_only {
+        Depth::Headers
+    } else {
+        Depth::Decode
+    }
+}
+
+/// Threads for work on the CPU, one a core.
+fn num_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Writes one result to standard output.
 fn print_line(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -213,7 +230,7 @@ fn print_line(line: &str) -> io::Result<()> {
 }
 
 /// Writes one JSON object as a line to standard output.
-fn print_json<T: serde::Serialize>(value: &T) -> anyhow::Result<()> {
+fn print_json<T: serde::Serialize>(value: &T) -> CliResult<()> {
     print_line(&serde_json::to_string(value)?)?;
     Ok(())
 }

@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::Failure;
-use crate::data::prepare::{Corpus, prepare};
+use super::output::OutputFile;
+use super::{CliResult, Failure};
+use crate::data::prepare::{Corpus, PrepareOptions, prepare};
 
 /// Problems shown on the terminal; all are in the file.
 const SHOWN_PROBLEMS: usize = 20;
@@ -12,8 +13,8 @@ const SHOWN_PROBLEMS: usize = 20;
 /// Turn an unpacked corpus into manifests
 ///
 /// Writes one manifest (JSONL, one utterance a line) per split into a folder. Audio stays where it
-/// is; the manifests point to it by relative paths. Entries that cannot be used are listed in
-/// problems.txt beside the manifests.
+/// is; the manifests point to it by relative paths. Every file is decoded; what cannot be used is
+/// named with the reason on standard error, all of it in problems.txt beside the manifests.
 ///
 /// Examples:
 ///   fledge prepare librispeech LibriSpeech --out data/librispeech
@@ -30,16 +31,24 @@ pub struct PrepareArgs {
     /// Where the manifests go; made if it does not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Read only the headers: faster, but damage inside a file is not seen
+    #[arg(long)]
+    headers_only: bool,
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
 }
 
-pub fn run(args: &PrepareArgs) -> anyhow::Result<()> {
-    let report = prepare(args.corpus, &args.source, &args.out)?;
+pub fn run(args: &PrepareArgs) -> CliResult<()> {
+    let options = PrepareOptions {
+        depth: super::depth(args.headers_only),
+        threads: super::num_cores(),
+    };
+    let report = prepare(args.corpus, &args.source, &args.out, &options)?;
     if !report.problems.is_empty() {
         let path = args.out.join("problems.txt");
-        std::fs::write(&path, report.problems.join("\n") + "\n")?;
+        let problems = report.problems.join("\n") + "\n";
+        OutputFile::try_new("--out", &path)?.write(problems.as_ref())?;
         let mut err = std::io::stderr().lock();
         for problem in report.problems.iter().take(SHOWN_PROBLEMS) {
             writeln!(err, "left out: {problem}")?;
@@ -68,8 +77,7 @@ pub fn run(args: &PrepareArgs) -> anyhow::Result<()> {
             "{} has no utterance that can be used as {:?}",
             args.source.display(),
             args.corpus
-        ))
-        .into());
+        )));
     }
     Ok(())
 }

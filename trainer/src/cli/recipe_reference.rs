@@ -10,7 +10,7 @@ use crate::config::recipe_reference;
 #[command(verbatim_doc_comment)]
 pub struct RecipeReferenceArgs {}
 
-pub fn run() -> anyhow::Result<()> {
+pub fn run() -> super::CliResult<()> {
     super::print_line(recipe_reference().trim_end())?;
     Ok(())
 }

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-
+use super::{CliResult, Failure};
 use crate::serve::Server;
 
 /// Serve a built page on this machine
@@ -25,9 +24,13 @@ pub struct ServeArgs {
     host: String,
 }
 
-pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
+pub fn run(args: &ServeArgs) -> CliResult<()> {
     let server = Server::bind(&args.folder, &args.host, args.port)?;
-    let address = server.address().context("the server has no address")?;
+    let address = server
+        .address()
+        .map_err(Failure::while_doing("the server has no address"))?;
     super::print_line(&format!("http://{address}/"))?;
-    server.run().context("the server stopped")
+    server
+        .run()
+        .map_err(Failure::while_doing("the server stopped"))
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::Failure;
+use super::CliResult;
+use super::output::OutputFile;
 use crate::config::{TokenConfig, TokenKind};
 use crate::data::{build_tokens, read_all};
 
@@ -31,7 +32,8 @@ pub struct TokenizerArgs {
     out: PathBuf,
 }
 
-pub fn run(args: &TokenizerArgs) -> anyhow::Result<()> {
+pub fn run(args: &TokenizerArgs) -> CliResult<()> {
+    let out = OutputFile::try_new("--out", &args.out)?;
     let utterances = read_all(&args.manifests)?;
     let config = TokenConfig {
         kind: if args.characters {
@@ -48,8 +50,7 @@ pub fn run(args: &TokenizerArgs) -> anyhow::Result<()> {
         pieces += tokens.encode(&utterance.text)?.len();
         words += utterance.text.split_whitespace().count();
     }
-    std::fs::write(&args.out, tokens.to_txt())
-        .map_err(|error| Failure::data(format!("cannot write {}: {error}", args.out.display())))?;
+    out.write(tokens.to_txt().as_ref())?;
     super::print_line(&format!(
         "{}: {} tokens, {:.2} a word over {} words",
         args.out.display(),

@@ -5,13 +5,12 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Context;
 use serde::Serialize;
 use shared_model::{bundle::LoadedModel, tokens::Tokens};
 
 use super::export::{export_all, print_models, store_reports};
-use super::{DeviceArgs, Failure, interrupt};
-use crate::config::{Phase, Recipe};
+use super::{CliResult, DeviceArgs, Failure, interrupt};
+use crate::config::{Phase, Recipe, RecipeError};
 use crate::costs::{Cost, PhaseCosts};
 use crate::data::{RecipeData, recipe_examples, recipe_tokens, recipe_utterances};
 use crate::device::DeviceKind;
@@ -105,24 +104,24 @@ pub struct RunArgs {
     common: TrainArgs,
 }
 
-pub fn teach(args: &TeachArgs) -> anyhow::Result<()> {
+pub fn teach(args: &TeachArgs) -> CliResult<()> {
     start(&args.common, Some(Phase::Teach))
 }
 
-pub fn distill(args: &DistillArgs) -> anyhow::Result<()> {
+pub fn distill(args: &DistillArgs) -> CliResult<()> {
     start(&args.common, Some(Phase::Distill))
 }
 
-pub fn finetune(args: &FinetuneArgs) -> anyhow::Result<()> {
+pub fn finetune(args: &FinetuneArgs) -> CliResult<()> {
     start(&args.common, Some(Phase::Finetune))
 }
 
-pub fn run(args: &RunArgs) -> anyhow::Result<()> {
+pub fn run(args: &RunArgs) -> CliResult<()> {
     start(&args.common, None)
 }
 
 /// `phase`: the only one; else all of a run.
-fn start(args: &TrainArgs, phase: Option<Phase>) -> anyhow::Result<()> {
+fn start(args: &TrainArgs, phase: Option<Phase>) -> CliResult<()> {
     let mut overrides = args.set.clone();
     overrides.extend(args.seed.map(|seed| format!("seed={seed}")));
     let mut recipe = Recipe::load(&args.recipe, &overrides)?;
@@ -130,8 +129,10 @@ fn start(args: &TrainArgs, phase: Option<Phase>) -> anyhow::Result<()> {
         return dry_run(&recipe, args.json);
     }
     super::memory::keep_freed_memory();
-    let text = std::fs::read_to_string(&args.recipe)
-        .with_context(|| format!("cannot read recipe {}", args.recipe.display()))?;
+    let text = std::fs::read_to_string(&args.recipe).map_err(|reason| RecipeError::Read {
+        path: args.recipe.clone(),
+        reason,
+    })?;
     let stop = interrupt::stop_flag();
     let path = args
         .run
@@ -244,7 +245,7 @@ fn start(args: &TrainArgs, phase: Option<Phase>) -> anyhow::Result<()> {
 }
 
 /// The models that networks of the recipe start from, by network.
-fn initial_models(recipe: &Recipe) -> anyhow::Result<BTreeMap<String, LoadedModel>> {
+fn initial_models(recipe: &Recipe) -> CliResult<BTreeMap<String, LoadedModel>> {
     let teacher = std::iter::once(("teacher", &recipe.teacher.init_from));
     let students = recipe
         .students
@@ -258,7 +259,7 @@ fn initial_models(recipe: &Recipe) -> anyhow::Result<BTreeMap<String, LoadedMode
 }
 
 /// Tokens are part of a run: ids mean nothing with others.
-fn keep_tokens(folder: &RunFolder, tokens: &Tokens) -> anyhow::Result<()> {
+fn keep_tokens(folder: &RunFolder, tokens: &Tokens) -> CliResult<()> {
     match folder.tokens()? {
         None => folder.store_tokens(tokens)?,
         Some(old) if old == *tokens => {}
@@ -266,8 +267,7 @@ fn keep_tokens(folder: &RunFolder, tokens: &Tokens) -> anyhow::Result<()> {
             return Err(Failure::data(format!(
                 "{} was begun with other tokens: the training texts have changed; choose another folder with --run, or start it anew with --fresh",
                 folder.path().display()
-            ))
-            .into());
+            )));
         }
     }
     Ok(())
@@ -329,7 +329,7 @@ struct TrainedLine<'a> {
     parameters: usize,
 }
 
-fn print_trained(network: &TrainedNetwork, json: bool) -> anyhow::Result<()> {
+fn print_trained(network: &TrainedNetwork, json: bool) -> CliResult<()> {
     let parameters = network.config.num_parameters();
     if json {
         super::print_json(&TrainedLine {
@@ -343,7 +343,7 @@ fn print_trained(network: &TrainedNetwork, json: bool) -> anyhow::Result<()> {
     }
 }
 
-fn dry_run(recipe: &Recipe, json: bool) -> anyhow::Result<()> {
+fn dry_run(recipe: &Recipe, json: bool) -> CliResult<()> {
     let networks = std::iter::once(("teacher", &recipe.teacher.model)).chain(
         recipe
             .students

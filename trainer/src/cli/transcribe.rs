@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use pollster::block_on;
 use serde::Serialize;
 use shared_model::audio::SAMPLE_RATE_HZ;
@@ -11,20 +10,22 @@ use shared_model::decode::Word;
 use shared_model::recognizer::{Recognizer, Transcript};
 
 use super::evaluate::DecoderArgs;
-use super::{DeviceArgs, Failure, WeightArgs, interrupt};
-use crate::data::audio_file::decode_16k;
+use super::{CliResult, DeviceArgs, ExitStatus, Failure, WeightArgs, interrupt};
+use crate::data::audio_file::{FileBlocks, decode_16k};
 
 /// Write down what is said in audio files
 ///
-/// Reads wav, flac, ogg vorbis and mp3 of any length, sample rate and number of channels. A file
-/// that cannot be read is told on standard error and the others go on; the exit code is then 3.
+/// Reads audio of any sample rate and number of channels, of up to 48 hours, in memory that does not
+/// grow with the length; from files, pipes and standard input. A file that cannot be read is told on
+/// standard error and the others go on; the exit code is then 3.
 ///
-/// Example:
+/// Examples:
 ///   fledge transcribe talk.mp3 memo.wav --model runs/quick/models/small --json
+///   arecord -f S16_LE -r 16000 | fledge transcribe - --model runs/quick/models/small
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct TranscribeArgs {
-    /// Audio files
+    /// Audio files; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Model folder (a run's are below its models folder)
@@ -78,7 +79,7 @@ impl<'a> From<&'a Word> for JsonWord<'a> {
     }
 }
 
-pub fn run(args: &TranscribeArgs) -> anyhow::Result<()> {
+pub fn run(args: &TranscribeArgs) -> CliResult<()> {
     let loaded = args.weights.read(&args.model)?;
     let decoder = args.decoder.choose(&loaded)?.build(&loaded.tokens)?;
     let device = args.device.open()?;
@@ -95,18 +96,15 @@ pub fn run(args: &TranscribeArgs) -> anyhow::Result<()> {
     let mut failed = 0;
     let mut told_device = args.quiet;
     for path in &args.files {
-        let transcript = match transcribe(&recognizer, path) {
+        let transcript = match transcribe(&recognizer, path, args.quiet) {
             Ok(transcript) => transcript,
-            Err(error) => {
-                if args.files.len() == 1 {
-                    return Err(error);
-                }
+            // What is no file's fault is every file's.
+            Err(failure) if failure.exit_status() != ExitStatus::Data || args.files.len() == 1 => {
+                return Err(failure);
+            }
+            Err(failure) => {
                 failed += 1;
-                let _ = writeln!(
-                    std::io::stderr(),
-                    "error: {}",
-                    super::exit::error_line(&error)
-                );
+                let _ = writeln!(std::io::stderr(), "error: {failure}");
                 continue;
             }
         };
@@ -128,7 +126,7 @@ pub fn run(args: &TranscribeArgs) -> anyhow::Result<()> {
     }
     if failed > 0 {
         // Each of them had its line.
-        return Err(Failure::told(super::ExitStatus::Data).into());
+        return Err(Failure::told(ExitStatus::Data));
     }
     Ok(())
 }
@@ -136,9 +134,9 @@ pub fn run(args: &TranscribeArgs) -> anyhow::Result<()> {
 /// Longest clip whose log-probabilities are written: one pass of the network.
 const MAX_LOG_PROBS_SECS: f32 = 30.0;
 
-fn only_window(files: &[PathBuf]) -> anyhow::Result<Vec<f32>> {
+fn only_window(files: &[PathBuf]) -> CliResult<Vec<f32>> {
     let [file] = files else {
-        return Err(Failure::usage("--log-probs takes one audio file").into());
+        return Err(Failure::usage("--log-probs takes one audio file"));
     };
     let samples = decode_16k(file, 0.0, None)?;
     let secs = samples.len() as f32 / SAMPLE_RATE_HZ as f32;
@@ -146,39 +144,77 @@ fn only_window(files: &[PathBuf]) -> anyhow::Result<Vec<f32>> {
         return Err(Failure::data(format!(
             "{}: {secs:.1} s long, --log-probs takes at most {MAX_LOG_PROBS_SECS} s",
             file.display()
-        ))
-        .into());
+        )));
     }
     Ok(samples)
 }
 
-fn write_frames(out: &Path, values: &[f32], width: usize) -> anyhow::Result<()> {
+fn write_frames(out: &Path, values: &[f32], width: usize) -> CliResult<()> {
     let frames: Vec<&[f32]> = values.chunks(width).collect();
-    std::fs::write(out, serde_json::to_vec(&frames)?)
-        .with_context(|| format!("{} could not be written", out.display()))
+    let json = serde_json::to_vec(&frames)?;
+    std::fs::write(out, json).map_err(Failure::while_doing(format!(
+        "{} could not be written",
+        out.display()
+    )))
 }
 
 /// Long files tell how far they are.
 const PROGRESS_SECS: f32 = 60.0;
 
-fn transcribe(recognizer: &Recognizer, path: &Path) -> anyhow::Result<Transcript> {
-    let samples = decode_16k(path, 0.0, None)?;
+fn transcribe(recognizer: &Recognizer, path: &Path, is_quiet: bool) -> CliResult<Transcript> {
+    let mut blocks = FileBlocks::open(path)?;
+    let total_secs = blocks.info().duration_secs;
     let stop = interrupt::stop_flag();
     let mut told = 0.0;
-    let mut progress = |done: f32, total: f32| {
-        if total > 2.0 * PROGRESS_SECS && done - told >= PROGRESS_SECS && done < total {
+    let mut progress = |done: f32| {
+        if !is_quiet && done - told >= PROGRESS_SECS {
             told = done;
-            let _ = writeln!(
-                std::io::stderr(),
-                "{}: {done:.0} of {total:.0} s",
-                path.display()
-            );
+            tell_progress(path, done, total_secs);
         }
         !stop.load(std::sync::atomic::Ordering::Relaxed)
     };
-    let transcript = block_on(recognizer.transcribe_with_progress(&samples, &mut progress))?;
+    let mut transcription = recognizer.begin();
+    while let Some(block) = blocks.next_block()? {
+        block_on(transcription.push(block, &mut progress))?;
+        if interrupt::is_stopping() {
+            break;
+        }
+    }
+    let transcript = block_on(transcription.finish(&mut progress))?;
     if interrupt::is_stopping() {
-        return Err(Failure::new(super::ExitStatus::Interrupted, "stopped by Ctrl-C").into());
+        return Err(Failure::new(ExitStatus::Interrupted, "stopped by Ctrl-C"));
+    }
+    if !is_quiet {
+        for notice in blocks.notices() {
+            let _ = writeln!(std::io::stderr(), "{notice}");
+        }
     }
     Ok(transcript)
+}
+
+fn tell_progress(path: &Path, done: f32, total_secs: Option<f64>) {
+    let path = path.display();
+    let _ = match total_secs {
+        Some(total) if total <= f64::from(2.0 * PROGRESS_SECS) || f64::from(done) >= total => {
+            Ok(())
+        }
+        Some(total) => writeln!(std::io::stderr(), "{path}: {done:.0} of {total:.0} s"),
+        None => writeln!(std::io::stderr(), "{path}: {done:.0} s"),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use crate::data::audio_file::MAX_BLOCKS_SECONDS;
+
+    #[test]
+    fn the_help_names_the_limit_that_holds() {
+        let mut command = crate::cli::Cli::command();
+        let transcribe = command.find_subcommand_mut("transcribe").expect("is there");
+        let help = transcribe.render_long_help().to_string();
+        let limit = format!("{} hours", MAX_BLOCKS_SECONDS / 3600.0);
+        assert!(help.contains(&limit), "no \"{limit}\" in\n{help}");
+    }
 }

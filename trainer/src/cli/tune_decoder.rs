@@ -11,7 +11,8 @@ use shared_model::decode::lm::NgramLm;
 use shared_model::metrics::{ErrorCounts, bootstrap_interval};
 
 use super::evaluate::Progress;
-use super::{DeviceArgs, Failure, interrupt};
+use super::output::try_folder;
+use super::{CliResult, DeviceArgs, Failure, interrupt};
 use crate::data::read_manifest;
 use crate::evaluate::{EvaluateError, Evaluated, SearchSpace, Trial, Tuner, hear_all, read_lm};
 use crate::model_folder::{self, ModelFolderError};
@@ -83,10 +84,13 @@ struct Report {
     stored: bool,
 }
 
-pub fn run(args: &TuneDecoderArgs) -> anyhow::Result<()> {
+pub fn run(args: &TuneDecoderArgs) -> CliResult<()> {
     super::memory::keep_freed_memory();
     let files = model_folder::read_files(&args.model)?;
     let loaded = model_folder::check(&args.model, &files)?;
+    if !args.dry_run {
+        try_folder("--model", &args.model)?;
+    }
     let mut utterances = read_manifest(&args.manifest)?;
     utterances.truncate(args.limit.unwrap_or(usize::MAX));
     let (lm, lm_name) = match (&args.lm, &loaded.lm) {
@@ -112,7 +116,7 @@ pub fn run(args: &TuneDecoderArgs) -> anyhow::Result<()> {
     let mut space = SearchSpace::default();
     if !args.beams.is_empty() {
         if !args.beams.is_sorted() {
-            return Err(Failure::usage("--beams: give them from small to large").into());
+            return Err(Failure::usage("--beams: give them from small to large"));
         }
         space.beams = args.beams.clone();
     }
@@ -125,9 +129,7 @@ pub fn run(args: &TuneDecoderArgs) -> anyhow::Result<()> {
         config.validate()?;
     }
     let device = args.device.open()?;
-    let threads = args
-        .threads
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let threads = args.threads.unwrap_or_else(super::num_cores);
     let stop = interrupt::stop_flag();
     let progress = Progress::new(args.quiet);
     let (heard, broken) = hear_all(

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::exit_status::{ExitStatus, HasExitStatus};
+
 /// A recipe that cannot be used. Every message is one line and says where and what.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -81,6 +83,22 @@ pub enum RecipeError {
         reason: String,
     },
     /// The recipe cannot be written as TOML.
-    #[error("cannot write the recipe as TOML: {0}")]
-    Write(String),
+    #[error("cannot write the recipe as TOML")]
+    Write(#[source] toml::ser::Error),
+}
+
+impl HasExitStatus for RecipeError {
+    fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Read { .. }
+            | Self::Syntax { .. }
+            | Self::UnknownKey { .. }
+            | Self::Moved { .. }
+            | Self::WrongType { .. }
+            | Self::Value { .. }
+            | Self::Override { .. }
+            | Self::Invalid { .. }
+            | Self::Write(_) => ExitStatus::Usage,
+        }
+    }
 }

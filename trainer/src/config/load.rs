@@ -119,7 +119,7 @@ impl Recipe {
 
     /// The recipe as TOML, every value stated; loading it gives the same recipe.
     pub fn to_toml(&self) -> Result<String, RecipeError> {
-        toml::to_string_pretty(self).map_err(|e| RecipeError::Write(e.to_string()))
+        toml::to_string_pretty(self).map_err(RecipeError::Write)
     }
 
     /// Mel bands and vocabulary of the networks follow from `[features]` and `[tokens]` where the

@@ -1,4 +1,4 @@
-//! A manifest looked over before training: every header is read.
+//! A manifest looked over before training: every file is decoded, or its header read.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -7,10 +7,12 @@ use serde::Serialize;
 use shared_model::features::FRAMES_PER_SEC;
 use shared_model::tokens::Tokens;
 
-use super::{DataError, Utterance, decode_16k, read_info, visit_manifest};
+use super::{AudioFileError, DataError, Depth, Examined, Utterance, examine, visit_manifest};
+use crate::fault::error_line;
 use crate::loss::min_frames;
+use crate::parallel::{Task, run_all};
 
-/// How far a stated duration may be from the header's, seconds.
+/// How far a stated duration may be from what is there, seconds.
 const DURATION_TOLERANCE_SECS: f64 = 0.1;
 
 /// What to hold an utterance against.
@@ -18,9 +20,14 @@ pub struct CheckOptions<'a> {
     pub tokens: &'a Tokens,
     /// Encoder frames for feature frames.
     pub encoder_length: &'a dyn Fn(usize) -> usize,
-    /// Decode everything instead of reading headers.
-    pub decode: bool,
+    /// How closely the audio is looked at.
+    pub depth: Depth,
+    /// Files are read on so many threads.
+    pub threads: usize,
 }
+
+/// Utterances of one piece of work.
+const UTTERANCES_PER_TASK: usize = 32;
 
 /// What a check found. Lists name utterances, one line each.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -36,6 +43,8 @@ pub struct CheckReport {
     pub formats: HashMap<String, usize>,
     /// Missing or unreadable audio.
     pub broken: Vec<String>,
+    /// Usable audio with something to say about it: damage, channels that cancel each other.
+    pub notices: Vec<String>,
     /// Stated durations that the audio does not have.
     pub wrong_durations: Vec<String>,
     /// The same stretch of the same file again.
@@ -57,7 +66,10 @@ impl CheckReport {
     }
 }
 
-/// Reads a manifest and every audio header that it names.
+/// Reads a manifest and looks at all audio that it names.
+///
+/// # Errors
+/// A manifest that cannot be read. Entries that cannot be used are in the report.
 pub fn check_manifest(path: &Path, options: &CheckOptions<'_>) -> Result<CheckReport, DataError> {
     let mut report = CheckReport {
         manifest: path.to_owned(),
@@ -66,6 +78,7 @@ pub fn check_manifest(path: &Path, options: &CheckOptions<'_>) -> Result<CheckRe
     };
     let mut seen = HashSet::new();
     let mut speakers = HashSet::new();
+    let mut utterances = Vec::new();
     visit_manifest(path, |utterance, raw_text| {
         report.utterances += 1;
         let stretch = (utterance.offset_secs * 1000.0).round() as u64;
@@ -75,9 +88,12 @@ pub fn check_manifest(path: &Path, options: &CheckOptions<'_>) -> Result<CheckRe
                 .push(utterance.audio_path.display().to_string());
         }
         speakers.extend(utterance.speaker.clone());
-        check_audio(&utterance, options, &mut report);
         check_text(&utterance, raw_text, options, &mut report);
+        utterances.push(utterance);
     })?;
+    for (utterance, verdict) in utterances.iter().zip(verdicts(&utterances, options)) {
+        note_audio(utterance, verdict, &mut report);
+    }
     report.speakers = speakers.len();
     if !report.shortest_seconds.is_finite() {
         report.shortest_seconds = 0.0;
@@ -85,19 +101,46 @@ pub fn check_manifest(path: &Path, options: &CheckOptions<'_>) -> Result<CheckRe
     Ok(report)
 }
 
-fn check_audio(utterance: &Utterance, options: &CheckOptions<'_>, report: &mut CheckReport) {
-    let path = &utterance.audio_path;
-    let info = match read_info(path) {
-        Ok(info) => info,
-        Err(error) => return report.broken.push(error.to_string()),
+/// Verdicts on the audio of utterances, in their order.
+fn verdicts(
+    utterances: &[Utterance],
+    options: &CheckOptions<'_>,
+) -> impl Iterator<Item = Result<Examined, AudioFileError>> {
+    let depth = options.depth;
+    let look = move |utterance: &Utterance| {
+        let duration_secs = (utterance.duration_secs > 0.0).then_some(utterance.duration_secs);
+        examine(
+            &utterance.audio_path,
+            utterance.offset_secs,
+            duration_secs,
+            depth,
+        )
     };
-    if options.decode {
-        let duration = (utterance.duration_secs > 0.0).then_some(utterance.duration_secs);
-        if let Err(error) = decode_16k(path, utterance.offset_secs, duration) {
-            return report.broken.push(error.to_string());
-        }
-    }
-    let stated = utterance.duration_secs;
+    let tasks = utterances.chunks(UTTERANCES_PER_TASK).map(|some| {
+        let task = move || some.iter().map(look).collect::<Vec<_>>();
+        Box::new(task) as Task<'_, Vec<Result<Examined, AudioFileError>>>
+    });
+    run_all(options.threads, tasks.collect())
+        .into_iter()
+        .flatten()
+}
+
+fn note_audio(
+    utterance: &Utterance,
+    verdict: Result<Examined, AudioFileError>,
+    report: &mut CheckReport,
+) {
+    let found = match verdict {
+        Ok(found) => found,
+        Err(error) => return report.broken.push(error_line(&error)),
+    };
+    report.notices.extend(found.notices);
+    let (info, there) = (found.info, found.length_secs);
+    let stated = if utterance.duration_secs > 0.0 {
+        utterance.duration_secs
+    } else {
+        there
+    };
     *report
         .formats
         .entry(format!("{} {} Hz", info.container, info.sample_rate_hz))
@@ -105,21 +148,10 @@ fn check_audio(utterance: &Utterance, options: &CheckOptions<'_>, report: &mut C
     report.audio_seconds += stated;
     report.shortest_seconds = report.shortest_seconds.min(stated);
     report.longest_seconds = report.longest_seconds.max(stated);
-    let Some(there) = info.duration_secs else {
-        return;
-    };
-    if utterance.offset_secs >= there {
-        report.broken.push(format!(
-            "{}: has {there:.2} seconds; nothing is at {:.2} s",
-            path.display(),
-            utterance.offset_secs
-        ));
-    } else if utterance.offset_secs + stated > there + DURATION_TOLERANCE_SECS {
+    if stated > there + DURATION_TOLERANCE_SECS {
         report.wrong_durations.push(format!(
-            "{}: {:.2} s stated, {:.2} s there",
-            path.display(),
-            stated,
-            there - utterance.offset_secs
+            "{}: {stated:.2} s stated, {there:.2} s there",
+            utterance.audio_path.display()
         ));
     }
 }
@@ -201,7 +233,8 @@ mod tests {
             &CheckOptions {
                 tokens: &tokens,
                 encoder_length: &|frames| frames / 4,
-                decode: true,
+                depth: Depth::Decode,
+                threads: 2,
             },
         )
         .unwrap();

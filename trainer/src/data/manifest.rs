@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn a_folder_an_empty_file_and_a_missing_one_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
-        let message = |path: &Path| read_manifest(path).unwrap_err().to_string();
+        let message = |path: &Path| crate::fault::error_line(&read_manifest(path).unwrap_err());
         assert!(message(folder.path()).contains("is a folder"));
         let (_folder, path) = write(b"\n\n");
         assert!(message(&path).ends_with("has no utterances"));

@@ -8,6 +8,7 @@ mod check;
 mod dataset;
 mod epoch_plan;
 mod error;
+mod examine;
 mod loader;
 mod manifest;
 mod pipeline;
@@ -25,13 +26,14 @@ pub use check::{CheckOptions, CheckReport, check_manifest};
 pub use dataset::{Dropped, Example, Filter, TrainingData, load_training_data, read_all};
 pub use epoch_plan::EpochPlan;
 pub use error::DataError;
+pub use examine::{Depth, Examined, examine};
 pub use loader::{EvaluationBatches, Loader};
 pub use manifest::read_manifest;
 pub(crate) use manifest::visit_manifest;
 pub use pipeline::{Augmentation, Pipeline, PipelineOptions};
 pub use quarantine::{Quarantine, QuarantineEntry};
 pub use recipe_data::{RecipeData, recipe_examples, recipe_tokens, recipe_utterances};
-pub use source::{BatchSource, Batches, SourceError, TrainingAudio};
+pub use source::{BatchSource, Batches, TrainingAudio};
 pub use word_pieces::build_tokens;
 
 /// One utterance of a manifest.

@@ -8,8 +8,8 @@ use shared_model::tokens::Tokens;
 
 use super::{
     Augmentation, Batch, BatchSource, Batches, DataError, EpochPlan, EvaluationBatches, Filter,
-    Loader, Pipeline, PipelineOptions, SourceError, TrainingAudio, TrainingData, Utterance,
-    build_tokens, load_training_data, plan_epoch, plan_sorted, read_all,
+    Loader, Pipeline, PipelineOptions, TrainingAudio, TrainingData, Utterance, build_tokens,
+    load_training_data, plan_epoch, plan_sorted, read_all,
 };
 use crate::config::Recipe;
 
@@ -124,7 +124,7 @@ impl RecipeData {
 }
 
 fn boxed<'a>(loader: impl Iterator<Item = Result<Batch, DataError>> + 'a) -> Batches<'a> {
-    Box::new(loader.map(|batch| batch.map_err(SourceError::from)))
+    Box::new(loader)
 }
 
 impl BatchSource for RecipeData {
@@ -137,13 +137,13 @@ impl BatchSource for RecipeData {
         audio: TrainingAudio,
         plan: EpochPlan,
         skip: usize,
-    ) -> Result<Batches<'_>, SourceError> {
+    ) -> Result<Batches<'_>, DataError> {
         let train = Arc::clone(&self.train);
         let batches = self.batches(audio, plan);
         Ok(boxed(Loader::new(train, batches, plan, skip, 0)))
     }
 
-    fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), SourceError> {
+    fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), DataError> {
         self.dev.for_each(|batch| {
             visit(batch);
             Ok::<(), DataError>(())
@@ -151,7 +151,7 @@ impl BatchSource for RecipeData {
         Ok(())
     }
 
-    fn plain_training(&mut self, utterances: usize) -> Result<Batches<'_>, SourceError> {
+    fn plain_training(&mut self, utterances: usize) -> Result<Batches<'_>, DataError> {
         // Evenly over the list: manifests are often sorted by speaker.
         let total = self.num_transcribed;
         let count = utterances.min(total);

@@ -1,12 +1,9 @@
 //! Where batches come from.
 
-use super::{Batch, EpochPlan};
-
-/// Why a batch could not be made.
-pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
+use super::{Batch, DataError, EpochPlan};
 
 /// Batches in order.
-pub type Batches<'a> = Box<dyn Iterator<Item = Result<Batch, SourceError>> + 'a>;
+pub type Batches<'a> = Box<dyn Iterator<Item = Result<Batch, DataError>> + 'a>;
 
 /// The training utterances that a phase learns from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +25,12 @@ pub trait BatchSource {
         audio: TrainingAudio,
         plan: EpochPlan,
         skip: usize,
-    ) -> Result<Batches<'_>, SourceError>;
+    ) -> Result<Batches<'_>, DataError>;
     /// Shows every batch of the development set, unchanged by augmentation, in an order that never
     /// changes.
-    fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), SourceError>;
+    fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), DataError>;
     /// About `utterances` training utterances, unchanged by augmentation.
-    fn plain_training(&mut self, utterances: usize) -> Result<Batches<'_>, SourceError>;
+    fn plain_training(&mut self, utterances: usize) -> Result<Batches<'_>, DataError>;
     /// Files found broken since the last call: path and reason.
     fn take_quarantined(&mut self) -> Vec<(String, String)>;
 }

@@ -85,11 +85,11 @@ fn learn_pieces<'a>(
             }),
             |word| Ok(vec![word.to_owned()]),
         )
-        .map_err(|e| failure(e.to_string()))?;
+        .map_err(|source| DataError::TrainWordPieces { size, source })?;
     let mut model = BPE::default();
     trainer
         .train(&mut model)
-        .map_err(|e| failure(e.to_string()))?;
+        .map_err(|source| DataError::TrainWordPieces { size, source })?;
     let mut learned: Vec<(u32, String)> = model
         .get_vocab()
         .into_iter()

@@ -17,6 +17,8 @@ pub use read_back::{ReadBacks, read_back, take_read_backs};
 use burn::prelude::Device;
 use serde::{Deserialize, Serialize};
 
+use crate::exit_status::{ExitStatus, HasExitStatus};
+
 /// What `--device` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -91,6 +93,16 @@ pub enum DeviceError {
         adapter: String,
         reason: String,
     },
+}
+
+impl HasExitStatus for DeviceError {
+    fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::NotBuilt { .. } | Self::NoAdapter { .. } | Self::Refused { .. } => {
+                ExitStatus::Device
+            }
+        }
+    }
 }
 
 /// One adapter of this machine, or the CPU.

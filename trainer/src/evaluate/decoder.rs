@@ -1,4 +1,4 @@
-//! The decoder that the command line or a recipe asks for, shared by all worker threads.
+//! The decoder that the command line asks for, shared by all worker threads.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,25 +9,42 @@ use shared_model::decode::{BeamConfig, BeamDecoder, DecodeError};
 use shared_model::recognizer::Decoder;
 use shared_model::tokens::{Tokens, normalize_text};
 
+use crate::exit_status::{ExitStatus, HasExitStatus};
+
 /// Greatest language model or word list read.
 const MAX_FILE_BYTES: u64 = 2 << 30;
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecoderFileError {
-    #[error("{path}: {source}")]
+    #[error("{path}")]
     Read {
         path: PathBuf,
         source: std::io::Error,
     },
     #[error("{path} is {bytes} bytes, more than the limit of {MAX_FILE_BYTES}")]
     TooLarge { path: PathBuf, bytes: u64 },
-    #[error("{path}: {source}")]
+    #[error("{path} unpacks to more than the limit of {max_bytes} bytes")]
+    UnpacksTooLarge { path: PathBuf, max_bytes: u64 },
+    #[error("{path}")]
     Content { path: PathBuf, source: DecodeError },
     #[error("{path}: not UTF-8 text")]
     NotText { path: PathBuf },
     #[error("{path} holds no word")]
     NoWords { path: PathBuf },
+}
+
+impl HasExitStatus for DecoderFileError {
+    fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Read { .. }
+            | Self::TooLarge { .. }
+            | Self::UnpacksTooLarge { .. }
+            | Self::Content { .. }
+            | Self::NotText { .. }
+            | Self::NoWords { .. } => ExitStatus::Data,
+        }
+    }
 }
 
 /// Settings as given; what is left out comes from the model folder, then from the defaults.
@@ -143,22 +160,30 @@ fn read_file(path: &Path) -> Result<Vec<u8>, DecoderFileError> {
     }
     let content = std::fs::read(path).map_err(failed)?;
     if content.starts_with(&[0x1f, 0x8b]) {
-        return inflate(path, &content);
+        return inflate(path, &content, MAX_FILE_BYTES);
     }
     Ok(content)
 }
 
 /// Language models and word lists are often kept compressed.
-fn inflate(path: &Path, compressed: &[u8]) -> Result<Vec<u8>, DecoderFileError> {
+fn inflate(path: &Path, compressed: &[u8], max_bytes: u64) -> Result<Vec<u8>, DecoderFileError> {
     use std::io::Read;
     let mut content = Vec::new();
-    flate2::read::MultiGzDecoder::new(compressed)
-        .take(MAX_FILE_BYTES)
+    let unpacked = flate2::read::MultiGzDecoder::new(compressed);
+    // One more byte than allowed tells what is too long from what just fits.
+    unpacked
+        .take(max_bytes.saturating_add(1))
         .read_to_end(&mut content)
         .map_err(|source| DecoderFileError::Read {
             path: path.to_owned(),
             source,
         })?;
+    if content.len() as u64 > max_bytes {
+        return Err(DecoderFileError::UnpacksTooLarge {
+            path: path.to_owned(),
+            max_bytes,
+        });
+    }
     Ok(content)
 }
 
@@ -209,15 +234,28 @@ mod tests {
     }
 
     #[test]
+    fn what_unpacks_to_too_much_is_refused_and_not_cut() {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(b"two\none\n").unwrap();
+        let packed = gzip.finish().unwrap();
+        let path = Path::new("words.txt.gz");
+        assert_eq!(inflate(path, &packed, 8).unwrap(), b"two\none\n");
+        assert!(matches!(
+            inflate(path, &packed, 7),
+            Err(DecoderFileError::UnpacksTooLarge { max_bytes: 7, .. })
+        ));
+        // Several members in one file are one text.
+        let twice = [packed.clone(), packed].concat();
+        assert_eq!(inflate(path, &twice, 16).unwrap().len(), 16);
+        assert!(inflate(path, &twice, 15).is_err());
+    }
+
+    #[test]
     fn an_empty_word_list_and_a_missing_file_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("words.txt");
-        assert!(
-            read_words(&path)
-                .unwrap_err()
-                .to_string()
-                .contains("words.txt")
-        );
+        let error = read_words(&path).unwrap_err();
+        assert!(crate::fault::error_line(&error).contains("words.txt: No such file"));
         std::fs::write(&path, "\n \n").unwrap();
         assert!(matches!(
             read_words(&path),

@@ -23,6 +23,8 @@ use shared_model::tokens::{Tokens, normalize_text};
 use crate::data::audio_file::decode_16k;
 use crate::data::{AudioFileError, Utterance};
 use crate::device::{DeviceKind, OpenDevice};
+use crate::exit_status::{ExitStatus, HasExitStatus};
+use crate::fault::error_line;
 use workers::spread;
 
 /// Greatest share of unreadable audio that an error rate may be stated over.
@@ -33,6 +35,8 @@ pub const MAX_BROKEN_SHARE: f64 = 0.01;
 pub enum EvaluateError {
     #[error("there is no utterance to evaluate")]
     Empty,
+    #[error("no utterance has a text to measure against: a manifest needs \"text\" for that")]
+    NoText,
     #[error(transparent)]
     Recognize(#[from] RecognizeError),
     #[error(transparent)]
@@ -49,6 +53,29 @@ pub enum EvaluateError {
     Worker,
     #[error("stopped by Ctrl-C")]
     Stopped,
+}
+
+impl HasExitStatus for EvaluateError {
+    fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Empty | Self::NoText | Self::TooManyBroken { .. } => ExitStatus::Data,
+            Self::Recognize(error) => error.exit_status(),
+            Self::Decode(error) => error.exit_status(),
+            Self::Worker => ExitStatus::Failed,
+            Self::Stopped => ExitStatus::Interrupted,
+        }
+    }
+}
+
+/// An error if there is nothing to measure on.
+fn check_texts(utterances: &[Utterance]) -> Result<(), EvaluateError> {
+    if utterances.is_empty() {
+        return Err(EvaluateError::Empty);
+    }
+    if utterances.iter().all(|utterance| utterance.text.is_empty()) {
+        return Err(EvaluateError::NoText);
+    }
+    Ok(())
 }
 
 /// Audio that could not be read, in the order of the manifest.
@@ -99,9 +126,7 @@ pub fn evaluate(
     stop: &AtomicBool,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Evaluated, EvaluateError> {
-    if utterances.is_empty() {
-        return Err(EvaluateError::Empty);
-    }
+    check_texts(utterances)?;
     let threads = match device.kind {
         DeviceKind::Cpu => threads.clamp(1, utterances.len()),
         DeviceKind::Gpu => 1,
@@ -182,7 +207,7 @@ fn read_samples(utterance: &Utterance) -> Result<Vec<f32>, BrokenAudio> {
 fn broken(utterance: &Utterance, error: &AudioFileError) -> BrokenAudio {
     BrokenAudio {
         path: utterance.audio_path.clone(),
-        reason: error.to_string(),
+        reason: error_line(error),
     }
 }
 
@@ -201,6 +226,25 @@ mod tests {
                 broken
             ],
         }
+    }
+
+    #[test]
+    fn utterances_without_any_text_are_refused_and_one_text_is_enough() {
+        let utterance = |text: &str| Utterance {
+            id: "a".to_owned(),
+            audio_path: "a.wav".into(),
+            offset_secs: 0.0,
+            duration_secs: 1.0,
+            text: text.to_owned(),
+            speaker: None,
+        };
+        let check = |texts: &[&str]| {
+            let utterances: Vec<_> = texts.iter().map(|text| utterance(text)).collect();
+            check_texts(&utterances)
+        };
+        assert!(matches!(check(&[]), Err(EvaluateError::Empty)));
+        assert!(matches!(check(&["", ""]), Err(EvaluateError::NoText)));
+        assert!(check(&["", "one"]).is_ok());
     }
 
     #[test]

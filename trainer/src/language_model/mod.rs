@@ -24,11 +24,13 @@ pub use text::{Corpus, TextReader, VocabularyLimits};
 use std::io;
 use std::path::PathBuf;
 
+use crate::exit_status::{ExitStatus, HasExitStatus};
+
 /// Why a language model could not be made or measured.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LmError {
-    #[error("{path}: {source}")]
+    #[error("{path}")]
     Read { path: PathBuf, source: io::Error },
     #[error("{path}, line {line}: not UTF-8 text; convert the file to UTF-8")]
     NotText { path: PathBuf, line: usize },
@@ -54,8 +56,24 @@ pub enum LmError {
         "{bytes} bytes with no n-gram longer than a word, more than the {limit} allowed; limit the vocabulary"
     )]
     DoesNotFit { bytes: usize, limit: usize },
-    #[error("the model could not be compressed: {0}")]
-    Compress(io::Error),
+    #[error("the model could not be compressed")]
+    Compress(#[source] io::Error),
     #[error(transparent)]
     Model(#[from] shared_model::decode::DecodeError),
+}
+
+impl HasExitStatus for LmError {
+    fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Order { .. } | Self::CutOffs { .. } => ExitStatus::Usage,
+            Self::Compress(_) => ExitStatus::Failed,
+            Self::Read { .. }
+            | Self::NotText { .. }
+            | Self::LongLine { .. }
+            | Self::TooManyWords { .. }
+            | Self::NoWords { .. }
+            | Self::DoesNotFit { .. } => ExitStatus::Data,
+            Self::Model(error) => error.exit_status(),
+        }
+    }
 }

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::event::TrainEvent;
+use crate::exit_status::{ExitStatus, HasExitStatus};
 
 /// A place that events go to.
 pub trait EventSink {
@@ -26,12 +27,16 @@ pub trait EventSink {
 
 /// A log file that could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{path} cannot be written: {source}; free some space or choose another run folder with --run"
-)]
+#[error("{path} cannot be written; free some space or choose another run folder with --run")]
 pub struct ReportError {
     path: PathBuf,
     source: io::Error,
+}
+
+impl HasExitStatus for ReportError {
+    fn exit_status(&self) -> ExitStatus {
+        ExitStatus::Failed
+    }
 }
 
 /// All consumers of a run.

@@ -7,7 +7,7 @@ use shared_model::{
 };
 
 use super::shard::Shard;
-use crate::data::{Batches, SourceError};
+use crate::data::{Batches, DataError};
 
 /// `weights` with the statistics of their own activations over `batches`. The running statistics of a
 /// network that was cut from another are those of other inputs; training would follow only slowly,
@@ -19,7 +19,7 @@ pub(super) fn reestimate(
     config: &ModelConfig,
     weights: &Weights,
     batches: Batches<'_>,
-) -> Result<Result<Weights, WeightError>, SourceError> {
+) -> Result<Result<Weights, WeightError>, DataError> {
     let steady = ModelConfig {
         dropout: 0.0,
         ..config.clone()

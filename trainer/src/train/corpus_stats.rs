@@ -1,7 +1,7 @@
 //! Mean and standard deviation of the corpus's features per band, from which a model's running
 //! normalisation of live audio starts.
 
-use crate::data::{Batches, SourceError};
+use crate::data::{Batches, DataError};
 
 /// Training utterances that are looked at: more would not change the figures in a visible way.
 pub(super) const UTTERANCES: usize = 300;
@@ -13,7 +13,7 @@ const MIN_STD: f64 = 1e-3;
 pub(super) type BandStats = (Vec<f32>, Vec<f32>);
 
 /// Per band over all real frames of the first [`UTTERANCES`]; `None` without any frame.
-pub(super) fn measure(batches: Batches<'_>) -> Result<Option<BandStats>, SourceError> {
+pub(super) fn measure(batches: Batches<'_>) -> Result<Option<BandStats>, DataError> {
     let (mut sums, mut squares) = (vec![], vec![]);
     let (mut frames, mut utterances) = (0usize, 0usize);
     for batch in batches {

@@ -4,7 +4,13 @@ use std::path::PathBuf;
 
 use shared_model::weights::WeightError;
 
-use crate::{config::Phase, run_folder::RunFolderError, tensor_file::TensorFileError};
+use crate::{
+    config::Phase,
+    data::DataError,
+    exit_status::{ExitStatus, HasExitStatus},
+    run_folder::RunFolderError,
+    tensor_file::TensorFileError,
+};
 
 /// Why training has stopped.
 #[derive(Debug, thiserror::Error)]
@@ -68,10 +74,25 @@ pub enum TrainError {
     NoBatches,
     /// The data set gave up.
     #[error(transparent)]
-    Data(#[from] Box<dyn std::error::Error + Send + Sync>),
+    Data(#[from] DataError),
     /// The run folder cannot be written or read.
     #[error(transparent)]
     Folder(#[from] RunFolderError),
+}
+
+impl HasExitStatus for TrainError {
+    fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Interrupted { .. } => ExitStatus::Interrupted,
+            Self::Diverged { .. } => ExitStatus::Diverged,
+            Self::Order { .. } | Self::Recipe(_) => ExitStatus::Usage,
+            Self::Checkpoint { .. } => ExitStatus::Failed,
+            Self::NoBatches => ExitStatus::Data,
+            Self::Network { reason, .. } => reason.exit_status(),
+            Self::Data(error) => error.exit_status(),
+            Self::Folder(error) => error.exit_status(),
+        }
+    }
 }
 
 impl From<TensorFileError> for TrainError {

@@ -20,7 +20,7 @@ use super::*;
 use crate::{
     config::{Phase, Recipe, TrainingConfig},
     costs::PhaseCosts,
-    data::{Batch, BatchSource, Batches, EpochPlan, SourceError, SpecMask, TrainingAudio},
+    data::{Batch, BatchSource, Batches, DataError, EpochPlan, SpecMask, TrainingAudio},
     event::TrainEvent,
     run_folder::RunFolder,
 };
@@ -129,18 +129,18 @@ impl BatchSource for ToySource {
         _audio: TrainingAudio,
         plan: EpochPlan,
         skip: usize,
-    ) -> Result<Batches<'_>, SourceError> {
+    ) -> Result<Batches<'_>, DataError> {
         self.asked.push(plan);
         let range = skip..self.batches;
         Ok(Box::new(
             range.map(move |index| Ok(Self::planned(plan, index))),
         ))
     }
-    fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), SourceError> {
+    fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), DataError> {
         visit(&Self::batch(9999, 6));
         Ok(())
     }
-    fn plain_training(&mut self, _utterances: usize) -> Result<Batches<'_>, SourceError> {
+    fn plain_training(&mut self, _utterances: usize) -> Result<Batches<'_>, DataError> {
         Ok(Box::new([Ok(Self::batch(0, 4))].into_iter()))
     }
     fn take_quarantined(&mut self) -> Vec<(String, String)> {
@@ -564,7 +564,7 @@ fn a_run_that_leaves_the_finite_numbers_ends_with_a_reason() {
             audio: TrainingAudio,
             plan: EpochPlan,
             skip: usize,
-        ) -> Result<Batches<'_>, SourceError> {
+        ) -> Result<Batches<'_>, DataError> {
             Ok(Box::new(self.0.epoch(audio, plan, skip)?.map(|batch| {
                 batch.map(|mut batch| {
                     batch.features[0] = f32::NAN;
@@ -572,10 +572,10 @@ fn a_run_that_leaves_the_finite_numbers_ends_with_a_reason() {
                 })
             })))
         }
-        fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), SourceError> {
+        fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), DataError> {
             self.0.visit_dev(visit)
         }
-        fn plain_training(&mut self, n: usize) -> Result<Batches<'_>, SourceError> {
+        fn plain_training(&mut self, n: usize) -> Result<Batches<'_>, DataError> {
             self.0.plain_training(n)
         }
         fn take_quarantined(&mut self) -> Vec<(String, String)> {

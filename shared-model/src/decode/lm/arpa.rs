@@ -21,6 +21,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<NgramTable, DecodeError> {
     let counts = lines.counts()?;
     let mut table = NgramTable::new(counts.len())?;
     for order in 1..=counts.len() {
+        // An order without n-grams needs no section.
+        if counts[order - 1] == 0 && !lines.is_next(&format!("\\{order}-grams:"))? {
+            continue;
+        }
         lines.expect(&format!("\\{order}-grams:"))?;
         while let Some(line) = lines.ngram_line()? {
             let pushed = push_ngram(&mut table, order, line);
@@ -159,6 +163,12 @@ impl<'a> Lines<'a> {
             }
             None => Err(self.error(format!("the file ends before \"{name}\""))),
         }
+    }
+
+    /// Whether the next line that is not blank is this section's name; it is still to come.
+    fn is_next(&mut self, name: &str) -> Result<bool, DecodeError> {
+        self.pending = self.next_line()?;
+        Ok(self.pending == Some(name))
     }
 
     /// The lines `ngram ORDER=COUNT` under `\data\`.

@@ -93,6 +93,22 @@ fn without_unk_an_unknown_word_has_a_fixed_probability_and_no_history() {
 }
 
 #[test]
+fn an_order_announced_without_ngrams_needs_no_section() {
+    let head = "\\data\\\nngram 1=2\nngram 2=0\n";
+    let body = "\n\\1-grams:\n-0.5\t<unk>\n-0.3\ta\n";
+    let without = format!("{head}{body}\n\\end\\\n");
+    let with = format!("{head}{body}\n\\2-grams:\n\n\\end\\\n");
+    for text in [without, with] {
+        let lm = NgramLm::from_bytes(text.as_bytes()).unwrap();
+        assert!((log10_after(&lm, &[], "a") + 0.3).abs() < 1e-5);
+    }
+    let higher = format!("{head}ngram 3=1\n{body}\n\\3-grams:\n-1 a a a\n\\end\\\n");
+    assert!(NgramLm::from_bytes(higher.as_bytes()).is_err());
+    let missing = "\\data\\\nngram 1=1\n\n\\end\\\n";
+    assert!(NgramLm::from_bytes(missing.as_bytes()).is_err());
+}
+
+#[test]
 fn words_in_capitals_answer_to_lower_case() {
     let lm = NgramLm::from_arpa(
         TRIGRAMS

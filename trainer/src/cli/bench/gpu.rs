@@ -4,11 +4,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
-
 use crate::{
     bench::gpu_check::{CheckOptions, End, PartReport, check},
-    cli::{ExitStatus, Failure, print_line},
+    cli::{CliResult, ExitStatus, Failure, print_line},
     config::Recipe,
 };
 
@@ -55,7 +53,7 @@ pub struct GpuArgs {
     allow_software_adapter: bool,
 }
 
-pub fn run(args: &GpuArgs) -> anyhow::Result<()> {
+pub fn run(args: &GpuArgs) -> CliResult<()> {
     let recipe = Recipe::load(&args.recipe, &args.set)?;
     let batches = args.batches.checked()?;
     let mut device_arguments = vec!["--device".to_owned(), "wgpu".to_owned()];
@@ -63,7 +61,9 @@ pub fn run(args: &GpuArgs) -> anyhow::Result<()> {
         device_arguments.push("--allow-software-adapter".to_owned());
     }
     let options = CheckOptions {
-        fledge: std::env::current_exe().context("the path of this program is not known")?,
+        fledge: std::env::current_exe().map_err(Failure::while_doing(
+            "the path of this program is not known",
+        ))?,
         recipe: args.recipe.clone(),
         teacher: recipe.fitted(&recipe.teacher.model, vocab_size(&recipe)),
         intermediate_ctc_weight: recipe.teach.ctc.intermediate_weight,
@@ -81,9 +81,11 @@ pub fn run(args: &GpuArgs) -> anyhow::Result<()> {
         budget: Duration::from_secs(args.budget_seconds),
     };
     let written = |path: &Path| format!("{} cannot be written", path.display());
-    let report = check(&options, tell).with_context(|| written(&args.out))?;
+    let report = check(&options, tell).map_err(Failure::while_doing(written(&args.out)))?;
     let json = args.out.join("gpu-check.json");
-    report.store(&json).with_context(|| written(&json))?;
+    report
+        .store(&json)
+        .map_err(Failure::while_doing(written(&json)))?;
     print_line(report.table().trim_end())?;
     if report.passed {
         Ok(())
@@ -91,8 +93,7 @@ pub fn run(args: &GpuArgs) -> anyhow::Result<()> {
         Err(Failure::new(
             ExitStatus::Failed,
             "the check did not pass: the last rows of the table say which part failed or differs",
-        )
-        .into())
+        ))
     }
 }
 

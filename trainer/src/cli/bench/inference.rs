@@ -10,7 +10,7 @@ use shared_model::audio::SAMPLE_RATE_HZ;
 use shared_model::features::FeatureExtractor;
 use shared_model::recognizer::{Decoder, Recognizer};
 
-use super::super::WeightArgs;
+use super::super::{CliResult, WeightArgs};
 use crate::device::OpenDevice;
 
 /// Time model folders on one thread of the CPU, greedy
@@ -54,10 +54,10 @@ struct Line {
 
 const WARM_UP: usize = 3;
 
-pub fn run(args: &InferenceArgs) -> anyhow::Result<()> {
+pub fn run(args: &InferenceArgs) -> CliResult<()> {
     if !(0.1..=20.0).contains(&args.secs) || args.repeats == 0 {
         let message = "--secs must be 0.1 to 20 (one window) and --repeats at least 1";
-        return Err(super::super::Failure::usage(message).into());
+        return Err(super::super::Failure::usage(message));
     }
     let samples = signal((args.secs * SAMPLE_RATE_HZ as f32) as usize);
     for folder in &args.models {
@@ -81,11 +81,7 @@ pub fn run(args: &InferenceArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure(
-    folder: &std::path::Path,
-    args: &InferenceArgs,
-    samples: &[f32],
-) -> anyhow::Result<Line> {
+fn measure(folder: &std::path::Path, args: &InferenceArgs, samples: &[f32]) -> CliResult<Line> {
     let loaded = args.weights.read(folder)?;
     let device = OpenDevice::cpu("one thread of it is timed");
     let recognizer = Recognizer::new(&loaded, Decoder::Greedy, &device.device)?;

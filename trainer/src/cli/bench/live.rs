@@ -10,7 +10,7 @@ use shared_model::audio::SAMPLE_RATE_HZ;
 use shared_model::decode::Word;
 use shared_model::recognizer::{Decoder, LiveConfig, LiveEvent, LiveRecognizer, Recognizer};
 
-use crate::cli::{Failure, print_json, print_line};
+use crate::cli::{CliResult, Failure, print_json, print_line};
 use crate::data::{decode_16k, read_manifest};
 use crate::device::OpenDevice;
 use crate::model_folder;
@@ -60,9 +60,9 @@ struct Report {
 
 const BLOCK: usize = SAMPLE_RATE_HZ as usize / 50;
 
-pub fn run(args: &LiveArgs) -> anyhow::Result<()> {
+pub fn run(args: &LiveArgs) -> CliResult<()> {
     if !(1.0..=36_000.0).contains(&args.secs) {
-        return Err(Failure::usage("--secs must be 1 to 36000").into());
+        return Err(Failure::usage("--secs must be 1 to 36000"));
     }
     let samples = session(args)?;
     let loaded = model_folder::read(&args.model)?;
@@ -88,7 +88,7 @@ pub fn run(args: &LiveArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn session(args: &LiveArgs) -> anyhow::Result<Vec<f32>> {
+fn session(args: &LiveArgs) -> CliResult<Vec<f32>> {
     let longest = (args.secs * SAMPLE_RATE_HZ as f32) as usize;
     let mut samples = vec![];
     for clip in read_manifest(&args.manifest)? {
@@ -103,7 +103,7 @@ fn session(args: &LiveArgs) -> anyhow::Result<Vec<f32>> {
     Ok(samples)
 }
 
-fn measure(recognizer: Recognizer, samples: &[f32]) -> anyhow::Result<Report> {
+fn measure(recognizer: Recognizer, samples: &[f32]) -> CliResult<Report> {
     let mut live = LiveRecognizer::new(Rc::new(recognizer), LiveConfig::default())?;
     let mut block_ms = vec![];
     let mut delays = Delays::default();

@@ -14,6 +14,8 @@ use shared_model::tokens::Tokens;
 use super::Failure;
 use crate::config::{Recipe, TokenKind};
 
+use super::CliResult;
+
 /// Measure speed on this machine
 ///
 /// Example:
@@ -36,7 +38,7 @@ enum BenchCommand {
     Untrained(untrained::UntrainedArgs),
 }
 
-pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
+pub fn run(args: &BenchArgs) -> CliResult<()> {
     match &args.command {
         BenchCommand::Gpu(args) => gpu::run(args),
         BenchCommand::Inference(args) => inference::run(args),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     bench::parity::{Parity, measure_parity},
-    cli::{DeviceArgs, print_json, print_line, tell_device},
+    cli::{CliResult, DeviceArgs, print_json, print_line, tell_device},
     config::Recipe,
     data::{
         Batch, BatchSource, EpochPlan, RecipeData, TrainingAudio, recipe_examples, recipe_tokens,
@@ -40,7 +40,7 @@ pub struct ParityArgs {
     json: bool,
 }
 
-pub fn run(args: &ParityArgs) -> anyhow::Result<()> {
+pub fn run(args: &ParityArgs) -> CliResult<()> {
     let recipe = Recipe::load(&args.recipe, &args.set)?;
     let utterances = recipe_utterances(&recipe)?;
     let tokens = recipe_tokens(&recipe, &utterances)?;

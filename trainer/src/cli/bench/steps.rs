@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     bench::steps::{StepOptions, StepSpeed, measure_steps},
-    cli::{DeviceArgs, memory, print_json, print_line, tell_device},
+    cli::{CliResult, DeviceArgs, memory, print_json, print_line, tell_device},
     config::Recipe,
     report::{format_bytes, format_count},
 };
@@ -59,7 +59,7 @@ const BUDGET: Duration = Duration::from_secs(5);
 
 impl BatchArgs {
     /// The sizes, ascending.
-    pub fn checked(&self) -> anyhow::Result<StepOptions> {
+    pub fn checked(&self) -> CliResult<StepOptions> {
         check_seconds("--utterance-seconds", self.utterance_seconds, 60.0)?;
         for &secs in &self.batch_seconds {
             check_seconds("--batch-seconds", secs, MAX_BATCH_SECONDS)?;
@@ -75,7 +75,7 @@ impl BatchArgs {
     }
 }
 
-pub fn run(args: &StepsArgs) -> anyhow::Result<()> {
+pub fn run(args: &StepsArgs) -> CliResult<()> {
     let options = args.batches.checked()?;
     let recipe = Recipe::load(&args.recipe, &args.set)?;
     memory::keep_freed_memory();

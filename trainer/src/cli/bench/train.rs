@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     bench::{self, Options, Report, Step},
-    cli::{memory, print_json, print_line},
+    cli::{CliResult, memory, print_json, print_line},
     config::Recipe,
     report::{format_bytes, format_count},
 };
@@ -47,7 +47,7 @@ pub struct TrainArgs {
 
 const MAX_SECONDS: f64 = 60.0;
 
-pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
+pub fn run(args: &TrainArgs) -> CliResult<()> {
     check_seconds("--seconds", args.seconds, MAX_SECONDS)?;
     let recipe = Recipe::load(&args.recipe, &args.set)?;
     memory::keep_freed_memory();

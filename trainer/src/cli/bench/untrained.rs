@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use shared_model::bundle::{CardInfo, ModelParts, write_model};
 use shared_model::model::CtcModel;
 
+use super::super::CliResult;
 use super::super::export::PrecisionArg;
 use crate::config::Recipe;
 use crate::device::OpenDevice;
@@ -34,7 +35,7 @@ pub struct UntrainedArgs {
     set: Vec<String>,
 }
 
-pub fn run(args: &UntrainedArgs) -> anyhow::Result<()> {
+pub fn run(args: &UntrainedArgs) -> CliResult<()> {
     let recipe = Recipe::load(&args.recipe, &args.set)?;
     let tokens = recipe_tokens(&recipe, &recipe_utterances(&recipe)?)?;
     let device = OpenDevice::cpu("fresh weights need no other");

@@ -7,12 +7,13 @@ use std::sync::Once;
 
 use shared_model::audio_file as decoding;
 
+use crate::exit_status::{ExitStatus, HasExitStatus};
+
 /// An audio file that cannot be used: which, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {problem}", path = path.display())]
 pub struct AudioFileError {
     pub path: PathBuf,
-    #[source]
     problem: Problem,
 }
 
@@ -20,6 +21,12 @@ impl AudioFileError {
     /// The reason without the path.
     pub fn reason(&self) -> String {
         self.problem.to_string()
+    }
+}
+
+impl HasExitStatus for AudioFileError {
+    fn exit_status(&self) -> ExitStatus {
+        ExitStatus::Data
     }
 }
 

@@ -77,16 +77,41 @@ impl FileBlocks {
     /// # Errors
     /// As [`decode_file`], as far as the structure of the file can tell.
     pub fn open(path: &Path) -> Result<Self, AudioFileError> {
+        Self::open_from(path, WHOLE, open_any)
+    }
+
+    /// Opens `duration_secs` (absent: all) from `offset_secs` on of a file on disk.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_stretch(
+        path: &Path,
+        offset_secs: f64,
+        duration_secs: Option<f64>,
+    ) -> Result<Self, AudioFileError> {
+        let stretch = Stretch {
+            offset_secs,
+            duration_secs,
+            ..WHOLE
+        };
+        Self::open_from(path, stretch, open)
+    }
+
+    fn open_from(
+        path: &Path,
+        stretch: Stretch,
+        open: impl FnOnce(&Path) -> Result<File, Problem>,
+    ) -> Result<Self, AudioFileError> {
         let stretch = Stretch {
             rate_hz: Some(SAMPLE_RATE_HZ),
             max_secs: MAX_BLOCKS_SECONDS,
-            ..WHOLE
+            ..stretch
         };
-        let open = || {
-            let file = open_any(path)?;
+        let opened = || {
+            let file = open(path)?;
             Ok(without_panic(|| AudioBlocks::open(file, &stretch))?)
         };
-        let blocks = open().map_err(|problem: Problem| problem.in_file(path))?;
+        let blocks = opened().map_err(|problem: Problem| problem.in_file(path))?;
         let path = path.to_owned();
         Ok(Self { path, blocks })
     }

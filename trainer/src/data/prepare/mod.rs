@@ -6,7 +6,7 @@ mod kaldi;
 mod librispeech;
 mod tedlium;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
@@ -14,7 +14,9 @@ use std::path::{Component, Path, PathBuf};
 use serde::Serialize;
 use shared_model::tokens::normalize_text;
 
-use super::{DataError, read_info};
+use super::{AudioFileError, DataError, Depth, Examined, examine};
+use crate::fault::error_line;
+use crate::parallel::{Task, run_all};
 
 /// What kind of corpus a folder holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -23,7 +25,7 @@ pub enum Corpus {
     Librispeech,
     /// TED-LIUM release 3: stm and sph folders
     Tedlium,
-    /// speechocean762, or any folder with Kaldi's wav.scp, text and utt2spk
+    /// speechocean762, or any folder with Kaldi's wav.scp, text, utt2spk and segments
     Speechocean762,
     /// Common Voice: train.tsv, dev.tsv, test.tsv and clips/
     CommonVoice,
@@ -36,8 +38,8 @@ pub enum Corpus {
 struct Entry {
     id: String,
     audio_path: PathBuf,
-    /// Start and end in the file, seconds; absent: the whole file.
-    segment: Option<(f64, f64)>,
+    /// Start and end in the file, seconds; absent: the whole file, or to its end.
+    segment: Option<(f64, Option<f64>)>,
     text: String,
     speaker: Option<String>,
 }
@@ -58,6 +60,15 @@ impl Found {
     }
 }
 
+/// How audio is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct PrepareOptions {
+    /// How closely.
+    pub depth: Depth,
+    /// On so many threads.
+    pub threads: usize,
+}
+
 /// A manifest that was written.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WrittenManifest {
@@ -65,6 +76,9 @@ pub struct WrittenManifest {
     pub utterances: usize,
     pub audio_seconds: f64,
 }
+
+/// Entries of one piece of work.
+const ENTRIES_PER_TASK: usize = 32;
 
 /// The result of [`prepare`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -74,12 +88,17 @@ pub struct PrepareReport {
     pub problems: Vec<String>,
 }
 
-/// Finds the utterances of `source`, reads each header, and writes one manifest per split into
-/// `out`, with paths relative to it.
+/// Finds the utterances of `source`, looks at the audio of each, and writes one manifest per split
+/// into `out`, with paths relative to it.
 ///
 /// # Errors
 /// A folder that cannot be read or written. Entries that cannot be used are listed, not errors.
-pub fn prepare(corpus: Corpus, source: &Path, out: &Path) -> Result<PrepareReport, DataError> {
+pub fn prepare(
+    corpus: Corpus,
+    source: &Path,
+    out: &Path,
+    options: &PrepareOptions,
+) -> Result<PrepareReport, DataError> {
     let read_error = |source_error| DataError::ReadManifest {
         path: source.to_owned(),
         source: source_error,
@@ -105,7 +124,7 @@ pub fn prepare(corpus: Corpus, source: &Path, out: &Path) -> Result<PrepareRepor
     let mut manifests = Vec::new();
     for (split, entries) in std::mem::take(&mut found.splits) {
         let path = out.join(format!("{split}.jsonl"));
-        let written = write_manifest(&path, entries, &mut found)
+        let written = write_manifest(&path, entries, options, &mut found)
             .map_err(|source| write_error(&path, source))?;
         manifests.extend(written);
     }
@@ -131,57 +150,21 @@ struct Line<'a> {
 fn write_manifest(
     path: &Path,
     mut entries: Vec<Entry>,
+    options: &PrepareOptions,
     found: &mut Found,
 ) -> std::io::Result<Option<WrittenManifest>> {
     entries.sort_by(|a, b| a.id.cmp(&b.id));
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut lines = Vec::new();
     let mut audio_seconds = 0.0;
-    for entry in &entries {
-        let text = normalize_text(&entry.text);
-        if text.is_empty() {
-            found.problem(&entry.audio_path, "has an empty transcript");
-            continue;
+    for (entry, verdict) in entries.iter().zip(verdicts(&entries, options)) {
+        match line(entry, verdict, folder) {
+            Ok(line) => {
+                audio_seconds += line.duration;
+                lines.push(serde_json::to_string(&line)?);
+            }
+            Err(problem) => found.problems.push(problem),
         }
-        let duration = match entry.segment {
-            Some((start, end)) if end > start && start >= 0.0 && entry.audio_path.is_file() => {
-                end - start
-            }
-            Some(_) if !entry.audio_path.is_file() => {
-                found.problem(&entry.audio_path, "no such file");
-                continue;
-            }
-            Some((start, end)) => {
-                found.problem(
-                    &entry.audio_path,
-                    format!("has a segment from {start} to {end} s"),
-                );
-                continue;
-            }
-            None => match read_info(&entry.audio_path) {
-                Ok(info) => match info.duration_secs {
-                    Some(secs) => secs,
-                    None => {
-                        found.problem(&entry.audio_path, "does not say how long it is");
-                        continue;
-                    }
-                },
-                Err(error) => {
-                    found.problems.push(error.to_string());
-                    continue;
-                }
-            },
-        };
-        audio_seconds += duration;
-        let line = Line {
-            audio_filepath: relative_path(folder, &entry.audio_path),
-            duration: (duration * 1e4).round() / 1e4,
-            offset: entry.segment.map(|(start, _)| start),
-            text,
-            speaker: entry.speaker.as_deref(),
-            id: &entry.id,
-        };
-        lines.push(serde_json::to_string(&line)?);
     }
     if lines.is_empty() {
         return Ok(None);
@@ -198,8 +181,58 @@ fn write_manifest(
     }))
 }
 
-/// `path` as seen from `folder`, with `..` where needed.
-fn relative_path(folder: &Path, path: &Path) -> String {
+/// Verdicts on the audio of entries, in their order.
+fn verdicts(
+    entries: &[Entry],
+    options: &PrepareOptions,
+) -> impl Iterator<Item = Result<Examined, AudioFileError>> {
+    let depth = options.depth;
+    let look = move |entry: &Entry| {
+        let (start, end) = entry.segment.unwrap_or((0.0, None));
+        let duration_secs = end.map(|end| end - start).filter(|secs| *secs > 0.0);
+        examine(&entry.audio_path, start.max(0.0), duration_secs, depth)
+    };
+    let tasks = entries.chunks(ENTRIES_PER_TASK).map(|some| {
+        let task = move || some.iter().map(look).collect::<Vec<_>>();
+        Box::new(task) as Task<'_, Vec<Result<Examined, AudioFileError>>>
+    });
+    run_all(options.threads, tasks.collect())
+        .into_iter()
+        .flatten()
+}
+
+/// An entry's line of a manifest in `folder`, or why it has none.
+fn line<'a>(
+    entry: &'a Entry,
+    verdict: Result<Examined, AudioFileError>,
+    folder: &Path,
+) -> Result<Line<'a>, String> {
+    let problem = |reason: &str| format!("{}: {reason}", entry.audio_path.display());
+    let text = normalize_text(&entry.text);
+    if text.is_empty() {
+        return Err(problem("has an empty transcript"));
+    }
+    let segment = entry.segment;
+    if let Some((start, Some(end))) = segment
+        && !(end > start && start >= 0.0)
+    {
+        return Err(problem(&format!("has a segment from {start} to {end} s")));
+    }
+    let found = verdict.map_err(|error| error_line(&error))?;
+    let audio_filepath = relative_path(folder, &entry.audio_path)
+        .ok_or_else(|| problem("its name is not UTF-8 text, as a manifest is: rename it"))?;
+    Ok(Line {
+        audio_filepath,
+        duration: (found.length_secs * 1e4).round() / 1e4,
+        offset: segment.map(|(start, _)| start),
+        text,
+        speaker: entry.speaker.as_deref(),
+        id: &entry.id,
+    })
+}
+
+/// `path` as seen from `folder`, with `..` where needed; `None` if it is not UTF-8 text.
+fn relative_path(folder: &Path, path: &Path) -> Option<String> {
     let real = |path: &Path| {
         path.canonicalize()
             .or_else(|_| std::path::absolute(path))
@@ -218,26 +251,37 @@ fn relative_path(folder: &Path, path: &Path) -> String {
         relative.push("..");
     }
     relative.extend(&parts[shared..]);
-    relative.display().to_string()
+    relative.to_str().map(str::to_owned)
 }
 
-/// Every file below `folder`, sorted by path; links to folders are not followed.
+/// Every file below `folder`, sorted by path. Links are followed, but to no folder a second time.
 fn files_below(folder: &Path, found: &mut Found) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
+    let mut seen = HashSet::new();
     while let Some(folder) = folders.pop() {
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
+        let entries = folder
+            .canonicalize()
+            .and_then(|real| Ok((seen.insert(real), fs::read_dir(&folder)?)));
+        let entries = match entries {
+            Ok((true, entries)) => entries,
+            Ok((false, _)) => {
+                found.problem(&folder, "is a link to a folder that was read already");
+                continue;
+            }
             Err(error) => {
                 found.problem(&folder, error);
                 continue;
             }
         };
-        for entry in entries.flatten() {
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                Ok(_) => files.push(entry.path()),
-                Err(error) => found.problem(&entry.path(), error),
+        for entry in entries {
+            // The entry's own kind would be that of the link.
+            let kind = entry.map(|entry| (entry.path(), fs::metadata(entry.path())));
+            match kind {
+                Ok((path, Ok(kind))) if kind.is_dir() => folders.push(path),
+                Ok((path, Ok(_))) => files.push(path),
+                Ok((path, Err(error))) => found.problem(&path, error),
+                Err(error) => found.problem(&folder, error),
             }
         }
     }

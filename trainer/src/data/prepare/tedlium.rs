@@ -39,7 +39,7 @@ pub(super) fn find(source: &Path) -> Found {
                 Entry {
                     id: format!("{talk}-{:07}-{:07}", centis(start), centis(end)),
                     audio_path: audio_beside(&stem, &["sph", "wav", "flac", "mp3"]),
-                    segment: Some((start, end)),
+                    segment: Some((start, Some(end))),
                     text,
                     speaker: Some(speaker.to_owned()),
                 },

@@ -3,6 +3,11 @@
 use super::*;
 use crate::data::read_manifest;
 
+const OPTIONS: PrepareOptions = PrepareOptions {
+    depth: Depth::Decode,
+    threads: 2,
+};
+
 fn fixture(name: &str) -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
     Path::new(&package).join("fixtures/audio").join(name)
@@ -27,7 +32,7 @@ fn prepared(
     split: &str,
 ) -> (PrepareReport, Vec<super::super::Utterance>) {
     let out = root.join("../out");
-    let report = prepare(corpus, root, &out).unwrap();
+    let report = prepare(corpus, root, &out, &OPTIONS).unwrap();
     let utterances = read_manifest(&out.join(format!("{split}.jsonl"))).unwrap();
     for utterance in &utterances {
         assert!(utterance.audio_path.is_file(), "{utterance:?}");
@@ -132,7 +137,7 @@ fn common_voice_tables_are_read_by_their_header() {
     assert_eq!(read[0].speaker.as_deref(), Some("abc"));
     assert_eq!(report.problems.len(), 2, "{:?}", report.problems);
     let (_folder, empty) = self::root();
-    let report = prepare(Corpus::CommonVoice, &empty, &empty.join("out")).unwrap();
+    let report = prepare(Corpus::CommonVoice, &empty, &empty.join("out"), &OPTIONS).unwrap();
     assert!(report.manifests.is_empty());
     assert!(report.problems[0].contains("has no train.tsv"));
 }
@@ -148,7 +153,94 @@ fn a_plain_folder_pairs_audio_with_text() {
     assert_eq!(read.len(), 1);
     assert_eq!(read[0].text, "four seven two");
     assert_eq!(read[0].speaker.as_deref(), Some("ann"));
-    assert_eq!(report.problems.len(), 1);
-    assert!(report.problems[0].contains("no transcript"));
-    assert!(prepare(Corpus::Folder, &root.join("gone"), &root).is_err());
+    assert_eq!(report.problems.len(), 2, "{:#?}", report.problems);
+    assert!(report.problems[0].contains("notes.txt"));
+    assert!(report.problems[1].contains("no transcript"));
+    assert!(prepare(Corpus::Folder, &root.join("gone"), &root, &OPTIONS).is_err());
+}
+
+#[test]
+fn kaldi_segments_place_utterances_in_recordings() {
+    let (_folder, root) = root();
+    put_audio(&root, "data/talk.ogg", "speech-16k.ogg");
+    put(&root, "data/wav.scp", "talk talk.ogg\n");
+    put(
+        &root,
+        "data/segments",
+        "talk-1 talk 0.1 0.3\ntalk-2 talk 0.5 -1\ntalk-3 gone 0 1\ntalk-4 talk 0.4 0.2\nnonsense\n",
+    );
+    put(
+        &root,
+        "data/text",
+        "talk-1 FOUR\ntalk-2 SEVEN\ntalk-3 GONE\ntalk-4 BACK\ntalk-5 LOST\n",
+    );
+    put(&root, "data/utt2spk", "talk-1 ann\ntalk-2 ann\n");
+    let (report, read) = prepared(Corpus::Speechocean762, &root, "data");
+    assert_eq!(read.len(), 2);
+    assert_eq!((read[0].offset_secs, read[0].text.as_str()), (0.1, "four"));
+    assert!((read[0].duration_secs - 0.2).abs() < 1e-3);
+    assert_eq!((read[1].offset_secs, read[1].text.as_str()), (0.5, "seven"));
+    assert!((read[1].duration_secs - 0.5).abs() < 0.05, "{:?}", read[1]);
+    // Three lines of `segments` that are none, and the texts that are left without audio.
+    assert_eq!(report.problems.len(), 6, "{:#?}", report.problems);
+}
+
+#[test]
+fn everything_that_a_folder_leaves_out_is_named_with_the_reason() {
+    let (_folder, root) = root();
+    put_audio(&root, "good.ogg", "speech-16k.ogg");
+    put(&root, "good.txt", "four seven two");
+    put(&root, "broken.m4a", "no audio at all");
+    put(&root, "broken.txt", "words");
+    put(&root, "picture.jpg", "no audio either");
+    put(&root, "alone.txt", "a text without audio");
+    put(&root, ".hidden", "of no interest");
+    put_audio(&root, "mute.mp3", "speech-16k.mp3");
+    put(&root, "mute.txt", " ... ");
+    let (report, read) = prepared(Corpus::Folder, &root, "all");
+    assert_eq!(read.len(), 1);
+    let reason = |name: &str| {
+        let problem = report.problems.iter().find(|p| p.contains(name));
+        problem.unwrap_or_else(|| panic!("{name} in {:#?}", report.problems))
+    };
+    assert!(reason("broken.m4a").contains("is not audio"));
+    assert!(reason("picture.jpg").contains("is not audio"));
+    assert!(reason("alone.txt").contains("no audio file"));
+    assert!(reason("mute.mp3").contains("empty transcript"));
+    assert_eq!(report.problems.len(), 4, "{:#?}", report.problems);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_and_a_circle_of_them_ends() {
+    use std::os::unix::fs::symlink;
+    let (folder, root) = root();
+    put_audio(folder.path(), "elsewhere/ann/a.ogg", "speech-16k.ogg");
+    put(folder.path(), "elsewhere/ann/a.txt", "four seven two");
+    symlink(folder.path().join("elsewhere"), root.join("linked")).unwrap();
+    symlink(&root, root.join("circle")).unwrap();
+    symlink(root.join("nowhere"), root.join("dead.wav")).unwrap();
+    let (report, read) = prepared(Corpus::Folder, &root, "all");
+    assert_eq!(read.len(), 1);
+    assert_eq!(report.problems.len(), 2, "{:#?}", report.problems);
+    assert!(report.problems.iter().any(|p| p.contains("read already")));
+    assert!(report.problems.iter().any(|p| p.contains("dead.wav")));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_is_not_utf8_is_left_out_with_the_reason() {
+    use std::os::unix::ffi::OsStrExt;
+    let (_folder, root) = root();
+    put_audio(&root, "good.ogg", "speech-16k.ogg");
+    put(&root, "good.txt", "four seven two");
+    for extension in ["ogg", "txt"] {
+        let name = [b"caf\xe9.".as_slice(), extension.as_bytes()].concat();
+        let copy = root.join(std::ffi::OsStr::from_bytes(&name));
+        fs::copy(root.join("good").with_extension(extension), copy).unwrap();
+    }
+    let (report, read) = prepared(Corpus::Folder, &root, "all");
+    assert_eq!(read.len(), 1);
+    assert_eq!(report.problems.len(), 1, "{:#?}", report.problems);
+    assert!(report.problems[0].contains("not UTF-8"));
 }

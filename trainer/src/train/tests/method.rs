@@ -326,14 +326,14 @@ impl BatchSource for Eight {
         _audio: TrainingAudio,
         _plan: EpochPlan,
         skip: usize,
-    ) -> Result<Batches<'_>, SourceError> {
+    ) -> Result<Batches<'_>, DataError> {
         Ok(Box::new((skip..4).map(|_| Ok(Self::batch()))))
     }
-    fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), SourceError> {
+    fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), DataError> {
         visit(&Self::batch());
         Ok(())
     }
-    fn plain_training(&mut self, _utterances: usize) -> Result<Batches<'_>, SourceError> {
+    fn plain_training(&mut self, _utterances: usize) -> Result<Batches<'_>, DataError> {
         Ok(Box::new([Ok(Self::batch())].into_iter()))
     }
     fn take_quarantined(&mut self) -> Vec<(String, String)> {
