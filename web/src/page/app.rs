@@ -1,83 +1,52 @@
-//! The page's state, and what its controls do.
+//! The page as a whole: its parts, what it is doing, and what each control makes of them.
 
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
 };
 
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::spawn_local;
-use web_sys::{
-    Document, DragEvent, Element, Event, HtmlAudioElement, HtmlButtonElement, HtmlElement,
-    HtmlInputElement, HtmlProgressElement, HtmlSelectElement, KeyboardEvent,
-};
+use js_sys::Uint8Array;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{AudioContext, Document, File};
 
 use super::{
-    clips::Clip,
-    dom::{by_id, document, listen, listen_actively, set_note, window},
-    engine_host::Engine,
-    live::Live,
+    audio_reader::AudioReader,
+    clips::{self, Clip, Player},
+    comparison::{self, Comparison},
+    controls::{Activity, Controls, Usable, is_free_space},
+    dom::{document, listen, listen_actively, window, words_of},
+    engine_host::EngineHost,
+    event::{ListeningEvent, PageEvents},
+    fetch,
+    listening::Listening,
+    microphone::{self, Microphone},
+    progress::ProgressBar,
     students::{self, Student},
     transcript_view::TranscriptView,
-    worker_client::{Failure, WorkerClient},
+    worker_client::Failure,
 };
 use crate::{
-    engine_choice::{Adapter, Wish},
-    protocol::FailureKind,
+    engine_choice::Wish,
+    figures,
+    protocol::{Request, Response},
 };
 
-/// What the page is doing: it does one thing at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activity {
-    /// No engine yet, or none any more.
-    Starting,
-    Idle,
-    /// Loading or transcribing.
-    Working,
-    Listening,
-    Comparing,
-}
-
-pub struct Ui {
-    pub view: TranscriptView,
-    pub record: HtmlButtonElement,
-    pub record_label: HtmlElement,
-    pub record_state: HtmlElement,
-    pub level: Element,
-    pub error: HtmlElement,
-    pub compare_run: HtmlButtonElement,
-    pub engine_status: HtmlElement,
-    pub engine_text: HtmlElement,
-    engine_menu: HtmlSelectElement,
-    /// Whether to write with a language model; shown where the student has one.
-    pub lm: HtmlInputElement,
-    lm_option: HtmlElement,
-    pub progress: HtmlElement,
-    pub progress_bar: HtmlProgressElement,
-    pub progress_text: HtmlElement,
-    cancel: HtmlButtonElement,
-    file: HtmlInputElement,
-    drop: HtmlElement,
-    pub player: HtmlAudioElement,
-}
-
 pub struct App {
-    pub ui: Ui,
-    pub students: RefCell<Vec<Rc<Student>>>,
-    pub clips: RefCell<Vec<Clip>>,
-    pub selected: Cell<usize>,
-    pub live: RefCell<Option<Live>>,
-    /// Set by the visitor's "Cancel" or "Stop".
-    pub cancelled: Cell<bool>,
     activity: Cell<Activity>,
-    pub(super) wish: Cell<Wish>,
-    pub(super) adapter: RefCell<Option<Adapter>>,
-    pub(super) engine: RefCell<Option<Engine>>,
-    /// Decodes audio files; started by the first.
-    pub(super) reader: RefCell<Option<Rc<WorkerClient>>>,
-    /// The request that the engine serves.
-    pub(super) running: Cell<Option<u32>>,
-    pub(super) object_url: RefCell<Option<String>>,
+    students: RefCell<Vec<Rc<Student>>>,
+    clips: RefCell<Vec<Clip>>,
+    selected: Cell<usize>,
+    /// Set by the visitor's "Cancel".
+    cancelled: Cell<bool>,
+    controls: Controls,
+    view: TranscriptView,
+    player: Player,
+    progress: Rc<ProgressBar>,
+    engine: Rc<EngineHost>,
+    reader: Rc<AudioReader>,
+    comparison: Comparison,
+    listening: Rc<Listening>,
 }
 
 impl App {
@@ -86,189 +55,86 @@ impl App {
         let wish = web_sys::UrlSearchParams::new_with_str(&search)?
             .get("engine")
             .map_or(Wish::Automatic, |name| Wish::from_name(&name));
+        let controls = Controls::new()?;
+        let progress = Rc::new(ProgressBar::new()?);
+        let engine = Rc::new(EngineHost::new(progress.clone(), controls.lm.checked())?);
+        let reader = Rc::new(AudioReader::default());
+        let events = PageEvents::default();
         let app = Rc::new(Self {
-            ui: Ui {
-                view: TranscriptView::new()?,
-                record: by_id("record")?,
-                record_label: by_id("record-label")?,
-                record_state: by_id("record-state")?,
-                level: by_id("level")?,
-                error: by_id("error")?,
-                compare_run: by_id("compare-run")?,
-                engine_status: by_id("engine-status")?,
-                engine_text: by_id("engine-text")?,
-                engine_menu: by_id("engine")?,
-                lm: by_id("lm")?,
-                lm_option: by_id("lm-option")?,
-                progress: by_id("progress")?,
-                progress_bar: by_id("progress-bar")?,
-                progress_text: by_id("progress-text")?,
-                cancel: by_id("cancel")?,
-                file: by_id("file")?,
-                drop: by_id("drop")?,
-                player: by_id("player")?,
-            },
+            activity: Cell::new(Activity::Starting),
             students: RefCell::default(),
             clips: RefCell::default(),
             selected: Cell::new(0),
-            live: RefCell::default(),
             cancelled: Cell::new(false),
-            activity: Cell::new(Activity::Starting),
-            wish: Cell::new(wish),
-            adapter: RefCell::default(),
-            engine: RefCell::default(),
-            reader: RefCell::default(),
-            running: Cell::new(None),
-            object_url: RefCell::default(),
+            view: TranscriptView::new()?,
+            player: Player::new()?,
+            comparison: Comparison::new(engine.clone(), reader.clone())?,
+            listening: Listening::new(events.clone())?,
+            controls,
+            progress,
+            engine,
+            reader,
         });
-        app.ui.engine_menu.set_value(wish.name());
+        let page = Rc::downgrade(&app);
+        events.connect(move |event| {
+            if let Some(page) = page.upgrade() {
+                page.on_listening(event);
+            }
+        });
+        app.controls.engine_menu.set_value(wish.name());
         app.bind()?;
-        app.refresh();
+        app.enable();
         let catalog = app.clone();
         spawn_local(async move { catalog.read_catalog().await });
-        spawn_local(async move { app.boot(None).await });
+        spawn_local(async move { app.start_engine(wish).await });
         Ok(())
     }
 
     fn bind(self: &Rc<Self>) -> Result<(), JsValue> {
         let app = self.clone();
-        listen(&self.ui.record, "click", move |_| {
-            app.clone().toggle_listening()
+        listen(&self.listening.button, "click", move |_| {
+            app.clone().toggle_listening();
         });
         let app = self.clone();
-        listen(&self.ui.cancel, "click", move |_| app.cancel());
+        listen(&self.controls.cancel, "click", move |_| app.cancel());
         let app = self.clone();
-        listen(&self.ui.compare_run, "click", move |_| {
-            app.clone().toggle_comparison()
+        listen(&self.comparison.button, "click", move |_| {
+            app.clone().toggle_comparison();
         });
         let app = self.clone();
-        listen(&self.ui.engine_menu, "change", move |_| {
-            app.wish.set(Wish::from_name(&app.ui.engine_menu.value()));
+        listen(&self.controls.engine_menu, "change", move |_| {
             let app = app.clone();
-            spawn_local(async move { app.boot(None).await });
+            let wish = Wish::from_name(&app.controls.engine_menu.value());
+            spawn_local(async move { app.start_engine(wish).await });
         });
         let app = self.clone();
-        listen(&self.ui.lm, "change", move |_| app.forget_loaded());
+        listen(&self.controls.lm, "change", move |_| {
+            app.engine.use_lm(app.controls.lm.checked());
+        });
         let app = self.clone();
-        listen(&self.ui.file, "change", move |_| {
-            let file = app.ui.file.files().and_then(|files| files.get(0));
-            // The same file may be chosen again.
-            app.ui.file.set_value("");
-            if let Some(file) = file {
+        listen(&self.controls.file, "change", move |_| {
+            if let Some(file) = app.controls.take_chosen_file() {
                 app.clone().accept_file(file);
             }
         });
-        self.bind_drop();
+        let app = self.clone();
+        self.controls
+            .on_drop(move |file| app.clone().accept_file(file));
         let app = self.clone();
         let document: Document = document()?;
-        listen_actively(&document, "keydown", move |event| app.clone().on_key(event));
+        listen_actively(&document, "keydown", move |event| {
+            if is_free_space(event) && !app.listening.button.disabled() {
+                event.prevent_default();
+                app.clone().toggle_listening();
+            }
+        });
         Ok(())
     }
 
-    fn bind_drop(self: &Rc<Self>) {
-        for event in ["dragenter", "dragover"] {
-            let app = self.clone();
-            listen_actively(&self.ui.drop, event, move |event| {
-                event.prevent_default();
-                let _ = app.ui.drop.class_list().add_1("over");
-            });
-        }
-        let app = self.clone();
-        listen(&self.ui.drop, "dragleave", move |_| {
-            let _ = app.ui.drop.class_list().remove_1("over");
-        });
-        let app = self.clone();
-        listen_actively(&self.ui.drop, "drop", move |event| {
-            event.prevent_default();
-            let _ = app.ui.drop.class_list().remove_1("over");
-            let file = event
-                .dyn_ref::<DragEvent>()
-                .and_then(|event| event.data_transfer())
-                .and_then(|data| data.files())
-                .and_then(|files| files.get(0));
-            if let Some(file) = file {
-                app.clone().accept_file(file);
-            }
-        });
-    }
-
-    /// Space starts and stops the microphone, unless it means something else where the focus is.
-    fn on_key(self: Rc<Self>, event: &Event) {
-        let Some(key) = event.dyn_ref::<KeyboardEvent>() else {
-            return;
-        };
-        let is_plain = key.key() == " "
-            && !key.repeat()
-            && !(key.ctrl_key() || key.alt_key() || key.meta_key() || key.shift_key());
-        let is_taken = event
-            .target()
-            .and_then(|target| target.dyn_into::<Element>().ok())
-            .and_then(|target| {
-                target
-                    .closest("a, button, input, select, textarea, summary, audio, label")
-                    .ok()
-                    .flatten()
-            })
-            .is_some();
-        if is_plain && !is_taken && !self.ui.record.disabled() {
-            event.prevent_default();
-            self.toggle_listening();
-        }
-    }
-
-    pub fn activity(&self) -> Activity {
-        self.activity.get()
-    }
-
-    pub fn set_activity(&self, activity: Activity) {
-        self.activity.set(activity);
-        self.refresh();
-    }
-
-    /// Enables exactly what can be used now.
-    fn refresh(&self) {
-        let activity = self.activity.get();
-        let is_idle = activity == Activity::Idle;
-        let has_students = !self.students.borrow().is_empty();
-        let is_listening = activity == Activity::Listening;
-        self.ui
-            .record
-            .set_disabled(!(has_students && (is_idle || is_listening)));
-        let can_compare = has_students && !self.clips.borrow().is_empty();
-        self.ui
-            .compare_run
-            .set_disabled(!(can_compare && (is_idle || activity == Activity::Comparing)));
-        self.ui
-            .engine_menu
-            .set_disabled(!(is_idle || activity == Activity::Starting));
-        self.ui.file.set_disabled(!(is_idle && has_students));
-        let students = self.students.borrow();
-        let selected = students.get(self.selected.get());
-        let has_lm = selected.is_some_and(|student| student.lm_url.is_some());
-        self.ui.lm_option.set_hidden(!has_lm);
-        self.ui
-            .lm
-            .set_disabled(!(is_idle || activity == Activity::Starting));
-        for selector in ["#samples button", "#students input"] {
-            let Ok(found) = document().and_then(|document| document.query_selector_all(selector))
-            else {
-                continue;
-            };
-            for index in 0..found.length() {
-                if let Some(element) = found
-                    .get(index)
-                    .and_then(|node| node.dyn_into::<Element>().ok())
-                {
-                    let may = is_idle
-                        || (selector == "#students input" && activity == Activity::Starting);
-                    let _ = element.toggle_attribute_with_force("disabled", !may);
-                }
-            }
-        }
-    }
-
-    pub fn show_error(&self, message: &str) {
-        set_note(&self.ui.error, message);
+    async fn start_engine(self: Rc<Self>, wish: Wish) {
+        self.set_activity(Activity::Starting);
+        self.engine.start_wished(wish).await;
+        self.rest(Activity::Starting);
     }
 
     async fn read_catalog(self: Rc<Self>) {
@@ -279,27 +145,255 @@ impl App {
                 }
                 *self.students.borrow_mut() = found;
             }
-            Err(error) => self.show_error(&format!("The list of students is missing. {error}")),
+            Err(error) => self
+                .controls
+                .show_error(&format!("The list of students is missing. {error}")),
         }
         let app = self.clone();
         let choose = move |index| {
             app.selected.set(index);
-            app.refresh();
+            app.enable();
         };
         if let Err(error) = students::show(&self.students.borrow(), 0, choose) {
             web_sys::console::error_1(&error);
         }
-        super::compare::show_students(&self.students.borrow());
-        if let Err(error) = self.read_samples().await {
-            web_sys::console::warn_1(&JsValue::from_str(&error));
+        comparison::show_students(&self.students.borrow());
+        let app = self.clone();
+        let choose = move |number| {
+            let app = app.clone();
+            spawn_local(async move { app.transcribe_sample(number).await });
+        };
+        match clips::show_samples(choose).await {
+            Ok(clips) => *self.clips.borrow_mut() = clips,
+            Err(error) => web_sys::console::warn_1(&JsValue::from_str(&error)),
         }
-        self.refresh();
+        self.enable();
     }
-}
 
-pub fn state_failure(message: &str) -> Failure {
-    Failure {
-        kind: FailureKind::State,
-        message: message.to_owned(),
+    fn set_activity(&self, activity: Activity) {
+        self.activity.set(activity);
+        self.enable();
+    }
+
+    /// After `activity`: idle, or without an engine, if nothing else has begun since.
+    fn rest(&self, activity: Activity) {
+        if self.activity.get() == activity {
+            self.set_activity(match self.engine.client() {
+                Some(_) => Activity::Idle,
+                None => Activity::Starting,
+            });
+        }
+    }
+
+    fn enable(&self) {
+        let usable = Usable {
+            activity: self.activity.get(),
+            has_students: !self.students.borrow().is_empty(),
+            has_clips: !self.clips.borrow().is_empty(),
+            has_lm: self
+                .student()
+                .is_some_and(|student| student.lm_url.is_some()),
+        };
+        self.controls
+            .enable(usable, &self.listening.button, &self.comparison.button);
+    }
+
+    /// The chosen student.
+    fn student(&self) -> Option<Rc<Student>> {
+        self.students.borrow().get(self.selected.get()).cloned()
+    }
+
+    /// Stops whatever runs.
+    fn cancel(&self) {
+        self.cancelled.set(true);
+        self.comparison.stop();
+        self.reader.cancel();
+        self.engine.cancel();
+    }
+
+    /// Hides what belongs to the last result.
+    fn begin_result(&self, placeholder: &str) {
+        self.cancelled.set(false);
+        self.controls.show_error("");
+        self.view.reset(placeholder);
+    }
+
+    /// Says why there is no result.
+    fn end_without_result(&self, message: &str) {
+        if self.cancelled.get() {
+            self.view.set_placeholder("Cancelled.");
+        } else {
+            self.view.set_placeholder("Words will appear here.");
+            self.controls.show_error(message);
+        }
+    }
+
+    fn accept_file(self: Rc<Self>, file: File) {
+        // The field is disabled then, but dropping always works.
+        if self.activity.get() != Activity::Idle || self.student().is_none() {
+            self.controls
+                .show_error("The page is not ready for a file yet. Drop it again in a moment.");
+            return;
+        }
+        spawn_local(async move {
+            let name = file.name();
+            self.player.show_file(&file);
+            match JsFuture::from(file.array_buffer()).await {
+                Ok(buffer) => {
+                    let bytes = Uint8Array::new(&buffer);
+                    self.transcribe(&name, bytes, None).await;
+                }
+                Err(error) => self
+                    .controls
+                    .show_error(&format!("{name} could not be read: {}", words_of(&error))),
+            }
+        });
+    }
+
+    async fn transcribe_sample(self: Rc<Self>, number: usize) {
+        let clip = self.clips.borrow().get(number).cloned();
+        let Some(clip) = clip.filter(|_| self.activity.get() == Activity::Idle) else {
+            return;
+        };
+        self.player.show_clip(&clip.url);
+        match fetch::bytes(&clip.url).await {
+            Ok(bytes) => {
+                let name = clips::clip_name(number);
+                self.transcribe(&name, bytes, Some(clip.sample.text)).await;
+            }
+            Err(error) => self.controls.show_error(&error),
+        }
+    }
+
+    async fn transcribe(&self, name: &str, bytes: Uint8Array, truth: Option<String>) {
+        let Some(student) = self.student() else {
+            return;
+        };
+        if self.activity.get() != Activity::Idle {
+            return;
+        }
+        self.set_activity(Activity::Working);
+        self.begin_result("Listening to the clip…");
+        match self.transcribe_with(&student, &bytes, truth.clone()).await {
+            Ok((response, notices)) => {
+                let shown = self.view.show_result(&response, truth.as_deref(), &notices);
+                if let Err(error) = shown {
+                    web_sys::console::error_1(&error);
+                }
+            }
+            Err(failure) => self.end_without_result(&format!("{name}: {}.", failure.message)),
+        }
+        self.rest(Activity::Working);
+    }
+
+    async fn transcribe_with(
+        &self,
+        student: &Rc<Student>,
+        bytes: &Uint8Array,
+        reference: Option<String>,
+    ) -> Result<(Response, Vec<String>), Failure> {
+        self.progress.show(None, "Reading the file");
+        let audio = self.reader.decode(bytes).await;
+        self.progress.hide();
+        let audio = audio?;
+        let request = Request::Transcribe {
+            sample_rate_hz: audio.sample_rate_hz,
+            reference,
+        };
+        let answer = self
+            .engine
+            .ask(student, &request, Some(&audio.samples))
+            .await?;
+        Ok((answer, audio.notices))
+    }
+
+    fn toggle_comparison(self: Rc<Self>) {
+        match self.activity.get() {
+            Activity::Comparing => self.cancel(),
+            Activity::Idle => spawn_local(async move {
+                self.set_activity(Activity::Comparing);
+                let students = self.students.borrow().clone();
+                let clips = self.clips.borrow().clone();
+                self.comparison.run(&students, &clips).await;
+                self.rest(Activity::Comparing);
+            }),
+            _ => {}
+        }
+    }
+
+    fn toggle_listening(self: Rc<Self>) {
+        match self.activity.get() {
+            Activity::Listening => self.listening.clone().stop(),
+            Activity::Idle => {
+                // Before anything is awaited: the browser ties sound to the visitor's action.
+                match Microphone::context() {
+                    Ok(context) => spawn_local(async move { self.listen(context).await }),
+                    Err(message) => self.controls.show_error(&message),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn listen(&self, context: AudioContext) {
+        let Some(student) = self.student() else {
+            return;
+        };
+        self.set_activity(Activity::Working);
+        self.begin_result("Getting ready…");
+        self.player.hide();
+        let started = self
+            .listening
+            .start(&self.engine, &student, context.clone())
+            .await;
+        if let Err(message) = started {
+            microphone::close(&context);
+            self.end_without_result(&message);
+            self.rest(Activity::Working);
+        }
+    }
+
+    fn on_listening(self: &Rc<Self>, event: ListeningEvent) {
+        match event {
+            ListeningEvent::Opening => self.view.set_placeholder("Waiting for the microphone…"),
+            ListeningEvent::Started => {
+                self.set_activity(Activity::Listening);
+                self.view.set_placeholder("Listening. Say something.");
+            }
+            ListeningEvent::Clock(secs) => self.view.set_note(&figures::clock(secs)),
+            ListeningEvent::Heard(segments) => {
+                if let Err(error) = self.view.show_live(&segments) {
+                    web_sys::console::error_1(&error);
+                }
+            }
+            ListeningEvent::Warning(message) => self.controls.show_error(&message),
+            ListeningEvent::Finishing => {
+                self.set_activity(Activity::Working);
+                self.view.set_placeholder("Finishing…");
+            }
+            ListeningEvent::Ended(ended) => {
+                if let Err(failure) = ended {
+                    self.controls.show_error(&failure.message);
+                }
+                self.view.end_live();
+                self.rest(Activity::Working);
+            }
+            ListeningEvent::Failed(failure) => {
+                self.controls
+                    .show_error(&format!("Listening stopped: {}.", failure.message));
+                let app = self.clone();
+                spawn_local(async move { app.recover(&failure).await });
+            }
+        }
+    }
+
+    /// Ends a session whose engine failed, and starts another engine if that one is gone.
+    async fn recover(&self, failure: &Failure) {
+        self.listening.end_now().await;
+        if self.engine.client().is_none_or(|client| client.is_dead()) {
+            self.set_activity(Activity::Starting);
+            self.engine.replace(failure).await;
+            self.rest(Activity::Starting);
+        }
     }
 }

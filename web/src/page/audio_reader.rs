@@ -1,10 +1,11 @@
 //! Audio files to samples: by our own decoders, in a worker of their own, and where they know the
 //! format not, by the browser's.
 
+use std::{cell::RefCell, rc::Rc};
+
 use js_sys::{ArrayBuffer, Uint8Array};
 
 use super::{
-    app::{App, state_failure},
     foreign_audio,
     worker_client::{Failure, WorkerClient},
 };
@@ -18,16 +19,25 @@ pub struct DecodedFile {
     pub notices: Vec<String>,
 }
 
-impl App {
+/// Owns the worker that decodes; the first file starts it.
+#[derive(Default)]
+pub struct AudioReader {
+    worker: RefCell<Option<Rc<WorkerClient>>>,
+}
+
+impl AudioReader {
     /// Decodes a whole file.
-    pub async fn decode_file(&self, bytes: &Uint8Array) -> Result<DecodedFile, Failure> {
-        let unknown = match self.decode_by_reader(bytes).await {
+    ///
+    /// # Errors
+    /// The file is no audio that our decoders or the browser's read, or it is damaged.
+    pub async fn decode(&self, bytes: &Uint8Array) -> Result<DecodedFile, Failure> {
+        let unknown = match self.decode_in_worker(bytes).await {
             Err(failure) if failure.kind == FailureKind::UnknownAudio => failure.message,
             decoded => return decoded,
         };
         match foreign_audio::decode_to_wav(bytes).await {
             // The browser's channels go through the reader as well: one rule makes one of them.
-            Ok(wav) => self.decode_by_reader(&wav).await,
+            Ok(wav) => self.decode_in_worker(&wav).await,
             Err(_) => Err(Failure {
                 kind: FailureKind::BadAudio,
                 message: format!("{unknown}; the browser cannot read it either"),
@@ -35,18 +45,18 @@ impl App {
         }
     }
 
-    async fn decode_by_reader(&self, bytes: &Uint8Array) -> Result<DecodedFile, Failure> {
-        let running = self.reader.borrow().clone();
+    async fn decode_in_worker(&self, bytes: &Uint8Array) -> Result<DecodedFile, Failure> {
+        let running = self.worker.borrow().clone();
         let reader = match running {
             Some(reader) if !reader.is_dead() => reader,
             _ => {
                 let started = WorkerClient::start_reader().await;
                 let reader = started.map_err(|reason| {
-                    state_failure(&format!(
+                    Failure::state(&format!(
                         "the reader of audio files did not start: {reason}"
                     ))
                 })?;
-                *self.reader.borrow_mut() = Some(reader.clone());
+                *self.worker.borrow_mut() = Some(reader.clone());
                 reader
             }
         };
@@ -74,19 +84,16 @@ impl App {
                 sample_rate_hz,
                 notices,
             }),
-            _ => Err(state_failure("the reader answered out of order")),
+            _ => Err(Failure::state("the reader answered out of order")),
         }
     }
 
-    pub fn is_reading(&self) -> bool {
-        let reader = self.reader.borrow();
-        reader.as_ref().is_some_and(|reader| reader.is_busy())
-    }
-
-    pub fn stop_reader(&self) {
-        let reader = self.reader.borrow_mut().take();
-        if let Some(reader) = reader {
-            reader.stop("it was cancelled");
+    /// Gives up the file under way. A decoder hears nothing while it works, so its worker ends; the
+    /// next file starts another.
+    pub fn cancel(&self) {
+        let is_busy = (self.worker.borrow().as_ref()).is_some_and(|worker| worker.is_busy());
+        if is_busy && let Some(worker) = self.worker.take() {
+            worker.stop("it was cancelled");
         }
     }
 }

@@ -1,84 +1,109 @@
 //! The engine that the page has: which one, what it holds, what is asked of it.
 
-use std::rc::Rc;
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use js_sys::{ArrayBuffer, Uint8Array};
+use wasm_bindgen::JsValue;
+use web_sys::HtmlElement;
 
 use super::{
-    app::{Activity, App, state_failure},
-    probe, trial,
-    worker_client::{Failure, WorkerClient},
+    dom::by_id,
+    probe,
+    progress::ProgressBar,
+    students::Student,
+    trial,
+    worker_client::{Failure, Started, WorkerClient},
 };
 use crate::{
-    engine_choice::{self, Choice},
+    engine_choice::{self, Adapter, Choice, Wish},
     figures,
-    protocol::{EngineKind, FailureKind, LoadPhase, LoadTimes, Request, Response},
+    protocol::{EngineKind, FailureKind, LoadTimes, Request, Response},
 };
 
-pub struct Engine {
+struct Engine {
     client: Rc<WorkerClient>,
     kind: EngineKind,
-    /// Index of the student it holds.
-    loaded: Option<usize>,
+    loaded: Option<Rc<Student>>,
     /// The adapter that is still to be timed beside it.
     rival: Option<String>,
 }
 
-impl Engine {
-    pub fn new(client: Rc<WorkerClient>, kind: EngineKind) -> Self {
-        Self {
-            client,
-            kind,
-            loaded: None,
-            rival: None,
-        }
-    }
+/// Starts engines, replaces them when they fail, and passes requests on.
+pub struct EngineHost {
+    engine: RefCell<Option<Engine>>,
+    /// Counts starts: of two under way only the later one counts.
+    starts: Cell<u32>,
+    adapter: RefCell<Option<Adapter>>,
+    /// The request that the engine serves.
+    running: Cell<Option<u32>>,
+    /// Whether students are loaded with their language models.
+    uses_lm: Cell<bool>,
+    status: HtmlElement,
+    status_text: HtmlElement,
+    progress: Rc<ProgressBar>,
 }
 
-impl App {
-    /// Starts an engine: the given one, else what the probe and the visitor's wish come to.
-    pub async fn boot(self: &Rc<Self>, choice: Option<Choice>) {
-        self.set_activity(Activity::Starting);
-        if let Some(engine) = self.engine.borrow_mut().take() {
-            engine.client.stop("another engine was started");
-        }
-        let mut choice = match choice {
-            Some(choice) => choice,
-            None => {
-                let known = self.adapter.borrow().clone();
-                let adapter = match known {
-                    Some(adapter) => adapter,
-                    None => probe::adapter().await,
-                };
-                *self.adapter.borrow_mut() = Some(adapter.clone());
-                engine_choice::choose(self.wish.get(), &adapter, trial::remembered)
-            }
+impl EngineHost {
+    pub fn new(progress: Rc<ProgressBar>, uses_lm: bool) -> Result<Self, JsValue> {
+        Ok(Self {
+            engine: RefCell::default(),
+            starts: Cell::default(),
+            adapter: RefCell::default(),
+            running: Cell::default(),
+            uses_lm: Cell::new(uses_lm),
+            status: by_id("engine-status")?,
+            status_text: by_id("engine-text")?,
+            progress,
+        })
+    }
+
+    /// Starts the engine that the browser's adapter and the visitor's wish come to.
+    pub async fn start_wished(&self, wish: Wish) {
+        self.stop("another engine was started");
+        let known = self.adapter.borrow().clone();
+        let adapter = match known {
+            Some(adapter) => adapter,
+            None => probe::adapter().await,
         };
+        *self.adapter.borrow_mut() = Some(adapter.clone());
+        let choice = engine_choice::choose(wish, &adapter, trial::remembered);
+        self.start(choice).await;
+    }
+
+    /// Starts the chosen engine, and the CPU's where the GPU's cannot be used.
+    async fn start(&self, mut choice: Choice) {
+        self.stop("another engine was started");
+        let start = self.starts.get() + 1;
+        self.starts.set(start);
         loop {
             let place = place_of(choice.engine);
-            self.show_engine("", &format!("Starting {place}…"));
-            match WorkerClient::start_engine(choice.engine).await {
+            self.show("", &format!("Starting {place}…"));
+            let started = WorkerClient::start_engine(choice.engine).await;
+            if self.starts.get() != start {
+                if let Ok((client, _)) = started {
+                    client.stop("another engine was started");
+                }
+                return;
+            }
+            match started {
                 Ok((client, started)) => {
-                    let passed = figures::milliseconds(started.start_ms);
-                    self.show_ready(&choice, &format!(" Self-test passed in {passed}."));
-                    self.ui.engine_status.set_title(&format!(
-                        "Largest error of the self-test: {:.1e}{}",
-                        started.self_test_error,
-                        started
-                            .adapter
-                            .map_or_else(String::new, |name| format!("; adapter: {name}"))
-                    ));
+                    self.show_started(&choice, &started);
                     *self.engine.borrow_mut() = Some(Engine {
+                        client,
+                        kind: choice.engine,
+                        loaded: None,
                         rival: choice.rival,
-                        ..Engine::new(client, choice.engine)
                     });
-                    return self.set_activity(Activity::Idle);
+                    return;
                 }
                 Err(reason) if choice.engine == EngineKind::WebGpu => {
                     choice = engine_choice::after_failure(&reason);
                 }
                 Err(reason) => {
-                    return self.show_engine(
+                    return self.show(
                         "failed",
                         &format!(
                             "No engine could be started: {reason}. Reload the page to try again."
@@ -89,19 +114,37 @@ impl App {
         }
     }
 
+    fn stop(&self, reason: &str) {
+        if let Some(engine) = self.engine.borrow_mut().take() {
+            engine.client.stop(reason);
+        }
+    }
+
+    fn show_started(&self, choice: &Choice, started: &Started) {
+        let passed = figures::milliseconds(started.start_ms);
+        self.show_ready(choice, &format!(" Self-test passed in {passed}."));
+        let adapter = started
+            .adapter
+            .as_ref()
+            .map_or_else(String::new, |name| format!("; adapter: {name}"));
+        self.status.set_title(&format!(
+            "Largest error of the self-test: {:.1e}{adapter}",
+            started.self_test_error
+        ));
+    }
+
     fn show_ready(&self, choice: &Choice, more: &str) {
         let place = place_of(choice.engine);
         let text = format!("Runs on {place}: {}.{more}", choice.reason);
-        self.show_engine("ready", &text);
+        self.show("ready", &text);
     }
 
-    fn show_engine(&self, state: &str, text: &str) {
-        self.ui
-            .engine_status
-            .set_class_name(&format!("engine-line {state}"));
-        self.ui.engine_text.set_text_content(Some(text));
+    fn show(&self, state: &str, text: &str) {
+        self.status.set_class_name(&format!("engine-line {state}"));
+        self.status_text.set_text_content(Some(text));
     }
 
+    /// The worker of the engine; `None` before one has started and after the last one failed.
     pub fn client(&self) -> Option<Rc<WorkerClient>> {
         self.engine
             .borrow()
@@ -110,13 +153,12 @@ impl App {
     }
 
     /// Replaces an engine that failed. The CPU engine is the last resort of both.
-    pub async fn replace_engine(self: &Rc<Self>, failure: &Failure) {
+    pub async fn replace(&self, failure: &Failure) {
         let was_gpu = self
             .engine
             .borrow()
             .as_ref()
             .is_some_and(|engine| engine.kind == EngineKind::WebGpu);
-        let activity = self.activity();
         let choice = if was_gpu {
             engine_choice::after_failure(&failure.message)
         } else {
@@ -126,34 +168,41 @@ impl App {
                 rival: None,
             }
         };
-        self.boot(Some(choice)).await;
-        if self.client().is_some() {
-            self.set_activity(activity);
-        }
+        self.start(choice).await;
+    }
+
+    /// Loads students with or without their language models from now on.
+    pub fn use_lm(&self, uses_lm: bool) {
+        self.uses_lm.set(uses_lm);
+        self.set_loaded(None);
     }
 
     /// Makes a student the engine's; `Ok(None)` if it is already.
-    pub async fn load(self: &Rc<Self>, index: usize) -> Result<Option<LoadTimes>, Failure> {
-        let (Some(client), Some(student)) =
-            (self.client(), self.students.borrow().get(index).cloned())
-        else {
-            return Err(state_failure("there is no engine"));
-        };
-        let is_loaded = self
-            .engine
-            .borrow()
-            .as_ref()
-            .is_some_and(|engine| engine.loaded == Some(index) && !engine.client.is_dead());
+    ///
+    /// # Errors
+    /// There is no engine, the model folder cannot be used, or the device failed.
+    pub async fn load(&self, student: &Rc<Student>) -> Result<Option<LoadTimes>, Failure> {
+        let client = self.client().ok_or_else(no_engine)?;
+        let is_loaded = self.engine.borrow().as_ref().is_some_and(|engine| {
+            let loaded = engine.loaded.as_ref();
+            loaded.is_some_and(|loaded| Rc::ptr_eq(loaded, student)) && !client.is_dead()
+        });
         if is_loaded {
             return Ok(None);
         }
+        self.load_anew(student).await.map(Some)
+    }
+
+    /// As [`Self::load`], even if the engine has the student already.
+    pub async fn load_anew(&self, student: &Rc<Student>) -> Result<LoadTimes, Failure> {
+        let client = self.client().ok_or_else(no_engine)?;
         self.set_loaded(None);
         let request = Request::Load {
             model_url: student.url.clone(),
-            lm_url: student.lm_url.clone().filter(|_| self.ui.lm.checked()),
+            lm_url: student.lm_url.clone().filter(|_| self.uses_lm.get()),
         };
         let Response::Loaded(times) = self.send(&client, &request, None).await? else {
-            return Err(state_failure("the engine answered out of order"));
+            return Err(Failure::state("the engine answered out of order"));
         };
         let rival = self
             .engine
@@ -161,138 +210,94 @@ impl App {
             .as_mut()
             .and_then(|engine| engine.rival.take());
         if let Some(adapter) = rival {
-            let (choice, faster) = self.try_rival(&adapter, &client, &student).await;
-            self.show_ready(&choice, "");
-            if let Some(faster) = faster {
-                client.stop("the GPU is faster");
-                *self.engine.borrow_mut() = Some(faster);
-            }
+            self.try_rival(&adapter, client, student).await;
         }
-        self.set_loaded(Some(index));
-        Ok(Some(times))
+        self.set_loaded(Some(student.clone()));
+        Ok(times)
     }
 
-    fn set_loaded(&self, index: Option<usize>) {
+    /// Times the CPU engine, which holds the student, and one on the GPU; keeps the faster.
+    async fn try_rival(&self, adapter: &str, cpu: Rc<WorkerClient>, student: &Student) {
+        self.progress.show(None, "Timing the GPU, once");
+        let (choice, faster) = trial::beside_cpu(adapter, &cpu, student).await;
+        self.progress.hide();
+        self.show_ready(&choice, "");
+        if let Some(client) = faster {
+            cpu.stop("the GPU is faster");
+            *self.engine.borrow_mut() = Some(Engine {
+                client,
+                kind: choice.engine,
+                loaded: None,
+                rival: None,
+            });
+        }
+    }
+
+    fn set_loaded(&self, student: Option<Rc<Student>>) {
         if let Some(engine) = self.engine.borrow_mut().as_mut() {
-            engine.loaded = index;
+            engine.loaded = student;
         }
-    }
-
-    /// Makes the next [`Self::load`] a real one.
-    pub fn forget_loaded(&self) {
-        self.set_loaded(None);
     }
 
     async fn send(
-        self: &Rc<Self>,
+        &self,
         client: &Rc<WorkerClient>,
         request: &Request,
         payload: Option<&Uint8Array>,
     ) -> Result<Response, Failure> {
-        let app = self.clone();
         self.running.set(Some(client.next_id()));
         // A copy goes: what is sent is taken away, and a second engine may need it.
         let payload: Option<ArrayBuffer> =
             payload.map(|bytes| bytes.slice(0, bytes.length()).buffer());
+        let progress = self.progress.clone();
         let answer = client
-            .request(request, payload, move |response| {
-                app.show_progress(response)
-            })
+            .request(request, payload, move |response| progress.follow(response))
             .await;
         self.running.set(None);
-        self.hide_progress();
+        self.progress.hide();
         answer.map(|answer| answer.response)
     }
 
-    /// One request to the student `index`, loaded first if need be. When the device fails, once
-    /// more on the CPU.
+    /// One request to a student, loaded first if need be. When the device fails, once more on the
+    /// CPU.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`], and what the request itself fails with.
     pub async fn ask(
-        self: &Rc<Self>,
-        index: usize,
+        &self,
+        student: &Rc<Student>,
         request: &Request,
         payload: Option<&Uint8Array>,
     ) -> Result<Response, Failure> {
         let mut is_retry = false;
         loop {
-            let answer = match self.load(index).await {
+            let answer = match self.load(student).await {
                 Ok(_) => match self.client() {
                     Some(client) => self.send(&client, request, payload).await,
-                    None => Err(state_failure("there is no engine")),
+                    None => Err(no_engine()),
                 },
                 Err(failure) => Err(failure),
             };
             match answer {
                 Err(failure) if failure.kind == FailureKind::Device && !is_retry => {
                     is_retry = true;
-                    self.replace_engine(&failure).await;
+                    self.replace(&failure).await;
                 }
                 answer => return answer,
             }
         }
     }
 
-    fn show_progress(&self, response: &Response) {
-        let (fraction, text) = match response {
-            Response::Loading(LoadPhase::Downloading { received, total }) => (
-                Some(received / total.max(1.0)),
-                format!(
-                    "Downloading the student: {} of {}",
-                    figures::bytes(*received),
-                    figures::bytes(*total)
-                ),
-            ),
-            Response::Loading(LoadPhase::DownloadingLm { received }) => (
-                None,
-                format!(
-                    "Downloading the language model: {}",
-                    figures::bytes(*received)
-                ),
-            ),
-            Response::Loading(LoadPhase::Checking) => (None, "Checking the files".to_owned()),
-            Response::Loading(LoadPhase::Preparing) => (None, "Preparing the network".to_owned()),
-            Response::Transcribing {
-                done_secs,
-                total_secs,
-            } => (
-                Some(f64::from(done_secs / total_secs.max(0.01))),
-                format!(
-                    "Transcribing: {} of {}",
-                    figures::clock(f64::from(*done_secs)),
-                    figures::clock(f64::from(*total_secs))
-                ),
-            ),
-            _ => return,
-        };
-        self.show_work(fraction, &text);
-    }
-
-    /// The progress bar; without a fraction it only shows that something is going on.
-    pub fn show_work(&self, fraction: Option<f64>, text: &str) {
-        self.ui.progress.set_hidden(false);
-        match fraction {
-            Some(fraction) => self.ui.progress_bar.set_value(fraction.min(1.0)),
-            None => {
-                let _ = self.ui.progress_bar.remove_attribute("value");
-            }
-        }
-        self.ui.progress_text.set_text_content(Some(text));
-    }
-
-    pub fn hide_progress(&self) {
-        self.ui.progress.set_hidden(true);
-    }
-
-    /// Stops whatever runs.
+    /// Stops the request under way; it answers with what it has.
     pub fn cancel(&self) {
-        self.cancelled.set(true);
-        // A decoder hears nothing while it works; the next file starts another.
-        if self.is_reading() {
-            self.stop_reader();
-        }
         if let (Some(client), Some(request)) = (self.client(), self.running.get()) {
             client.cancel(request);
         }
     }
+}
+
+fn no_engine() -> Failure {
+    Failure::state("there is no engine")
 }
 
 fn place_of(engine: EngineKind) -> &'static str {

@@ -5,9 +5,7 @@ use std::rc::Rc;
 use js_sys::Float32Array;
 
 use super::{
-    app::{App, state_failure},
     dom::window,
-    engine_host::Engine,
     students::Student,
     worker_client::{Failure, WorkerClient},
 };
@@ -51,63 +49,51 @@ fn remember(adapter: &str, engine: EngineKind) {
     }
 }
 
-impl App {
-    /// Times the CPU engine, which holds the student, and one on the GPU; gives the GPU's if that
-    /// is faster.
-    pub async fn try_rival(
-        self: &Rc<Self>,
-        adapter: &str,
-        cpu: &Rc<WorkerClient>,
-        student: &Student,
-    ) -> (Choice, Option<Engine>) {
-        self.show_work(None, "Timing the GPU, once");
-        let tried = self.time_both(adapter, cpu, student).await;
-        self.hide_progress();
-        match tried {
-            Ok((choice, engine)) => {
-                remember(adapter, choice.engine);
-                (choice, engine)
-            }
-            Err(reason) => (engine_choice::after_failure(&reason), None),
+/// Times the CPU engine, which holds the student, and one on the GPU; gives the GPU's worker if
+/// that is faster.
+pub async fn beside_cpu(
+    adapter: &str,
+    cpu: &WorkerClient,
+    student: &Student,
+) -> (Choice, Option<Rc<WorkerClient>>) {
+    match time_both(adapter, cpu, student).await {
+        Ok((choice, gpu)) => {
+            remember(adapter, choice.engine);
+            (choice, gpu)
         }
+        Err(reason) => (engine_choice::after_failure(&reason), None),
     }
+}
 
-    async fn time_both(
-        &self,
-        adapter: &str,
-        cpu: &Rc<WorkerClient>,
-        student: &Student,
-    ) -> Result<(Choice, Option<Engine>), String> {
-        let words = |failure: Failure| failure.message;
-        let cpu_ms = time(cpu).await.map_err(words)?;
-        let (gpu, _) = WorkerClient::start_engine(EngineKind::WebGpu).await?;
-        let timed = async {
-            let model_url = student.url.clone();
-            gpu.request(
-                &Request::Load {
-                    model_url,
-                    lm_url: None,
-                },
-                None,
-                |_| {},
-            )
-            .await?;
-            time(&gpu).await
-        };
-        let gpu_ms = match timed.await {
-            Ok(gpu_ms) => gpu_ms,
-            Err(failure) => {
-                gpu.stop("it failed its trial");
-                return Err(failure.message);
-            }
-        };
-        let choice = engine_choice::faster(adapter, cpu_ms, gpu_ms);
-        if choice.engine == EngineKind::Cpu {
-            gpu.stop("the CPU is faster");
-            return Ok((choice, None));
+async fn time_both(
+    adapter: &str,
+    cpu: &WorkerClient,
+    student: &Student,
+) -> Result<(Choice, Option<Rc<WorkerClient>>), String> {
+    let cpu_ms = time(cpu).await.map_err(|failure| failure.message)?;
+    let (gpu, _) = WorkerClient::start_engine(EngineKind::WebGpu).await?;
+    let gpu_ms = match load_and_time(&gpu, student).await {
+        Ok(gpu_ms) => gpu_ms,
+        Err(failure) => {
+            gpu.stop("it failed its trial");
+            return Err(failure.message);
         }
-        Ok((choice, Some(Engine::new(gpu, EngineKind::WebGpu))))
+    };
+    let choice = engine_choice::faster(adapter, cpu_ms, gpu_ms);
+    if choice.engine == EngineKind::Cpu {
+        gpu.stop("the CPU is faster");
+        return Ok((choice, None));
     }
+    Ok((choice, Some(gpu)))
+}
+
+async fn load_and_time(gpu: &WorkerClient, student: &Student) -> Result<f64, Failure> {
+    let request = Request::Load {
+        model_url: student.url.clone(),
+        lm_url: None,
+    };
+    gpu.request(&request, None, |_| {}).await?;
+    time(gpu).await
 }
 
 /// Least milliseconds of a few runs over five seconds of noise.
@@ -129,7 +115,7 @@ async fn time(client: &WorkerClient) -> Result<f64, Failure> {
         let samples = Float32Array::from(noise.as_slice()).buffer();
         let answer = client.request(&request, Some(samples), |_| {}).await?;
         let Response::Transcribed { recognize_ms, .. } = answer.response else {
-            return Err(state_failure("the engine answered out of order"));
+            return Err(Failure::state("the engine answered out of order"));
         };
         least_ms = least_ms.min(recognize_ms);
     }

@@ -28,6 +28,16 @@ pub struct Failure {
     pub message: String,
 }
 
+impl Failure {
+    /// Something was asked for out of order.
+    pub fn state(message: &str) -> Self {
+        Self {
+            kind: FailureKind::State,
+            message: message.to_owned(),
+        }
+    }
+}
+
 /// The answer to a request.
 pub struct Answer {
     pub response: Response,

@@ -1,15 +1,15 @@
 //! Every student over the same clips, on this machine.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::spawn_local;
-use web_sys::{Element, HtmlElement, HtmlProgressElement};
+use web_sys::{Element, HtmlButtonElement, HtmlElement, HtmlProgressElement};
 
 use super::{
-    app::{Activity, App, state_failure},
-    audio_reader::DecodedFile,
+    audio_reader::{AudioReader, DecodedFile},
+    clips::Clip,
     dom::{append_text, by_id, clear, create},
+    engine_host::EngineHost,
     fetch,
     students::Student,
     worker_client::Failure,
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     figures,
     plot::{Axis, Point, scatter},
-    protocol::{LoadTimes, Request, Response},
+    protocol::{FailureKind, LoadTimes, Request, Response},
 };
 
 /// Runs over all clips; the first run of the first is cold.
@@ -42,6 +42,32 @@ impl Measurement {
         let secs = self.warm_ms.iter().sum::<f64>() / 1e3;
         (self.warm_audio_secs > 0.0).then(|| secs / self.warm_audio_secs)
     }
+
+    /// Takes in a transcribed clip. The first round counts errors, the later ones time.
+    fn add(&mut self, answer: &Response, round: usize, is_cold: bool) -> Result<(), Failure> {
+        let Response::Transcribed {
+            audio_secs,
+            recognize_ms,
+            errors,
+            ..
+        } = answer
+        else {
+            return Err(Failure::state("the engine answered out of order"));
+        };
+        if round == 0 {
+            let errors = errors.unwrap_or_default();
+            self.reference_words += errors.reference_words;
+            self.word_errors += errors.errors;
+        }
+        if is_cold {
+            self.first_run_ms = Some(*recognize_ms);
+        } else if round > 0 {
+            self.warm_ms.push(*recognize_ms);
+            self.warm_audio_secs += audio_secs;
+        }
+        Ok(())
+    }
+
     /// A fraction.
     fn word_error_rate(&self) -> Option<f64> {
         (self.reference_words > 0).then(|| self.word_errors as f64 / self.reference_words as f64)
@@ -95,78 +121,81 @@ fn set_cell(row: &Element, column: usize, text: Option<String>) {
     }
 }
 
-impl App {
-    pub fn toggle_comparison(self: Rc<Self>) {
-        match self.activity() {
-            Activity::Comparing => self.cancel(),
-            Activity::Idle => spawn_local(async move {
-                self.cancelled.set(false);
-                self.set_activity(Activity::Comparing);
-                self.ui.compare_run.set_text_content(Some("Stop"));
-                let outcome = self.compare().await;
-                self.ui
-                    .compare_run
-                    .set_text_content(Some("Run the comparison"));
-                if let Ok(bar) = by_id::<HtmlProgressElement>("compare-bar") {
-                    bar.set_hidden(true);
-                }
-                match outcome {
-                    Ok(()) => {}
-                    Err(_) if self.cancelled.get() => say("Stopped."),
-                    Err(failure) => say(&format!("The comparison stopped: {}.", failure.message)),
-                }
-                if self.activity() == Activity::Comparing {
-                    self.set_activity(Activity::Idle);
-                }
-            }),
-            _ => {}
+/// Owns the table, the plots and the run that fills them.
+pub struct Comparison {
+    pub button: HtmlButtonElement,
+    bar: HtmlProgressElement,
+    status: HtmlElement,
+    stopped: Cell<bool>,
+    engine: Rc<EngineHost>,
+    reader: Rc<AudioReader>,
+}
+
+impl Comparison {
+    pub fn new(engine: Rc<EngineHost>, reader: Rc<AudioReader>) -> Result<Self, JsValue> {
+        Ok(Self {
+            button: by_id("compare-run")?,
+            bar: by_id("compare-bar")?,
+            status: by_id("compare-status")?,
+            stopped: Cell::new(false),
+            engine,
+            reader,
+        })
+    }
+
+    /// Lets every student transcribe every clip, and shows what comes of it.
+    pub async fn run(&self, students: &[Rc<Student>], clips: &[Clip]) {
+        self.stopped.set(false);
+        self.button.set_text_content(Some("Stop"));
+        let outcome = self.measure_all(students, clips).await;
+        self.button.set_text_content(Some("Run the comparison"));
+        self.bar.set_hidden(true);
+        match outcome {
+            Ok(()) => {}
+            Err(_) if self.stopped.get() => self.say("Stopped."),
+            Err(failure) => self.say(&format!("The comparison stopped: {}.", failure.message)),
         }
     }
 
-    async fn compare(self: &Rc<Self>) -> Result<(), Failure> {
-        let students: Vec<Rc<Student>> = self.students.borrow().clone();
-        for index in 0..students.len() {
-            if let Some(row) = row(index) {
-                for column in MEASURED {
-                    set_cell(&row, column, None);
-                }
+    /// Ends the run after what is under way.
+    pub fn stop(&self) {
+        self.stopped.set(true);
+    }
+
+    fn say(&self, text: &str) {
+        self.status.set_text_content(Some(text));
+    }
+
+    async fn measure_all(&self, students: &[Rc<Student>], clips: &[Clip]) -> Result<(), Failure> {
+        for row in (0..students.len()).filter_map(row) {
+            for column in MEASURED {
+                set_cell(&row, column, None);
             }
         }
-        say("Fetching the clips…");
-        let mut clips: Vec<(DecodedFile, String)> = Vec::new();
-        let sources: Vec<(String, String)> = self
-            .clips
-            .borrow()
-            .iter()
-            .map(|clip| (clip.url.clone(), clip.sample.text.clone()))
-            .collect();
-        for (url, text) in sources {
-            let bytes = fetch::bytes(&url)
+        self.say("Fetching the clips…");
+        let mut decoded: Vec<(DecodedFile, &str)> = Vec::new();
+        for clip in clips {
+            let bytes = fetch::bytes(&clip.url)
                 .await
-                .map_err(|error| state_failure(&error))?;
-            clips.push((self.decode_file(&bytes).await?, text));
+                .map_err(|error| Failure::state(&error))?;
+            decoded.push((self.reader.decode(&bytes).await?, &clip.sample.text));
         }
-        let bar: Option<HtmlProgressElement> = by_id("compare-bar").ok();
-        if let Some(bar) = &bar {
-            bar.set_value(0.0);
-            bar.set_hidden(false);
-        }
+        self.bar.set_value(0.0);
+        self.bar.set_hidden(false);
         let total = (students.len() * (ROUNDS * clips.len() + 1)) as f64;
         let mut done = 0.0;
         let mut step = || {
             done += 1.0;
-            if let Some(bar) = &bar {
-                bar.set_value(done / total);
-            }
+            self.bar.set_value(done / total);
         };
         let mut measured: Vec<Measurement> = Vec::new();
         for (index, student) in students.iter().enumerate() {
-            say(&format!("{}: loading…", student.name()));
+            self.say(&format!("{}: loading…", student.name()));
             let row = row(index);
             if let Some(row) = &row {
                 row.set_class_name("running");
             }
-            let result = self.measure(index, student, &clips, &mut step).await;
+            let result = self.measure(student, &decoded, &mut step).await;
             if let Some(row) = &row {
                 row.set_class_name("");
             }
@@ -175,10 +204,10 @@ impl App {
                 show_measurement(row, &measurement);
             }
             measured.push(measurement);
-            draw(&students, &measured);
+            draw(students, &measured);
         }
         mark_best(&measured);
-        say(&format!(
+        self.say(&format!(
             "{} students, {} clips, {ROUNDS} runs each.",
             students.len(),
             clips.len()
@@ -187,21 +216,18 @@ impl App {
     }
 
     async fn measure(
-        self: &Rc<Self>,
-        index: usize,
-        student: &Student,
-        clips: &[(DecodedFile, String)],
+        &self,
+        student: &Rc<Student>,
+        clips: &[(DecodedFile, &str)],
         step: &mut impl FnMut(),
     ) -> Result<Measurement, Failure> {
         // Loaded anew even if the engine has it: its load time is part of the result.
-        self.forget_loaded();
-        let load = match self.load(index).await {
-            Ok(times) => times.unwrap_or_default(),
-            Err(failure) if failure.kind == crate::protocol::FailureKind::Device => {
-                self.replace_engine(&failure).await;
-                self.load(index).await?.unwrap_or_default()
+        let load = match self.engine.load_anew(student).await {
+            Err(failure) if failure.kind == FailureKind::Device => {
+                self.engine.replace(&failure).await;
+                self.engine.load_anew(student).await?
             }
-            Err(failure) => return Err(failure),
+            loaded => loaded?,
         };
         step();
         let mut measurement = Measurement {
@@ -209,49 +235,26 @@ impl App {
             ..Measurement::default()
         };
         for round in 0..ROUNDS {
-            say(&format!(
+            self.say(&format!(
                 "{}: run {} of {ROUNDS}…",
                 student.name(),
                 round + 1
             ));
             for (number, (audio, text)) in clips.iter().enumerate() {
-                if self.cancelled.get() {
-                    return Err(state_failure("it was stopped"));
+                if self.stopped.get() {
+                    return Err(Failure::state("it was stopped"));
                 }
                 let request = Request::Transcribe {
                     sample_rate_hz: audio.sample_rate_hz,
-                    reference: Some(text.clone()),
+                    reference: Some((*text).to_owned()),
                 };
-                let Response::Transcribed {
-                    audio_secs,
-                    recognize_ms,
-                    errors,
-                    ..
-                } = self.ask(index, &request, Some(&audio.samples)).await?
-                else {
-                    return Err(state_failure("the engine answered out of order"));
-                };
-                if round == 0 {
-                    let errors = errors.unwrap_or_default();
-                    measurement.reference_words += errors.reference_words;
-                    measurement.word_errors += errors.errors;
-                }
-                if round == 0 && number == 0 {
-                    measurement.first_run_ms = Some(recognize_ms);
-                } else if round > 0 {
-                    measurement.warm_ms.push(recognize_ms);
-                    measurement.warm_audio_secs += audio_secs;
-                }
+                let answer = self.engine.ask(student, &request, Some(&audio.samples));
+                let is_cold = round == 0 && number == 0;
+                measurement.add(&answer.await?, round, is_cold)?;
                 step();
             }
         }
         Ok(measurement)
-    }
-}
-
-fn say(text: &str) {
-    if let Ok(status) = by_id::<HtmlElement>("compare-status") {
-        status.set_text_content(Some(text));
     }
 }
 
