@@ -162,6 +162,14 @@ describe("without WebGPU", () => {
       await idle(page);
       assert.equal(await page.locator("#record").getAttribute("aria-pressed"), "false");
       assert.equal(await transcript(page), expected);
+      assert.equal(await page.locator("#placeholder").isVisible(), false);
+      // Started again at once: what was still to be waited for of the first session must not end it.
+      await page.locator("#record").click();
+      await page.locator('#record[aria-pressed="true"]').waitFor({ timeout: MINUTE });
+      await page.waitForTimeout(2_000);
+      assert.equal(await page.locator("#record").getAttribute("aria-pressed"), "true");
+      await page.locator("#record").click();
+      await idle(page);
     });
   });
 
