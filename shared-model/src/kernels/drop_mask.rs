@@ -12,6 +12,9 @@ pub(crate) struct DropMask {
 }
 
 impl DropMask {
+    /// Of MurmurHash3's final mixing.
+    pub(crate) const FACTORS: [u32; 2] = [0x85EB_CA6B, 0xC2B2_AE35];
+
     /// Drops with probability `p`, rounded to a multiple of `2^-16`.
     pub(crate) fn new(p: f64, seed: u64) -> Self {
         let dropped = ((p * 65536.0).round() as u32).min(65535);
@@ -20,6 +23,21 @@ impl DropMask {
             dropped,
             factor: 65536.0 / (65536 - dropped) as f32,
         }
+    }
+
+    /// Both halves of the seed.
+    pub(crate) fn seed(&self) -> [u32; 2] {
+        [self.seed.0, self.seed.1]
+    }
+
+    /// Elements whose 16 bits are below this are dropped.
+    pub(crate) fn dropped(&self) -> u32 {
+        self.dropped
+    }
+
+    /// What is kept is multiplied by this.
+    pub(crate) fn factor(&self) -> f32 {
+        self.factor
     }
 
     /// Multiplies row `row` of what the mask belongs to by its factors.
@@ -53,9 +71,9 @@ impl DropMask {
     fn word(&self, counter: u32) -> u32 {
         let mut word = counter ^ self.seed.0;
         word ^= word >> 16;
-        word = word.wrapping_mul(0x85EB_CA6B) ^ self.seed.1;
+        word = word.wrapping_mul(Self::FACTORS[0]) ^ self.seed.1;
         word ^= word >> 13;
-        word = word.wrapping_mul(0xC2B2_AE35);
+        word = word.wrapping_mul(Self::FACTORS[1]);
         word ^ (word >> 16)
     }
 
