@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, progress and errors to standard error, one line an error.
 
+mod arguments;
 mod bench;
 mod check;
 mod devices;
@@ -14,6 +15,7 @@ mod lm;
 mod memory;
 mod output;
 mod prepare;
+mod print;
 mod recipe_reference;
 mod serve;
 mod tokenizer;
@@ -24,17 +26,15 @@ mod tune_decoder;
 pub use crate::exit_status::ExitStatus;
 pub use failure::{CliResult, Failure};
 
+pub(crate) use arguments::{DeviceArgs, WeightArgs, depth, num_cores};
+pub(crate) use print::{print_json, print_line, tell_device};
+
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use shared_model::bundle::LoadedModel;
-use shared_model::weights::Int8Weights;
 
-use crate::data::Depth;
 use crate::fault;
-use crate::model_folder::{self, ModelFolderError};
 
 const ABOUT: &str = "Trains a speech recogniser and distils small ones from it";
 
@@ -77,55 +77,6 @@ enum Command {
     RecipeReference(recipe_reference::RecipeReferenceArgs),
     Serve(serve::ServeArgs),
     Bench(bench::BenchArgs),
-}
-
-/// Which device computes; the same options in every command that computes.
-#[derive(Debug, Clone, clap::Args)]
-pub struct DeviceArgs {
-    /// What computes
-    #[arg(long, value_enum, default_value_t, value_name = "DEVICE")]
-    device: crate::device::DeviceChoice,
-    /// Accept a graphics adapter that is emulated on the CPU (slow; for tests). The environment
-    /// variable FLEDGE_SOFTWARE_ADAPTER=1 does the same
-    #[arg(long)]
-    allow_software_adapter: bool,
-}
-
-impl DeviceArgs {
-    fn open(&self) -> Result<crate::device::OpenDevice, crate::device::DeviceError> {
-        let from_environment = std::env::var_os("FLEDGE_SOFTWARE_ADAPTER")
-            .is_some_and(|value| !value.is_empty() && value != "0");
-        crate::device::open(self.device, self.allow_software_adapter || from_environment)
-    }
-}
-
-/// How weights are multiplied; the same options in `evaluate` and `transcribe`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct WeightArgs {
-    /// Multiply int8 weights as the numbers that they stand for, as graphics adapters do
-    #[arg(long)]
-    expand_int8: bool,
-}
-
-impl WeightArgs {
-    /// The model of a folder with its weights as asked.
-    fn read(&self, folder: &Path) -> Result<LoadedModel, ModelFolderError> {
-        let mut loaded = model_folder::read(folder)?;
-        if self.expand_int8 {
-            loaded.int8 = Int8Weights::default();
-        }
-        Ok(loaded)
-    }
-}
-
-/// Says what computes, and why.
-fn tell_device(device: &crate::device::OpenDevice) {
-    let _ = writeln!(
-        io::stderr(),
-        "computing on {}: {}",
-        device.name,
-        device.reason
-    );
 }
 
 fn dispatch(command: &Command) -> CliResult<()> {
@@ -205,34 +156,6 @@ fn usage_line(rendered: &str) -> String {
         |command| format!("fledge {command} --help"),
     );
     format!("{}; see `{help}`", message.join(" "))
-}
-
-/// How closely audio is looked at.
-fn depth(headers_only: bool) -> Depth {
-    if headers_only {
-        Depth::Headers
-    } else {
-        Depth::Decode
-    }
-}
-
-/// Threads for work on the CPU, one a core.
-fn num_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Writes one result to standard output.
-fn print_line(line: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(line.as_bytes())?;
-    out.write_all(b"\n")?;
-    out.flush()
-}
-
-/// Writes one JSON object as a line to standard output.
-fn print_json<T: serde::Serialize>(value: &T) -> CliResult<()> {
-    print_line(&serde_json::to_string(value)?)?;
-    Ok(())
 }
 
 #[cfg(test)]
