@@ -164,7 +164,7 @@ impl Ended {
 }
 
 impl CheckOptions {
-    /// What is run, or why it is not. The times add up to those of [`Self::budget`]'s default.
+    /// What is run, or why it is not. The recipe comes last and has all the time that is left.
     fn parts(&self) -> Vec<Result<Part, Ended>> {
         let batches = join(&self.batch_secs);
         let steps = [
@@ -205,7 +205,12 @@ impl CheckOptions {
                 &[&self.recipe(true), &steps, &cpu],
             ))),
             self.pytorch(),
-            Ok(self.part(RECIPE, 160, ["run"], &[&self.recipe(false), &run, card])),
+            Ok(self.part(
+                RECIPE,
+                self.budget.as_secs(),
+                ["run"],
+                &[&self.recipe(false), &run, card],
+            )),
         ]
     }
 
