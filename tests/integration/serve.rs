@@ -50,5 +50,5 @@ fn a_port_in_use_and_a_missing_folder_are_told_plainly() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     fledge(["serve", text(folder.path()), "--port", &port]).assert_refused(1, "in use");
-    fledge(["serve", text(&folder.path().join("none"))]).assert_refused(1, "none");
+    fledge(["serve", text(&folder.path().join("none"))]).assert_refused(2, "none");
 }

@@ -41,7 +41,8 @@ pub fn level_gain(samples: &[f32]) -> f32 {
         .map(|frame| FrameSums::of(frame).rms())
         .filter(|&level| level > DIGITAL_SILENCE)
         .collect();
-    levels.sort_by(|a, b| b.total_cmp(a));
+    levels.sort_by(f32::total_cmp);
+    levels.reverse();
     if levels.is_empty() {
         return 1.0;
     }

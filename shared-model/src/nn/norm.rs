@@ -13,7 +13,7 @@ use crate::{
 pub(crate) const EPSILON: f64 = 1e-5;
 
 /// Weight of a new batch in the running statistics (PyTorch's `momentum`).
-const BATCH_WEIGHT: f32 = 0.1;
+const BATCH_WEIGHT: f64 = 0.1;
 
 /// A norm over channels with a trained scale and shift, `[channels]` each.
 #[derive(Module, Debug)]
@@ -44,10 +44,13 @@ impl RunningStats {
             .collect()
     }
 
-    fn blend(&mut self, batch: &HostStats, weight: f32) {
+    fn blend(&mut self, batch: &HostStats, weight: f64) {
         let count = batch.num_frames as f64;
         let unbiased = count / (count - 1.0).max(1.0);
-        let blend = |old: &mut f32, new: f64| *old += weight * (new as f32 - *old);
+        // In f64: statistics that are far off must leave nothing behind when they are replaced.
+        let blend = |old: &mut f32, new: f64| {
+            *old = (f64::from(*old) + weight * (new - f64::from(*old))) as f32;
+        };
         for (old, new) in self.mean.iter_mut().zip(&batch.mean) {
             blend(old, *new);
         }

@@ -73,17 +73,22 @@ pub(super) fn active_regions(levels: &[f32]) -> Vec<Range<usize>> {
 /// Quiet, and without the ups and downs of speech.
 fn is_steady_noise(levels: &[f32]) -> bool {
     // Means over 50 ms: a single click in a quiet room is no speech either.
-    let mut smooth: Vec<f32> = levels
+    let means = levels
         .chunks(5)
-        .map(|chunk| chunk.iter().sum::<f32>() / chunk.len() as f32)
-        .collect();
-    smooth.sort_by(f32::total_cmp);
+        .map(|chunk| chunk.iter().sum::<f32>() / chunk.len() as f32);
+    let smooth = ascending(means.collect());
     let quantile = |share: f32| {
         let index = (smooth.len().saturating_sub(1) as f32 * share).round() as usize;
         smooth.get(index).copied().unwrap_or(SILENCE_DB)
     };
     let loud = quantile(0.98);
     loud < STEADY_BELOW_DB && loud - quantile(0.1) < STEADY_RANGE_DB
+}
+
+/// Levels from the lowest to the highest.
+pub(super) fn ascending(mut levels: Vec<f32>) -> Vec<f32> {
+    levels.sort_by(f32::total_cmp);
+    levels
 }
 
 #[cfg(test)]

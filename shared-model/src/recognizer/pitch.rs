@@ -72,12 +72,8 @@ impl PitchTracker {
     ) -> impl Iterator<Item = FramePitch> + 'a {
         let mut scratch = self.scratch();
         let mut halved = Vec::new();
-        let num_frames = (samples.len() / 2).saturating_sub(WINDOW) / HOP + 1;
-        let num_frames = if samples.len() / 2 < WINDOW {
-            0
-        } else {
-            num_frames
-        };
+        let rest = (samples.len() / 2).checked_sub(WINDOW);
+        let num_frames = rest.map_or(0, |rest| rest / HOP + 1);
         (0..num_frames).map(move |frame| {
             halved.drain(..HOP.min(halved.len()));
             let known = frame * HOP + halved.len();

@@ -204,6 +204,14 @@ impl<'a> Lines<'a> {
         if counts.is_empty() {
             return Err(self.error("\\data\\ declares no n-grams".to_string()));
         }
+        if let Some(order) =
+            (1..counts.len()).find(|&order| counts[order - 1] == 0 && counts[order] > 0)
+        {
+            let higher = order + 1;
+            return Err(self.error(format!(
+                "\\data\\ declares {higher}-grams but no {order}-grams, which they begin with"
+            )));
+        }
         Ok(counts)
     }
 
