@@ -34,7 +34,7 @@ done
 [ -x "$fledge" ] || die "there is no program $fledge: build it with 'cargo build --release -p trainer', or name one with --fledge"
 if [ ${#small[@]} -eq 0 ]; then
   # The recipe's own batches of 12 s are for two cores; a graphics card waits for launches then.
-  small=(--recipe "$ROOT/recipes/quick.toml" --set data.batch_seconds=60
+  small=(--recipe "$ROOT/recipes/quick.toml" --set data.batch_seconds=160
     --pytorch "$ROOT/trainer/benches/pytorch/teacher_step.py")
 fi
 # In containers NVIDIA's driver lies where the Vulkan loader does not look.
