@@ -6,7 +6,8 @@
 //! Opus and the other containers that symphonia knows (MP4, Matroska, AIFF, CAF, ADTS) are read,
 //! too; a browser has decoders of its own for them.
 //!
-//! [`AudioBlocks`] decodes in bounded memory, [`decode`] into one piece.
+//! [`AudioBlocks`](crate::audio_file::AudioBlocks) decodes in bounded memory,
+//! [`decode`](crate::audio_file::decode()) into one piece.
 
 mod blocks;
 mod bytes;
