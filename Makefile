@@ -4,7 +4,7 @@ CORPUS ?=
 
 .PHONY: help demo test site bench-web
 help:
-	@echo 'make demo                     train the quick family, build the site, serve it at http://127.0.0.1:$(PORT)'
+	@echo 'make demo                     serve the students at http://127.0.0.1:$(PORT), and train a family beside them'
 	@echo 'make demo CORPUS=FILE.jsonl   the same on your own speech (a NeMo-style manifest)'
 	@echo 'make test                     every check and test'
 	@echo 'make bench-web                time the students: native, in the browser, and beside onnxruntime'
