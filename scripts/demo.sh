@@ -21,17 +21,17 @@ fi
 if [ -e "$FULL_BUILD" ]; then
   plan 20 "fledge"
 else
-  plan 280 "fledge for the CPU, and beside it the page's tools and modules"
+  plan 345 "fledge for the CPU, and beside it the page's tools and modules"
 fi
 if [ -e "$FULL_SITE" ]; then
   plan 20 "the page"
 else
-  plan 280 "the page with the shipped students"
+  plan 170 "the page with the shipped students"
 fi
-plan 340 "training a teacher and three students"
+plan 220 "training a teacher and three students"
 graphics=0
-[ -e "$FULL_SITE" ] || graphics=$((graphics + 330))
-[ -e "$FULL_BUILD" ] || graphics=$((graphics + 300))
+[ -e "$FULL_SITE" ] || graphics=$((graphics + 295))
+[ -e "$FULL_BUILD" ] || graphics=$((graphics + 426))
 [ $graphics = 0 ] || plan $graphics "the graphics halves of page and fledge"
 
 need_rust
