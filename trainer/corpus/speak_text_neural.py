@@ -54,7 +54,7 @@ class Kokoro:
         }
 
     def speak(self, text, rng):
-        """Samples and the name of the voice."""
+        """Samples and the name of the voice, which is drawn as its tempo is."""
         speed = rng.uniform(0.85, 1.25)
         voice = rng.choice(list(self.styles))
         accent, style = voice[0], self.styles[voice]
@@ -63,6 +63,10 @@ class Kokoro:
             share = rng.uniform(0.3, 0.7)
             style = share * style + (1 - share) * self.styles[other]
             voice = f"{voice}+{other}"
+        return self.speak_in(style, accent, text, speed), voice
+
+    def speak_in(self, style, accent, text, speed):
+        """Samples of a text in a style, [length, 1, 256], of an accent."""
         spoken = self.phonemes[accent](text)
         spoken = spoken if isinstance(spoken, str) else spoken[0]
         tokens = [self.vocab[p] for p in spoken + "." if p in self.vocab][:LONGEST_PHONEMES]
@@ -71,7 +75,7 @@ class Kokoro:
             "style": style[min(len(tokens), len(style) - 1)].astype("f4"),
             "speed": np.array([speed], "f4"),
         }
-        return self.session.run(None, inputs)[0].ravel(), voice
+        return self.session.run(None, inputs)[0].ravel()
 
 
 class Hibari:
@@ -97,13 +101,18 @@ def speak(task):
     """Writes one clip; its line of the manifest."""
     folder, index, text, name = task
     samples, voice = engine.speak(text, random.Random(index))
+    return keep(folder, index, samples, text, f"{name}-{voice}")
+
+
+def keep(folder, index, samples, text, speaker):
+    """Writes the samples of one clip; its line of the manifest."""
     raw = folder / f"{index:06d}.raw.wav"
     with wave.open(str(raw), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE_HZ)
         file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    return speak_text.finish_clip(folder, index, raw, text, f"{name}-{voice}")
+    return speak_text.finish_clip(folder, index, raw, text, speaker)
 
 
 def main():

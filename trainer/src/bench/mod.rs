@@ -359,12 +359,12 @@ fn least_batch(group: &TrainerGroup, batch: &Batch) -> Batch {
     }
 }
 
-/// Networks of a step with their teacher's width, if their features are projected to it.
-fn trained(group: &TrainerGroup) -> impl Iterator<Item = (&ModelConfig, Option<usize>)> {
+/// Networks of a step with the widths that their features are projected to.
+fn trained(group: &TrainerGroup) -> impl Iterator<Item = (&ModelConfig, usize)> {
     group.trainers.iter().map(|trainer| {
-        let projection = trainer.network.projection.as_ref();
-        let width = projection.map(|projection| projection.val().dims()[1]);
-        (trainer.network.model.config(), width)
+        let projections = trainer.network.projections.iter();
+        let widths = projections.map(|projection| projection.val().dims()[1]);
+        (trainer.network.model.config(), widths.sum())
     })
 }
 
@@ -372,9 +372,9 @@ fn trained(group: &TrainerGroup) -> impl Iterator<Item = (&ModelConfig, Option<u
 fn operations(group: &TrainerGroup, batch: &Batch, options: Options) -> u64 {
     let utterances = options.utterances;
     let mut multiply_adds = 0;
-    for (config, projection) in trained(group) {
+    for (config, projected_to) in trained(group) {
         let frames = (utterances * config.encoder_length(batch.time)) as u64;
-        let projected = projection.map_or(0, |width| frames * (config.d_model * width) as u64);
+        let projected = frames * (config.d_model * projected_to) as u64;
         multiply_adds += 3 * (config.multiply_adds(utterances, batch.time) + projected);
     }
     if let Some(teacher) = group.goal.teacher() {

@@ -86,12 +86,10 @@ pub(super) fn phase_steps(
         let config = recipe.fitted(&student.model, vocab_size);
         (student.name.clone(), config, steady(training))
     };
-    let distill = recipe.distill.training();
     let step_one = recipe.step_one_students();
-    let step_one = step_one.map(|student| network(student, &distill));
+    let step_one = step_one.map(|student| network(student, &recipe.distill_of(student)));
     let step_two = recipe
-        .students
-        .iter()
+        .whole_students()
         .map(|student| network(student, recipe.finetune_of(student)));
     let spec = |phase, networks, teacher| Spec {
         phase,
@@ -132,11 +130,11 @@ pub(super) fn subjects(recipe: &Recipe, vocab_size: usize) -> Result<Vec<Subject
     };
     let mut subjects = vec![teacher(recipe, vocab_size, &device)?];
     let mut all = vec![];
-    for student in &recipe.students {
+    for student in recipe.whole_students() {
         let name = student.name.clone();
         let config = recipe.fitted(&student.model, vocab_size);
         if student.cut_from.is_none() {
-            let training = steady(&recipe.distill.training());
+            let training = steady(&recipe.distill_of(student));
             let network = (name.clone(), config.clone(), training);
             all.push(network.clone());
             let spec = spec(Phase::Distill, vec![network], Some(&teacher_config));
@@ -201,6 +199,7 @@ impl Spec {
                         .with_operations(compute.operations),
                 ),
                 distillation: Distillation::new(&recipe.distill),
+                answers: None,
             },
         };
         let mut specs = vec![];
@@ -210,6 +209,8 @@ impl Spec {
                 name: name.clone(),
                 config: config.clone(),
                 training: training.clone(),
+                exits: recipe.exits_of(name),
+                prune_share: 0.0,
             });
         }
         TrainerGroup::assemble(self.phase, goal, specs, compute, recipe.seed, |_| STEPS)

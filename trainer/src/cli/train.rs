@@ -281,8 +281,7 @@ fn train(
         Some(Phase::Teach) => Ok(vec![train::teach(context)?]),
         Some(Phase::Distill) => {
             let before = train::trained_before(context, Phase::Distill)?;
-            let teacher = before.first();
-            teacher.map_or(Ok(vec![]), |teacher| train::distill(context, teacher))
+            train::distill(context, before.first())
         }
         Some(Phase::Finetune) => {
             let distilled = train::trained_before(context, Phase::Finetune)?;
@@ -290,9 +289,7 @@ fn train(
         }
         None => {
             let family = train::run(context)?;
-            Ok(std::iter::once(family.teacher)
-                .chain(family.students)
-                .collect())
+            Ok(family.teacher.into_iter().chain(family.students).collect())
         }
     }
 }

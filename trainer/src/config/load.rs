@@ -11,12 +11,15 @@ use crate::files::read_limited;
 
 const MAX_RECIPE_BYTES: u64 = 1 << 20;
 
-/// Files that a recipe may do without: an empty path (`--set data.dev=`) takes one away.
-const OPTIONAL_PATH_KEYS: [&str; 5] = [
+/// Texts that a recipe may do without: an empty one (`--set data.dev=`) takes it away.
+const OPTIONAL_TEXT_KEYS: [&str; 8] = [
     "data.dev",
     "teacher.from",
     "teacher.init_from",
     "student.*.init_from",
+    "student.*.cut_from",
+    "student.*.exit_of",
+    "distill.answers",
     "tokens.file",
 ];
 
@@ -72,7 +75,7 @@ impl Recipe {
             }
             set_keys.push((keys.join("."), given.as_str()));
         }
-        for key in OPTIONAL_PATH_KEYS {
+        for key in OPTIONAL_TEXT_KEYS {
             remove_empty(&mut table, &split(key));
         }
 

@@ -25,8 +25,8 @@ pub use compute::ComputeConfig;
 pub use data::{AugmentConfig, DataConfig, Paths, TokenConfig, TokenKind};
 pub use error::RecipeError;
 pub use networks::{
-    DistillConfig, DistillLossConfig, DistillWeights, Preset, StudentConfig, StudentInit,
-    TeacherConfig, fits_into,
+    BlockChoice, ChannelChoice, DistillConfig, DistillLossConfig, DistillWeights, Preset,
+    StudentConfig, StudentInit, TeacherConfig, fits_into, frames_compare,
 };
 pub use optim::{OptimConfig, OptimRule, Schedule};
 pub use output::{CheckpointConfig, ExportConfig, ValidationConfig};

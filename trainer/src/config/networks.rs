@@ -34,20 +34,58 @@ pub struct StudentConfig {
     /// The weights that step 1 begins with.
     #[serde(default)]
     pub init: StudentInit,
+    /// Which blocks it takes of the network that it starts from: `even` unless told, with `cut_from`
+    /// `last`.
+    pub blocks: Option<BlockChoice>,
+    /// Which channels it takes of the blocks of a wider teacher.
+    #[serde(default)]
+    pub channels: ChannelChoice,
     /// A trained model folder whose weights step 1 begins with, as the teacher's `init_from`.
     pub init_from: Option<PathBuf>,
-    /// Name of a larger student whose last blocks this one takes after step 1, skipping step 1
-    /// itself (the paper's 6 to 4 to 2).
+    /// Name of a larger student whose blocks this one takes after step 1, skipping step 1 itself
+    /// (the paper's 6 to 4 to 2).
     pub cut_from: Option<String>,
+    /// Name of a deeper student whose first blocks are this one (early exit): both are trained as one
+    /// network, this one by the share that `ctc.intermediate_weight` of the deeper one gives it, and
+    /// come out as two.
+    pub exit_of: Option<String>,
+    /// Share of the values of its matrices that are set to 0 before its first step, the smallest
+    /// first, and stay 0 (magnitude pruning).
+    #[serde(default)]
+    pub prune_share: f64,
+    /// Step 1 of this student, instead of the recipe's `[distill]`; the losses are those of all.
+    pub distill: Option<TrainingConfig>,
     /// Step 2 of this student, instead of the recipe's `[finetune]`.
     pub finetune: Option<TrainingConfig>,
 }
 
 impl Recipe {
-    /// The students that do step 1: those that are not cut from another.
+    /// The students that do step 1: those that are not cut from another, nor an exit of it.
     pub fn step_one_students(&self) -> impl Iterator<Item = &StudentConfig> {
         let students = self.students.iter();
-        students.filter(|student| student.cut_from.is_none())
+        students.filter(|student| student.cut_from.is_none() && student.exit_of.is_none())
+    }
+
+    /// The students that are trained as networks of their own: those that are no exits of another.
+    pub fn whole_students(&self) -> impl Iterator<Item = &StudentConfig> {
+        let students = self.students.iter();
+        students.filter(|student| student.exit_of.is_none())
+    }
+
+    /// Depths of the students that are the first blocks of the student of this name.
+    pub fn exits_of(&self, student: &str) -> Vec<usize> {
+        let exits = self.students.iter();
+        let exits = exits.filter(|exit| exit.exit_of.as_deref() == Some(student));
+        exits.map(|exit| exit.model.n_layers).collect()
+    }
+
+    /// Whether a student starts from the teacher or learns from it. Without students the teacher is
+    /// what the recipe is about.
+    pub fn needs_teacher(&self) -> bool {
+        let needs = |student: &StudentConfig| {
+            student.init == StudentInit::TeacherBlocks || self.distill_of(student).epochs > 0
+        };
+        self.students.is_empty() || self.step_one_students().any(needs)
     }
 
     /// The student whose step 1 gives `student` its weights: itself, or the end of its chain of
@@ -62,6 +100,12 @@ impl Recipe {
             source = next;
         }
         source
+    }
+
+    /// Step 1 of a student: its own, or that of all.
+    pub fn distill_of(&self, student: &StudentConfig) -> TrainingConfig {
+        let own = student.distill.clone();
+        own.unwrap_or_else(|| self.distill.training())
     }
 
     /// Step 2 of a student: its own, or that of all.
@@ -92,6 +136,30 @@ pub enum StudentInit {
     TeacherBlocks,
 }
 
+/// Which blocks of a network a shallower one takes, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BlockChoice {
+    /// Evenly spaced ones, the last among them.
+    Even,
+    /// The last ones.
+    Last,
+    /// The first ones.
+    First,
+}
+
+/// Which channels of a layer a narrower one takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChannelChoice {
+    /// Evenly spaced ones.
+    #[default]
+    Even,
+    /// Those whose weights are largest: of each feed-forward module by its own weights, of the
+    /// encoder's channels and of heads by those of all layers.
+    Important,
+}
+
 /// Whether a network can start from the blocks of `teacher`.
 ///
 /// # Errors
@@ -110,11 +178,24 @@ pub fn fits_into(student: &ModelConfig, teacher: &ModelConfig) -> Result<(), Str
     Ok(())
 }
 
+/// Whether frames of a student can be compared with those of `teacher`: one to one, or two to one where
+/// one of them has twice the subsampling of the other.
+///
+/// # Errors
+/// The reason why not, in words.
+pub fn frames_compare(student: &ModelConfig, teacher: &ModelConfig) -> Result<(), String> {
+    if student.subsampling_padding == teacher.subsampling_padding {
+        return Ok(());
+    }
+    Err("must be the teacher's: otherwise its frames lie elsewhere".to_owned())
+}
+
 /// Step 1: all students learn from the frozen teacher at once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DistillConfig {
-    /// Times that all training utterances are heard, those without a transcript as well.
+    /// Times that all training utterances are heard, those without a transcript as well (0: there is
+    /// no step 1, and students start step 2 as they are).
     pub epochs: usize,
     /// First epochs in which audio varies in speed and loudness alone.
     pub gentle_epochs: usize,
@@ -124,6 +205,12 @@ pub struct DistillConfig {
     /// Whether the teacher hears each batch without SpecAugment's masks, as in noisy student
     /// training (Park et al., Interspeech 2020); otherwise it hears what the students hear.
     pub unmasked_teacher: bool,
+    /// Folder that keeps the teacher's answers for other runs which ask the same teacher about the same
+    /// batches (same seed, data, augmentation and number of shards). They are exact, so results are the
+    /// same with it and without.
+    pub answers: Option<PathBuf>,
+    /// Most that `answers` may hold; what comes later is not kept.
+    pub answers_mb: usize,
     /// What is asked of the students.
     pub loss: DistillLossConfig,
     /// How CTC is computed, where `loss.ctc` is above 0.
@@ -146,6 +233,8 @@ impl Default for DistillConfig {
             gentle_epochs,
             average_epochs,
             unmasked_teacher: false,
+            answers: None,
+            answers_mb: 4000,
             loss: DistillLossConfig::default(),
             ctc,
             optim,
@@ -188,6 +277,12 @@ pub struct DistillLossConfig {
     /// Weight in `kl` of frames that the teacher is sure are blank, 0 to 1; others weigh more, the
     /// less probable a blank is, up to 1. Most frames of CTC are blank and say little.
     pub kl_blank_weight: Option<f64>,
+    /// Frames around each one that the teacher calls no blank, on both sides, which `kl` looks at
+    /// beside it, and at no others (symmetric selection, arXiv 2506.01503); absent: at all frames.
+    pub kl_spike_frames: Option<usize>,
+    /// Blocks at which `feature` compares student and teacher: the last, and more of them evenly
+    /// spaced over the depth of each (1 unless told).
+    pub feature_layers: Option<usize>,
 }
 
 impl Default for DistillLossConfig {
@@ -201,6 +296,8 @@ impl Default for DistillLossConfig {
             feature: None,
             temperature: None,
             kl_blank_weight: None,
+            kl_spike_frames: None,
+            feature_layers: None,
         }
     }
 }
@@ -232,6 +329,10 @@ pub struct DistillWeights {
     pub temperature: f64,
     /// See [`DistillLossConfig::kl_blank_weight`].
     pub kl_blank_weight: f64,
+    /// See [`DistillLossConfig::kl_spike_frames`].
+    pub kl_spike_frames: Option<usize>,
+    /// See [`DistillLossConfig::feature_layers`].
+    pub feature_layers: usize,
 }
 
 impl DistillLossConfig {
@@ -246,6 +347,8 @@ impl DistillLossConfig {
                 feature: 0.0,
                 temperature: 1.0,
                 kl_blank_weight: 1.0,
+                kl_spike_frames: None,
+                feature_layers: 1,
             },
             Preset::Improved => DistillWeights {
                 clip: 0.0,
@@ -255,6 +358,8 @@ impl DistillLossConfig {
                 feature: 0.5,
                 temperature: 1.0,
                 kl_blank_weight: 1.0,
+                kl_spike_frames: None,
+                feature_layers: 1,
             },
         };
         DistillWeights {
@@ -265,6 +370,8 @@ impl DistillLossConfig {
             feature: self.feature.unwrap_or(preset.feature),
             temperature: self.temperature.unwrap_or(preset.temperature),
             kl_blank_weight: self.kl_blank_weight.unwrap_or(preset.kl_blank_weight),
+            kl_spike_frames: self.kl_spike_frames.or(preset.kl_spike_frames),
+            feature_layers: self.feature_layers.unwrap_or(preset.feature_layers),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::schema::{Source, check_value, join_key, pattern, pattern_at, unknown_
 use super::{RecipeError, moved};
 
 /// Puts `given` (`key.path=value`) into `recipe` and returns the key path it set. In a list of
-/// tables a number or the table's `name` selects the element.
+/// tables a number or the table's `name` selects the element, and `*` every element.
 pub(super) fn apply(recipe: &mut Table, given: &str) -> Result<Vec<String>, RecipeError> {
     let fail = |reason: String| RecipeError::Override {
         given: given.to_owned(),
@@ -147,6 +147,12 @@ fn insert_into_array(
     let Some((selector, rest)) = keys.split_first() else {
         return Ok(());
     };
+    if selector == "*" && !rest.is_empty() {
+        for item in items.iter_mut().filter_map(Value::as_table_mut) {
+            insert(item, rest, value.clone())?;
+        }
+        return Ok(());
+    }
     let names: Vec<String> = items
         .iter()
         .map(|item| {

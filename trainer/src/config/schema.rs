@@ -12,7 +12,7 @@ use super::{Recipe, RecipeError, moved};
 pub(super) const ANY_KEY: &str = "*";
 
 /// Keys whose values are paths.
-pub(super) const PATH_KEYS: [&str; 7] = [
+pub(super) const PATH_KEYS: [&str; 8] = [
     "data.train",
     "data.dev",
     "data.test.*",
@@ -20,6 +20,7 @@ pub(super) const PATH_KEYS: [&str; 7] = [
     "teacher.from",
     "teacher.init_from",
     "student.*.init_from",
+    "distill.answers",
 ];
 
 /// Whether the value of a key, written with or without the `*` of a student, is a path.

@@ -276,8 +276,21 @@ fn values_outside_their_limits_are_refused_with_their_place() {
         ("student.1.model.d_model=64", "needs the same width"),
         ("student.1.model.n_layers=9", "needs fewer layers"),
         (
-            "student.0.model.subsampling_factor=8",
+            "student.0.model.subsampling_padding=paper",
             "must be the teacher's",
+        ),
+        (
+            "student.0.channels=important",
+            "set init = \"teacher-blocks\"",
+        ),
+        ("student.0.blocks=last", "blocks of another network"),
+        ("student.0.prune_share=0.2", "random weights"),
+        ("student.1.prune_share=1.0", "`student.1.prune_share` is 1"),
+        ("distill.loss.kl_spike_frames=101", "expected 0 to 100"),
+        ("distill.loss.feature_layers=0", "expected 1 to 64"),
+        (
+            "finetune.ctc.intermediate_kl_weight=0.5",
+            "set ctc.intermediate_weight above 0",
         ),
         ("teacher.model.vocab_size=77", "leave it out"),
         ("data.min_seconds=30", "must be below data.max_seconds"),
@@ -377,4 +390,92 @@ fn a_student_wider_than_its_teacher_cannot_start_from_its_blocks() {
             "{text}"
         );
     }
+}
+
+/// Each names what contradicts it.
+#[test]
+fn combinations_that_make_no_sense_are_refused_in_words() {
+    for (sets, expected) in [
+        (
+            &["distill.epochs=0", "finetune.epochs=0"][..],
+            "would stay as random as it begins",
+        ),
+        (
+            &["distill.loss.kl_spike_frames=2", "distill.loss.kl=0.0"],
+            "set distill.loss.kl above 0",
+        ),
+        (
+            &[
+                "distill.loss.kl_spike_frames=2",
+                "distill.loss.kl_blank_weight=0.1",
+            ],
+            "contradicts distill.loss.kl_blank_weight",
+        ),
+        (
+            &["distill.loss.feature_layers=2", "distill.loss.feature=0.0"],
+            "set distill.loss.feature above 0",
+        ),
+        (
+            &["student.1.distill={epochs=2}"],
+            "contradicts cut_from and exit_of",
+        ),
+        (
+            &["student.1.cut_from=", "student.1.exit_of=small"],
+            "needs ctc.intermediate_weight above 0 where \"small\"",
+        ),
+        (
+            &["student.1.exit_of=small"],
+            "`student.1.cut_from` contradicts exit_of",
+        ),
+        (
+            &[
+                "student.1.cut_from=",
+                "student.1.exit_of=small",
+                "finetune.ctc.intermediate_weight=0.3",
+                "student.1.finetune={epochs=2}",
+            ],
+            "`student.1.finetune` contradicts exit_of",
+        ),
+        (
+            &[
+                "student.0.distill={epochs=2, ctc={consistency_weight=0.2}}",
+                "distill.loss.ctc=0.0",
+            ],
+            "`student.0.distill.ctc.consistency_weight`",
+        ),
+    ] {
+        let text = message(SMALL, sets);
+        assert!(text.contains(expected), "{sets:?}: {text}");
+    }
+    let nested = [
+        "student.1.cut_from=",
+        "student.1.exit_of=small",
+        "finetune.ctc.intermediate_weight=0.3",
+    ];
+    let recipe = parse(SMALL, &nested).unwrap();
+    assert_eq!(
+        recipe.exits_of("small"),
+        [recipe.students[1].model.n_layers]
+    );
+    assert_eq!(recipe.whole_students().count(), 1);
+}
+
+#[test]
+fn a_star_sets_a_key_of_every_student() {
+    let recipe = parse(SMALL, &["student.*.model.dropout=0.25"]).unwrap();
+    assert!(recipe.students.iter().all(|s| s.model.dropout == 0.25));
+    assert!(recipe.students.len() > 1);
+}
+
+#[test]
+fn a_teacher_is_needed_by_those_that_start_from_it_or_learn_from_it() {
+    let needs = |sets: &[&str]| parse(SMALL, sets).unwrap().needs_teacher();
+    assert!(needs(&[]));
+    assert!(!needs(&["distill.epochs=0"]));
+    assert!(needs(&[
+        "distill.epochs=0",
+        "student.0.init=teacher-blocks"
+    ]));
+    assert!(needs(&["distill.epochs=0", "student.0.distill={epochs=1}"]));
+    assert!(needs(&["distill.epochs=0", "student=[]"]));
 }

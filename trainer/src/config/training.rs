@@ -9,7 +9,7 @@ use super::OptimConfig;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingConfig {
-    /// Times that all training utterances are heard.
+    /// Times that all training utterances are heard (0, for students alone: not at all).
     pub epochs: usize,
     /// First epochs in which audio varies in speed and loudness alone. CTC finds its alignments
     /// sooner where nothing is masked; masks and noise count afterwards.
@@ -41,8 +41,12 @@ impl Default for TrainingConfig {
 pub struct CtcConfig {
     /// Share of the loss that CTC at `intermediate_layers` has, in equal parts (0: none).
     pub intermediate_weight: f64,
-    /// Blocks (1-based) that get a CTC loss of their own; empty: the middle one.
+    /// Blocks (1-based) that get a CTC loss of their own, beside the network's exits; empty: the
+    /// exits, or the middle block where there are none.
     pub intermediate_layers: Vec<usize>,
+    /// Weight of KL(last block || such a block) of posteriors, the mean over the blocks that have a
+    /// CTC loss of their own (0: none). The last block is not pulled: it teaches the others.
+    pub intermediate_kl_weight: f64,
     /// CR-CTC (Yao et al., 2024): batches hold two independently masked views of each utterance,
     /// and a frame's posteriors in one view are pulled towards those in the other by this much of
     /// their divergence, beside the CTC losses of both (0: one view, no such term; the paper: 0.2).

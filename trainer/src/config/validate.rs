@@ -1,13 +1,15 @@
 //! Limits of every value of a recipe.
 
+mod students;
+
 use std::collections::BTreeSet;
 
 use shared_model::model::ModelConfig;
 
 use super::load::CHARACTER_PIECES;
 use super::{
-    AugmentConfig, CtcConfig, DataConfig, DistillConfig, OptimConfig, Recipe, StudentConfig,
-    StudentInit, TokenConfig, TokenKind, TrainingConfig,
+    AugmentConfig, CtcConfig, DataConfig, DistillConfig, OptimConfig, Recipe, TokenConfig,
+    TokenKind, TrainingConfig,
 };
 
 /// The dotted key and what is wrong with its value.
@@ -15,6 +17,7 @@ type Problem = (String, String);
 type Checked = Result<(), Problem>;
 
 const MAX_STUDENTS: usize = 16;
+const MAX_EPOCHS: usize = 100_000;
 const MAX_NAME_CHARS: usize = 64;
 
 impl Recipe {
@@ -32,6 +35,7 @@ impl Recipe {
             .map_err(|e| ("features".to_owned(), format!("is unusable: {e}")))?;
         self.check_model("teacher.model", &self.teacher.model)?;
         check_training("teach", &self.teach)?;
+        in_range("teach.epochs", self.teach.epochs, 1, MAX_EPOCHS)?;
         check_layers("teach", &self.teach.ctc, &self.teacher.model)?;
         require(
             self.teacher.from.is_none() || self.teacher.init_from.is_none(),
@@ -60,6 +64,7 @@ impl Recipe {
         }
         self.check_cut_cycles()?;
         check_distill(&self.distill, &self.teacher.model)?;
+        self.check_ctc_of_step_one("distill", &self.distill.ctc)?;
         check_training("finetune", &self.finetune)?;
         in_range("checkpoint.keep_last", self.checkpoint.keep_last, 1, 1000)?;
         let every = self.validation.every_epochs;
@@ -92,81 +97,6 @@ impl Recipe {
                 "is {}, but [tokens] gives {vocab_size}: leave it out",
                 model.vocab_size
             ),
-        )
-    }
-
-    fn check_student(&self, key: &str, student: &StudentConfig) -> Checked {
-        let model = &student.model;
-        self.check_model(&format!("{key}.model"), model)?;
-        let teacher = &self.teacher.model;
-        require(
-            model.subsampling_factor == teacher.subsampling_factor
-                && model.subsampling_padding == teacher.subsampling_padding,
-            &format!("{key}.model.subsampling_factor"),
-            "and subsampling_padding must be the teacher's: frames are compared one to one",
-        )?;
-        if let Some(finetune) = &student.finetune {
-            let key = format!("{key}.finetune");
-            check_training(&key, finetune)?;
-            check_layers(&key, &finetune.ctc, model)?;
-        } else {
-            check_layers("finetune", &self.finetune.ctc, model)?;
-        }
-        require(
-            student.init_from.is_none() || student.init == StudentInit::Random,
-            &format!("{key}.init_from"),
-            "contradicts init: name one of the two",
-        )?;
-        // A teacher that is named by its folder is known when it is read.
-        if student.init == StudentInit::TeacherBlocks && self.teacher.from.is_none() {
-            let fits = super::fits_into(model, teacher);
-            fits.map_err(|reason| problem(&format!("{key}.init"), reason))?;
-        }
-        let Some(source) = &student.cut_from else {
-            return Ok(());
-        };
-        require(
-            student.init_from.is_none(),
-            &format!("{key}.init_from"),
-            "contradicts cut_from, which takes another student's weights: name one of the two",
-        )?;
-        let cut_key = format!("{key}.cut_from");
-        let Some(source) = self.students.iter().find(|s| &s.name == source) else {
-            return Err(problem(
-                &cut_key,
-                format!("names \"{source}\", which is no student of this recipe"),
-            ));
-        };
-        let alike = ModelConfig {
-            n_layers: model.n_layers,
-            dropout: model.dropout,
-            ..source.model.clone()
-        };
-        require(
-            alike == *model,
-            &cut_key,
-            &format!(
-                "needs the same width and shape as \"{}\": only n_layers and dropout may differ",
-                source.name
-            ),
-        )?;
-        require(
-            model.n_layers < source.model.n_layers,
-            &cut_key,
-            &format!(
-                "needs fewer layers than \"{}\", which has {}",
-                source.name, source.model.n_layers
-            ),
-        )
-    }
-
-    /// Every chain of `cut_from` must end at a student that does step 1 itself; layers shrink
-    /// along a chain, so there is no cycle once each link is checked.
-    fn check_cut_cycles(&self) -> Checked {
-        require(
-            self.students.is_empty() || self.students.iter().any(|s| s.cut_from.is_none()),
-            "student",
-            "needs at least one student without cut_from",
         )
     }
 }
@@ -253,7 +183,7 @@ fn check_training(key: &str, training: &TrainingConfig) -> Checked {
         optim,
     } = training;
     let at = |name: &str| format!("{key}.{name}");
-    in_range(&at("epochs"), *epochs, 1, 100_000)?;
+    in_range(&at("epochs"), *epochs, 0, MAX_EPOCHS)?;
     in_range(&at("gentle_epochs"), *gentle_epochs, 0, 1000)?;
     in_range(&at("average_epochs"), *average_epochs, 0, 1000)?;
     real(
@@ -261,6 +191,17 @@ fn check_training(key: &str, training: &TrainingConfig) -> Checked {
         ctc.intermediate_weight,
         0.0,
         1.0,
+    )?;
+    real(
+        &at("ctc.intermediate_kl_weight"),
+        ctc.intermediate_kl_weight,
+        0.0,
+        100.0,
+    )?;
+    require(
+        ctc.intermediate_kl_weight == 0.0 || ctc.intermediate_weight > 0.0,
+        &at("ctc.intermediate_kl_weight"),
+        "teaches the blocks that have a CTC loss of their own: set ctc.intermediate_weight above 0",
     )?;
     real(
         &at("ctc.consistency_weight"),
@@ -317,17 +258,33 @@ fn check_optim(key: &str, optim: &OptimConfig) -> Checked {
 fn check_distill(distill: &DistillConfig, teacher: &ModelConfig) -> Checked {
     check_training("distill", &distill.training())?;
     check_layers("distill", &distill.ctc, teacher)?;
+    in_range("distill.answers_mb", distill.answers_mb, 1, 10_000_000)?;
     let weights = distill.loss.resolved();
-    require(
-        distill.ctc.consistency_weight == 0.0 || weights.ctc > 0.0,
-        "distill.ctc.consistency_weight",
-        "is a share of the CTC loss, which distill.loss.ctc leaves out: set distill.loss.ctc above 0",
-    )?;
     real(
         "distill.loss.kl_blank_weight",
         weights.kl_blank_weight,
         0.0,
         1.0,
+    )?;
+    if let Some(frames) = weights.kl_spike_frames {
+        in_range("distill.loss.kl_spike_frames", frames, 0, 100)?;
+        require(
+            weights.kl > 0.0,
+            "distill.loss.kl_spike_frames",
+            "chooses the frames of kl, which has no weight: set distill.loss.kl above 0",
+        )?;
+        require(
+            weights.kl_blank_weight == 1.0,
+            "distill.loss.kl_spike_frames",
+            "contradicts distill.loss.kl_blank_weight: both say which blanks count; name one of the two",
+        )?;
+    }
+    let feature_layers = weights.feature_layers;
+    in_range("distill.loss.feature_layers", feature_layers, 1, 64)?;
+    require(
+        feature_layers == 1 || weights.feature > 0.0,
+        "distill.loss.feature_layers",
+        "says where feature compares, which has no weight: set distill.loss.feature above 0",
     )?;
     let losses = [
         ("clip", weights.clip),

@@ -50,6 +50,18 @@ pub struct Divergence {
     /// Weight of a frame that the teacher is sure is blank; one that surely is none has weight 1, and
     /// between them it follows the probability (1: every frame counts alike).
     pub blank_weight: f64,
+    /// Frames on each side of one that the teacher calls no blank that count beside it, and no others
+    /// (`None`: all count).
+    pub spike_frames: Option<usize>,
+}
+
+impl Divergence {
+    /// Posteriors as they are, over all frames.
+    pub const PLAIN: Self = Self {
+        temperature: 1.0,
+        blank_weight: 1.0,
+        spike_frames: None,
+    };
 }
 
 /// KL(teacher || student) at a temperature, times its square (Hinton et al., 2015, keeps the
@@ -64,7 +76,9 @@ pub fn kl_loss(
     let Divergence {
         temperature,
         blank_weight,
+        spike_frames,
     } = divergence;
+    let near_spikes = spike_frames.map(|reach| near_spikes(&teacher_logits, lengths, reach));
     let student = log_softmax(student_logits / temperature, 2);
     let teacher_log = log_softmax(teacher_logits.clone() / temperature, 2);
     let teacher = softmax(teacher_logits / temperature, 2);
@@ -73,8 +87,32 @@ pub fn kl_loss(
         let blank = teacher.narrow(2, BLANK_ID as usize, 1);
         per_frame = per_frame * (blank * (blank_weight - 1.0) + 1.0);
     }
+    if let Some(near_spikes) = near_spikes {
+        per_frame = per_frame * near_spikes;
+    }
     let scale = temperature * temperature / total_frames.max(1) as f64;
     frames::sum(per_frame, lengths) * scale
+}
+
+/// `[batch, time, 1]`: 1 in frames that lie at most `reach` from a real one whose likeliest class is no
+/// blank, 0 elsewhere. `logits`: `[batch, time, vocab]`.
+fn near_spikes(logits: &Tensor<3>, lengths: &[usize], reach: usize) -> Tensor<3> {
+    let [batch, time, _] = logits.dims();
+    let device = logits.device();
+    let is_blank = logits.clone().argmax(2).equal_elem(BLANK_ID as i32);
+    let real = frames::frame_mask(lengths, time, &device);
+    let spikes = real.mask_fill(is_blank, 0.0);
+    let mut near = spikes.clone();
+    for shift in 1..=reach.min(time.saturating_sub(1)) {
+        let none = Tensor::zeros([batch, shift, 1], &device);
+        let later = Tensor::cat(
+            vec![none.clone(), spikes.clone().narrow(1, 0, time - shift)],
+            1,
+        );
+        let earlier = Tensor::cat(vec![spikes.clone().narrow(1, shift, time - shift), none], 1);
+        near = near.max_pair(later).max_pair(earlier);
+    }
+    near
 }
 
 /// Squared distance of features scaled to length 1 (twice one minus their cosine), mean over real
@@ -116,7 +154,7 @@ mod tests {
     fn plain(temperature: f64) -> Divergence {
         Divergence {
             temperature,
-            blank_weight: 1.0,
+            ..Divergence::PLAIN
         }
     }
 
@@ -176,8 +214,8 @@ mod tests {
         let student = frame([0.0, 0.0]);
         let loss = |blank_weight| {
             let divergence = Divergence {
-                temperature: 1.0,
                 blank_weight,
+                ..plain(1.0)
             };
             value(kl_loss(
                 student.clone(),
@@ -191,6 +229,30 @@ mod tests {
         close(loss(1.0), whole);
         close(loss(0.2), whole * (1.0 - 0.8 * blank));
         close(loss(0.0), whole * (1.0 - blank));
+    }
+
+    #[test]
+    fn only_frames_around_spikes_count_if_told_so() {
+        // Blank but for frames 1 and 5, of which 5 lies behind the utterance; two classes.
+        let sure = [3f32.ln(), 0.0];
+        let unsure = [0.0, 3f32.ln()];
+        let frames = [sure, unsure, sure, sure, sure, unsure];
+        let teacher = cube(&frames.concat(), [1, 6, 2]);
+        let student = cube(&[0.0; 12], [1, 6, 2]);
+        let loss = |spike_frames| {
+            let divergence = Divergence {
+                spike_frames,
+                ..plain(1.0)
+            };
+            let (student, teacher) = (student.clone(), teacher.clone());
+            value(kl_loss(student, teacher, &[5], 5, divergence))
+        };
+        let each = 0.75 * (0.75f32 / 0.5).ln() + 0.25 * (0.25f32 / 0.5).ln();
+        close(loss(None), each);
+        close(loss(Some(0)), each / 5.0);
+        close(loss(Some(1)), each * 3.0 / 5.0);
+        close(loss(Some(2)), each * 4.0 / 5.0);
+        close(loss(Some(50)), each);
     }
 
     #[test]
@@ -302,10 +364,21 @@ mod tests {
             let teacher = teacher.clone();
             Box::new(move |student| loss(student, teacher.clone(), &lengths, 6))
         };
-        let losses: [(&str, Loss); 4] = [
+        let losses: [(&str, Loss); 5] = [
             ("mse", with(mse_log_posterior_loss)),
             ("kl", with(|s, t, l, n| kl_loss(s, t, l, n, plain(2.0)))),
             ("feature", with(feature_loss)),
+            (
+                "kl at spikes",
+                with(|s, t, l, n| {
+                    let spike_frames = Some(0);
+                    let divergence = Divergence {
+                        spike_frames,
+                        ..plain(1.0)
+                    };
+                    kl_loss(s, t, l, n, divergence)
+                }),
+            ),
             (
                 "kl of few blanks",
                 with(|s, t, l, n| {

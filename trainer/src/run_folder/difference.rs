@@ -4,7 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys that may change between two starts of one run: they do not decide what is learned. Whatever
 /// is not here is compared, so that a new key is.
-const FREE_KEYS: [&str; 4] = ["checkpoint", "export", "data.test", "data.cache_mb"];
+const FREE_KEYS: [&str; 6] = [
+    "checkpoint",
+    "export",
+    "data.test",
+    "data.cache_mb",
+    "distill.answers",
+    "distill.answers_mb",
+];
 
 /// What differs between two resolved recipes, in words; `None` if nothing does that matters.
 pub(super) fn difference(old: &str, new: &str) -> Result<Option<String>, String> {

@@ -45,6 +45,7 @@ mod tests {
     use shared_model::model::NormKind;
 
     use super::*;
+    use crate::config::BlockChoice;
     use crate::{
         data::{Batch, SpecMask},
         train::initial::{cut, random_weights},
@@ -112,7 +113,7 @@ mod tests {
                 (name, weight)
             })
             .collect();
-        let smaller = cut(&larger, 3, 1).unwrap();
+        let smaller = cut(&larger, 3, 1, BlockChoice::Last).unwrap();
         let batches = Box::new((0..3).map(|salt| Ok(batch(salt))));
         let estimated = reestimate(&config(1), &smaller, batches).unwrap().unwrap();
         let (before, after) = (distance(&smaller), distance(&estimated));

@@ -69,6 +69,14 @@ pub enum TrainError {
     /// The recipe does not fit the models that it names.
     #[error("{0}")]
     Recipe(String),
+    /// The folder of `distill.answers` cannot be used.
+    #[error("{folder}, which distill.answers names, cannot be used as a folder")]
+    Answers {
+        /// As the recipe has it.
+        folder: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// There is nothing to learn from.
     #[error("there is no training batch: every utterance was filtered out")]
     NoBatches,
@@ -86,7 +94,7 @@ impl HasExitStatus for TrainError {
             Self::Interrupted { .. } => ExitStatus::Interrupted,
             Self::Diverged { .. } => ExitStatus::Diverged,
             Self::Order { .. } | Self::Recipe(_) => ExitStatus::Usage,
-            Self::Checkpoint { .. } => ExitStatus::Failed,
+            Self::Checkpoint { .. } | Self::Answers { .. } => ExitStatus::Failed,
             Self::NoBatches => ExitStatus::Data,
             Self::Network { reason, .. } => reason.exit_status(),
             Self::Data(error) => error.exit_status(),

@@ -9,6 +9,8 @@ use shared_model::{
 
 use selection::Selection;
 
+use crate::config::{BlockChoice, ChannelChoice};
+
 /// Fresh weights of a configuration, with its buffers.
 pub(crate) fn random_weights(config: &ModelConfig, seed: u64) -> Result<Weights, WeightError> {
     use burn::prelude::Device;
@@ -31,21 +33,28 @@ pub(super) struct Start {
     pub parameters: usize,
 }
 
+/// A trained network to start from, and what of it is taken.
+#[derive(Clone, Copy)]
+pub(super) struct Trained<'a> {
+    pub weights: &'a Weights,
+    pub config: &'a ModelConfig,
+    pub blocks: BlockChoice,
+    pub channels: ChannelChoice,
+}
+
 /// Random weights of `config` with those of a trained network of at least its width in their place.
-/// Blocks are evenly spaced ones of the trained network, the last among them: some are left out where
-/// it has more, some serve twice where it has fewer. Of wider layers evenly spaced channels are taken,
+/// Where it has fewer blocks than wanted, some serve twice. Of wider layers some channels are taken,
 /// the same ones wherever layers meet (weight selection, Xu et al., 2024, arXiv 2311.18823).
 pub(super) fn from_blocks(
     config: &ModelConfig,
     random: Weights,
-    trained: &Weights,
-    trained_config: &ModelConfig,
+    trained: Trained<'_>,
 ) -> Result<Start, WeightError> {
-    let blocks = evenly_spaced(config.n_layers, trained_config.n_layers);
-    let chosen = select_blocks(trained, &blocks)?;
-    let selection = Selection {
-        from: trained_config,
-        to: config,
+    let blocks = chosen_blocks(trained.blocks, config.n_layers, trained.config.n_layers);
+    let chosen = select_blocks(trained.weights, &blocks)?;
+    let selection = match trained.channels {
+        ChannelChoice::Even => Selection::even(trained.config, config),
+        ChannelChoice::Important => Selection::important(trained.config, config, &chosen),
     };
     let (mut taken, mut parameters) = (0, 0);
     let weights = random.into_iter().map(|(name, mut weight)| {
@@ -71,20 +80,29 @@ fn is_buffer(name: &str) -> bool {
 }
 
 /// `count` of `available` blocks (0-based), evenly spaced, the last among them.
-fn evenly_spaced(count: usize, available: usize) -> Vec<usize> {
+pub(super) fn evenly_spaced(count: usize, available: usize) -> Vec<usize> {
     (1..=count)
         .map(|i| (i * available).div_ceil(count.max(1)).max(1) - 1)
         .collect()
 }
 
-/// The last `n_layers` blocks of a larger network with everything around them.
+/// `count` of `available` blocks (0-based). More than there are can only be spread over them.
+fn chosen_blocks(choice: BlockChoice, count: usize, available: usize) -> Vec<usize> {
+    match choice {
+        BlockChoice::Last if count <= available => (available - count..available).collect(),
+        BlockChoice::First if count <= available => (0..count).collect(),
+        _ => evenly_spaced(count, available),
+    }
+}
+
+/// Some blocks of a larger network with everything around them.
 pub(super) fn cut(
     larger: &Weights,
     larger_layers: usize,
     n_layers: usize,
+    choice: BlockChoice,
 ) -> Result<Weights, WeightError> {
-    let first = larger_layers.saturating_sub(n_layers);
-    select_blocks(larger, &(first..larger_layers).collect::<Vec<_>>())
+    select_blocks(larger, &chosen_blocks(choice, n_layers, larger_layers))
 }
 
 #[cfg(test)]
@@ -105,6 +123,23 @@ mod tests {
         }
     }
 
+    fn of<'a>(weights: &'a Weights, config: &'a ModelConfig) -> Trained<'a> {
+        Trained {
+            weights,
+            config,
+            blocks: BlockChoice::Even,
+            channels: ChannelChoice::Even,
+        }
+    }
+
+    #[test]
+    fn first_and_last_blocks_are_taken_where_there_are_enough() {
+        assert_eq!(chosen_blocks(BlockChoice::Last, 2, 6), vec![4, 5]);
+        assert_eq!(chosen_blocks(BlockChoice::First, 2, 6), vec![0, 1]);
+        assert_eq!(chosen_blocks(BlockChoice::Even, 2, 6), vec![2, 5]);
+        assert_eq!(chosen_blocks(BlockChoice::First, 4, 2), vec![0, 0, 1, 1]);
+    }
+
     #[test]
     fn blocks_are_evenly_spaced_and_end_with_the_last() {
         assert_eq!(evenly_spaced(6, 12), vec![1, 3, 5, 7, 9, 11]);
@@ -119,7 +154,8 @@ mod tests {
     fn a_student_of_the_teachers_width_takes_everything() {
         let teacher = random_weights(&config(8, 4), 1).unwrap();
         let random = random_weights(&config(8, 2), 2).unwrap();
-        let start = from_blocks(&config(8, 2), random.clone(), &teacher, &config(8, 4)).unwrap();
+        let start =
+            from_blocks(&config(8, 2), random.clone(), of(&teacher, &config(8, 4))).unwrap();
         let student = &start.weights;
         assert_eq!(student.len(), random.len());
         assert_eq!(start.taken, start.parameters);
@@ -137,7 +173,8 @@ mod tests {
     fn a_narrower_student_takes_a_part_of_every_weight() {
         let teacher = random_weights(&config(16, 4), 1).unwrap();
         let random = random_weights(&config(8, 2), 2).unwrap();
-        let start = from_blocks(&config(8, 2), random.clone(), &teacher, &config(16, 4)).unwrap();
+        let start =
+            from_blocks(&config(8, 2), random.clone(), of(&teacher, &config(16, 4))).unwrap();
         assert_eq!(start.taken, start.parameters);
         for (name, weight) in &start.weights {
             assert_eq!(weight.shape, random[name].shape, "{name}");
@@ -149,6 +186,31 @@ mod tests {
     }
 
     #[test]
+    fn a_start_of_equal_size_keeps_the_teachers_function() {
+        use burn::{Tensor, tensor::TensorData};
+        use shared_model::model::{CtcModel, Mode};
+        let config = config(16, 3);
+        let teacher = random_weights(&config, 1).unwrap();
+        for channels in [ChannelChoice::Even, ChannelChoice::Important] {
+            let random = random_weights(&config, 2).unwrap();
+            let trained = Trained {
+                channels,
+                ..of(&teacher, &config)
+            };
+            let start = from_blocks(&config, random, trained).unwrap();
+            let logits = |weights: &Weights| -> Vec<f32> {
+                let device = burn::prelude::Device::flex();
+                let model = CtcModel::from_weights(&config, weights, &device).unwrap();
+                let values: Vec<f32> = (0..40 * 8).map(|i| (i as f32 * 0.37).sin()).collect();
+                let features = Tensor::from_data(TensorData::new(values, [1, 40, 8]), &device);
+                let output = model.forward(features, &[40], &mut Mode::Eval);
+                output.logits.into_data().iter().collect()
+            };
+            assert_eq!(logits(&start.weights), logits(&teacher), "{channels:?}");
+        }
+    }
+
+    #[test]
     fn heads_wider_than_the_teachers_stay_random_and_are_not_counted() {
         let narrow = ModelConfig {
             n_heads: 1,
@@ -156,7 +218,7 @@ mod tests {
         };
         let teacher = random_weights(&config(16, 1), 1).unwrap();
         let random = random_weights(&narrow, 2).unwrap();
-        let start = from_blocks(&narrow, random.clone(), &teacher, &config(16, 1)).unwrap();
+        let start = from_blocks(&narrow, random.clone(), of(&teacher, &config(16, 1))).unwrap();
         let attention = ["qkv.weight", "qkv.bias", "out.weight"];
         let mut left = 0;
         for name in attention.map(|name| format!("encoder.blocks.0.attention.{name}")) {
@@ -167,9 +229,11 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_keeps_the_last_blocks() {
+    fn a_cut_keeps_the_blocks_that_are_asked_for() {
         let larger = random_weights(&config(8, 4), 1).unwrap();
-        let smaller = cut(&larger, 4, 1).unwrap();
+        let first = cut(&larger, 4, 1, BlockChoice::First).unwrap();
+        assert!(first.iter().all(|(name, weight)| *weight == larger[name]));
+        let smaller = cut(&larger, 4, 1, BlockChoice::Last).unwrap();
         let name = "norm.weight";
         assert_eq!(
             smaller[&format!("encoder.blocks.0.{name}")],

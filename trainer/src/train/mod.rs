@@ -7,6 +7,7 @@
 
 #![warn(missing_docs)]
 
+mod answers;
 mod average;
 mod batch_norm;
 mod checkpoint;
@@ -24,6 +25,7 @@ mod optimizer;
 mod phase;
 mod phases;
 mod progress;
+mod pruning;
 mod run_context;
 mod schedule;
 mod shard;

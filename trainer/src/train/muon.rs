@@ -300,7 +300,7 @@ mod tests {
     fn only_maps_between_layers_are_stepped_so() {
         let up = "model.encoder.blocks.0.ffn1.up.weight";
         assert!(is_for(up, &[144, 432]));
-        assert!(is_for("projection", &[96, 144]));
+        assert!(is_for("projections.0", &[96, 144]));
         for shape in [&[15, 144][..], &[144, 29], &[144], &[3, 144, 144]] {
             assert!(!is_for(up, shape), "{shape:?}");
         }

@@ -10,40 +10,53 @@ use shared_model::{
     weights::{Init, RandomInit, WeightError, WeightSource, WeightTensor, Weights},
 };
 
-/// The name of the projection among a network's saved weights.
+/// The name of a projection among a network's saved weights, before its number.
 const PROJECTION: &str = "projection";
 
 /// A network and what it needs in training only.
 #[derive(Module, Debug)]
 pub(crate) struct TrainableNetwork {
     pub model: CtcModel,
-    /// `[d_model, teacher's d_model]`: takes a student's features to the teacher's width for
-    /// comparison. It is trained with the student and is no part of it.
-    pub projection: Option<Param<Tensor<2>>>,
+    /// `[d_model, teacher's d_model]` each: take a student's features to the teacher's width for
+    /// comparison, one for each block that is compared. They are trained with the student and are no
+    /// part of it.
+    pub projections: Vec<Param<Tensor<2>>>,
+}
+
+/// What a student's features are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ComparedFeatures {
+    /// The teacher's `d_model`.
+    pub width: usize,
+    /// Blocks at which they are compared.
+    pub layers: usize,
 }
 
 impl TrainableNetwork {
     /// - `device`: with autodiff.
-    /// - `project_to`: width of the teacher, if features of another width are to be compared.
+    /// - `compared`: what its features are compared with, if they are; of another width they are
+    ///   projected.
     pub fn new(
         config: &ModelConfig,
         weights: &Weights,
-        project_to: Option<usize>,
+        compared: Option<ComparedFeatures>,
         seed: u64,
         device: &Device,
     ) -> Result<Self, WeightError> {
-        let projection = project_to
-            .map(|width| {
-                let shape = [config.d_model, width];
-                let init = Init::FanIn(config.d_model);
-                RandomInit { seed }
-                    .take(PROJECTION, &shape, init)
-                    .map(|values| Self::parameter(values, shape, device))
-            })
-            .transpose()?;
+        let compared = compared.filter(|compared| compared.width != config.d_model);
+        let mut projections = vec![];
+        for number in 0..compared.map_or(0, |compared| compared.layers) {
+            let shape = [
+                config.d_model,
+                compared.map_or(0, |compared| compared.width),
+            ];
+            let init = Init::FanIn(config.d_model);
+            let values = RandomInit { seed }.take(&projection_name(number), &shape, init)?;
+            projections.push(Self::parameter(values, shape, device));
+        }
         Ok(Self {
             model: CtcModel::from_weights(config, weights, device)?,
-            projection,
+            projections,
         })
     }
 
@@ -60,37 +73,35 @@ impl TrainableNetwork {
     /// Everything that is trained, by name.
     pub fn weights(&self) -> Weights {
         let mut weights = self.model.weights();
-        if let Some(projection) = &self.projection {
+        for (number, projection) in self.projections.iter().enumerate() {
             let tensor = projection.val();
             let weight = WeightTensor {
                 shape: tensor.dims().to_vec(),
                 data: tensor.into_data().iter::<f32>().collect(),
             };
-            weights.insert(PROJECTION.into(), weight);
+            weights.insert(projection_name(number), weight);
         }
         weights
     }
 
     /// The same network with saved [`Self::weights`].
     pub fn with_weights(self, mut weights: Weights, device: &Device) -> Result<Self, WeightError> {
-        let projection = match (self.projection, weights.remove(PROJECTION)) {
-            (None, _) => None,
-            (Some(old), Some(saved)) if saved.shape == old.val().dims() => {
-                let shape = old.val().dims();
-                Some(Self::parameter(saved.data, shape, device))
+        let mut projections = vec![];
+        for (number, old) in self.projections.iter().enumerate() {
+            let (name, shape) = (projection_name(number), old.val().dims());
+            match weights.remove(&name) {
+                Some(saved) if saved.shape == shape => {
+                    projections.push(Self::parameter(saved.data, shape, device));
+                }
+                _ => return Err(WeightError::Missing { name }),
             }
-            (Some(_), _) => {
-                return Err(WeightError::Missing {
-                    name: PROJECTION.into(),
-                });
-            }
-        };
+        }
         let config = self.model.config().clone();
         let operations = self.model.operations();
         let model = CtcModel::from_weights(&config, &weights, device)?;
         Ok(Self {
             model: model.with_operations(operations),
-            projection,
+            projections,
         })
     }
 
@@ -101,12 +112,16 @@ impl TrainableNetwork {
     }
 
     /// Student features in the teacher's width: `[batch, time, d_model]` to
-    /// `[batch, time, teacher's d_model]`.
-    pub fn project(&self, hidden: Tensor<3>) -> Tensor<3> {
-        match &self.projection {
+    /// `[batch, time, teacher's d_model]`. `number`: among the blocks that are compared.
+    pub fn project(&self, hidden: Tensor<3>, number: usize) -> Tensor<3> {
+        match self.projections.get(number) {
             // As a linear map: its gradient is one product over all frames.
             Some(projection) => module::linear(hidden, projection.val(), None),
             None => hidden,
         }
     }
+}
+
+fn projection_name(number: usize) -> String {
+    format!("{PROJECTION}.{number}")
 }

@@ -10,8 +10,9 @@ use super::{
     checkpoint::{Best, NetworkState, NetworkTensors},
     gradients,
     network::TrainableNetwork,
-    objective::{ShardResult, Term},
+    objective::{ShardResult, Term, intermediate_layers},
     optimizer::{NetworkOptimizer, StepRate},
+    pruning::PruningMask,
     schedule::learning_rate,
 };
 use crate::{
@@ -35,6 +36,9 @@ pub(crate) struct NetworkTrainer {
     pub not_finite_in_a_row: usize,
     /// The best validation so far.
     pub best: Option<Best>,
+    /// Blocks (1-based) before the last that have losses of their own.
+    pub intermediate_layers: Vec<usize>,
+    pruned: Option<PruningMask>,
     optimizer: NetworkOptimizer,
     average: Averaging,
     /// Gradients of the batches since the last step, and how many.
@@ -64,6 +68,12 @@ impl NetworkTrainer {
         Self {
             optimizer: NetworkOptimizer::new(&training.optim, network.model.operations()),
             average: Averaging::default(),
+            intermediate_layers: intermediate_layers(
+                &training.ctc,
+                &[],
+                network.model.config().n_layers,
+            ),
+            pruned: None,
             name,
             training,
             network,
@@ -75,6 +85,17 @@ impl NetworkTrainer {
             pending_batches: 0,
             pending_finite: true,
         }
+    }
+
+    /// Teaches the first blocks, of these numbers, to be networks of their own.
+    pub fn teach_exits(&mut self, exits: &[usize]) {
+        let n_layers = self.network.model.config().n_layers;
+        self.intermediate_layers = intermediate_layers(&self.training.ctc, exits, n_layers);
+    }
+
+    /// Values of matrices that are 0 stay 0 from here on.
+    pub fn keep_pruned(&mut self) {
+        self.pruned = Some(PruningMask::of(&self.network.model));
     }
 
     pub fn parameters(&self) -> usize {
@@ -196,6 +217,10 @@ impl NetworkTrainer {
             };
             let network = self.network.clone();
             self.network = self.optimizer.step(network, total, rate, threads);
+            if let Some(pruned) = &self.pruned {
+                let model = self.network.model.clone();
+                self.network.model = pruned.apply(model);
+            }
             self.not_finite_in_a_row = 0;
         } else {
             self.not_finite_in_a_row += 1;

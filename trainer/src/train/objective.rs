@@ -1,15 +1,13 @@
 //! What a network is trained for: the forward and backward pass of one shard of a batch.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use burn::{module::Module, optim::GradientsParams, prelude::*, tensor::activation::log_softmax};
 use shared_model::model::{BatchStats, CtcOutput, Mode, TrainContext};
 
 use super::{
-    contrast::Means,
-    network::TrainableNetwork,
-    shard::Shard,
-    teacher::{TeacherOutput, last_hidden},
+    contrast::Means, initial::evenly_spaced, network::TrainableNetwork, shard::Shard,
+    teacher::TeacherOutput,
 };
 use crate::{
     clock::thread_time,
@@ -130,6 +128,25 @@ impl Distillation {
         self.weights.clip > 0.0 || self.weights.feature > 0.0
     }
 
+    /// Blocks (0-based) of a student and of its teacher whose features are compared, as pairs; the last
+    /// of both are one.
+    pub fn compared_layers(&self, student: usize, teacher: usize) -> Vec<(usize, usize)> {
+        let count = self
+            .weights
+            .feature_layers
+            .clamp(1, student.min(teacher).max(1));
+        let students = evenly_spaced(count, student);
+        students
+            .into_iter()
+            .zip(evenly_spaced(count, teacher))
+            .collect()
+    }
+
+    /// Whether blocks before the last are compared.
+    pub fn compares_inner_layers(&self) -> bool {
+        self.weights.feature > 0.0 && self.weights.feature_layers > 1
+    }
+
     /// Whether utterances are told from each other, so that shards wait for each other's means.
     pub fn contrasts(&self) -> bool {
         self.weights.clip > 0.0
@@ -141,6 +158,8 @@ pub(super) struct ShardJob<'a> {
     pub shard: &'a Shard,
     pub totals: &'a BatchTotals,
     pub ctc: &'a CtcConfig,
+    /// Blocks (1-based) before the last that have losses of their own.
+    pub intermediate_layers: &'a [usize],
     /// Of the agreement of two views.
     pub consistency_weight: f64,
     /// `None`: CTC alone.
@@ -155,101 +174,128 @@ pub(super) struct ShardJob<'a> {
 
 /// Forward pass of one shard of a batch.
 pub(super) fn forward_shard(network: TrainableNetwork, job: &ShardJob<'_>) -> ForwardPass {
-    let ShardJob {
-        shard,
-        totals,
-        ctc: ctc_config,
-        consistency_weight,
-        teacher,
-        seed,
-        threads,
-        device,
-    } = *job;
     let started = thread_time();
     // A graph of its own: clones share their leaves, and with them a lock.
-    let network = network.fork(device);
-    let mut context = TrainContext::new(seed);
-    let inner = device.clone().inner();
+    let network = network.fork(job.device);
+    let mut context = TrainContext::new(job.seed);
+    let inner = job.device.clone().inner();
     let mode = &mut Mode::Train(&mut context);
-    let output = shard.forward(&network.model, true, &inner, mode);
+    let output = job.shard.forward(&network.model, true, &inner, mode);
 
-    let mut losses: Vec<Tensor<1>> = vec![];
-    let mut terms = vec![];
+    let mut losses = Losses::default();
     let mut means = None;
-    if let Some((distillation, teacher)) = teacher {
-        let question = (distillation, teacher, totals.frames);
-        means = distill(&network, &output, question, |name, weight, loss| {
-            terms.push((name, Term::Device(Box::new(loss.clone().inner()))));
-            losses.push(loss * weight);
-        });
+    if let Some((distillation, teacher)) = job.teacher {
+        let [_, time, _] = output.logits.dims();
+        let factor = network.model.config().subsampling_factor;
+        let teacher = teacher.in_frames_of(factor, time);
+        let question = (distillation, &teacher, job.totals.frames);
+        means = distill(&network, &output, question, &mut losses);
     }
-    let mut ctc_time = Duration::ZERO;
-    let ctc_weight = teacher.map_or(1.0, |(distillation, _)| distillation.weights.ctc);
+    let ctc_weight = job
+        .teacher
+        .map_or(1.0, |(distillation, _)| distillation.weights.ctc);
     if ctc_weight > 0.0 {
-        let ctc = CtcShard {
-            shard,
-            lengths: &output.lengths,
-            weights: shard
-                .indices
-                .iter()
-                .map(|&u| totals.ctc_weights[u])
-                .collect(),
-            threads,
-        };
-        let layers = intermediate_layers(ctc_config, output.hidden.len());
-        let shared = if layers.is_empty() {
-            0.0
-        } else {
-            ctc_config.intermediate_weight
-        };
-        if shard.views == 2 && consistency_weight > 0.0 {
-            let log_probs = log_softmax(output.logits.clone(), 2);
-            let loss = consistency_loss(log_probs, ctc.lengths, &ctc.weights);
-            terms.push(("consistency", Term::Device(Box::new(loss.clone().inner()))));
-            losses.push(loss * (ctc_weight * consistency_weight));
-        }
-        let (loss, value) = ctc.loss(output.logits.clone(), &mut ctc_time);
-        terms.push(("ctc", Term::Host(value)));
-        losses.push(loss * (ctc_weight * (1.0 - shared)));
-        let mut intermediate = 0.0;
-        for &layer in &layers {
-            let logits = network.model.head(output.hidden[layer - 1].clone());
-            let (loss, value) = ctc.loss(logits, &mut ctc_time);
-            intermediate += value / layers.len() as f64;
-            losses.push(loss * (ctc_weight * shared / layers.len() as f64));
-        }
-        if !layers.is_empty() {
-            terms.push(("intermediate_ctc", Term::Host(intermediate)));
-        }
+        transcripts(&network, &output, job, ctc_weight, &mut losses);
     }
-
     ForwardPass {
         network,
-        losses,
-        scale: totals.scale,
+        losses: losses.weighed,
+        scale: job.totals.scale,
         means,
-        terms,
+        terms: losses.terms,
         batch_stats: context.batch_stats,
-        ctc_time,
+        ctc_time: losses.ctc_time,
         spent: thread_time() - started,
     }
 }
 
-/// Blocks (1-based) with an intermediate CTC loss: the last block never is one.
-fn intermediate_layers(ctc: &CtcConfig, n_layers: usize) -> Vec<usize> {
+/// The losses of a shard so far.
+#[derive(Default)]
+struct Losses {
+    weighed: Vec<Tensor<1>>,
+    terms: Vec<(&'static str, Term)>,
+    ctc_time: Duration,
+}
+
+impl Losses {
+    fn add(&mut self, name: &'static str, weight: f64, loss: Tensor<1>) {
+        let term = Term::Device(Box::new(loss.clone().inner()));
+        self.terms.push((name, term));
+        self.weighed.push(loss * weight);
+    }
+}
+
+/// The losses that transcripts ask for, `weight` times.
+fn transcripts(
+    network: &TrainableNetwork,
+    output: &CtcOutput,
+    job: &ShardJob<'_>,
+    weight: f64,
+    losses: &mut Losses,
+) {
+    let ShardJob { shard, totals, .. } = *job;
+    let of_row = |&row: &usize| totals.ctc_weights[row];
+    let ctc = CtcShard {
+        shard,
+        lengths: &output.lengths,
+        weights: shard.indices.iter().map(of_row).collect(),
+        threads: job.threads,
+    };
+    let layers = job.intermediate_layers;
+    let shared = match layers {
+        [] => 0.0,
+        _ => job.ctc.intermediate_weight,
+    };
+    if shard.views == 2 && job.consistency_weight > 0.0 {
+        let log_probs = log_softmax(output.logits.clone(), 2);
+        let loss = consistency_loss(log_probs, ctc.lengths, &ctc.weights);
+        losses.add("consistency", weight * job.consistency_weight, loss);
+    }
+    let (loss, value) = ctc.loss(output.logits.clone(), &mut losses.ctc_time);
+    losses.terms.push(("ctc", Term::Host(value)));
+    losses.weighed.push(loss * (weight * (1.0 - shared)));
+    if layers.is_empty() {
+        return;
+    }
+    let each = 1.0 / layers.len() as f64;
+    let (mut intermediate, mut agreement) = (0.0, None);
+    for &layer in layers {
+        let logits = network.model.head(output.hidden[layer - 1].clone());
+        let (loss, value) = ctc.loss(logits.clone(), &mut losses.ctc_time);
+        intermediate += value * each;
+        losses.weighed.push(loss * (weight * shared * each));
+        if job.ctc.intermediate_kl_weight > 0.0 {
+            // A constant: the whole network teaches its first blocks and learns nothing from them.
+            let whole = output.logits.clone().inner();
+            let loss = kl_loss(logits, whole, ctc.lengths, totals.frames, Divergence::PLAIN) * each;
+            agreement = Some(agreement.map_or(loss.clone(), |sum: Tensor<1>| sum + loss));
+        }
+    }
+    losses
+        .terms
+        .push(("intermediate_ctc", Term::Host(intermediate)));
+    if let Some(loss) = agreement {
+        losses.add(
+            "intermediate_kl",
+            weight * job.ctc.intermediate_kl_weight,
+            loss,
+        );
+    }
+}
+
+/// Blocks (1-based) with losses of their own: those that are named, and `exits`; the middle one where
+/// there are none of either. The last block never is one.
+pub(super) fn intermediate_layers(ctc: &CtcConfig, exits: &[usize], n_layers: usize) -> Vec<usize> {
     if ctc.intermediate_weight <= 0.0 {
         return vec![];
     }
-    let middle = [n_layers / 2];
-    let layers: &[usize] = match ctc.intermediate_layers.as_slice() {
-        [] => &middle,
-        named => named,
-    };
-    layers
-        .iter()
-        .copied()
-        .filter(|&layer| layer >= 1 && layer < n_layers)
-        .collect()
+    let named = ctc.intermediate_layers.iter().chain(exits).copied();
+    let mut layers: BTreeSet<usize> = named.collect();
+    if layers.is_empty() {
+        layers.insert(n_layers / 2);
+    }
+    layers.retain(|&layer| layer >= 1 && layer < n_layers);
+    layers.into_iter().collect()
 }
 
 struct CtcShard<'a> {
@@ -275,13 +321,13 @@ impl CtcShard<'_> {
     }
 }
 
-/// Calls `add(name, weight, loss)` for every loss that has a weight and is a sum over frames; gives what
-/// a contrastive loss has to see.
+/// Adds every loss that has a weight and is a sum over frames; gives what a contrastive loss has to
+/// see.
 fn distill(
     network: &TrainableNetwork,
     output: &CtcOutput,
     (distillation, teacher, total_frames): (&Distillation, &TeacherOutput, usize),
-    mut add: impl FnMut(&'static str, f64, Tensor<1>),
+    losses: &mut Losses,
 ) -> Option<Means> {
     let weights = &distillation.weights;
     let lengths = &output.lengths;
@@ -289,29 +335,41 @@ fn distill(
     if weights.mse > 0.0 {
         let (student, teacher) = logits();
         let loss = mse_log_posterior_loss(student, teacher, lengths, total_frames);
-        add("mse", weights.mse, loss);
+        losses.add("mse", weights.mse, loss);
     }
     if weights.kl > 0.0 {
         let (student, teacher) = logits();
         let divergence = Divergence {
             temperature: weights.temperature,
             blank_weight: weights.kl_blank_weight,
+            spike_frames: weights.kl_spike_frames,
         };
         let loss = kl_loss(student, teacher, lengths, total_frames, divergence);
-        add("kl", weights.kl, loss);
+        losses.add("kl", weights.kl, loss);
     }
     if !distillation.compares_features() {
         return None;
     }
-    let hidden = network.project(last_hidden(output));
-    if weights.feature > 0.0 {
-        let teacher = teacher.hidden.clone();
-        let loss = feature_loss(hidden.clone(), teacher, lengths, total_frames);
-        add("feature", weights.feature, loss);
+    // Where the last block alone is compared, the teacher's is the only one that there is.
+    let pairs = distillation.compared_layers(output.hidden.len(), teacher.hidden.len());
+    let mut features = vec![];
+    for (number, &(own, others)) in pairs.iter().enumerate() {
+        let student = network.project(output.hidden[own].clone(), number);
+        features.push((student, teacher.hidden[others].clone()));
     }
+    if weights.feature > 0.0 {
+        let of_block = |(student, teacher): &(Tensor<3>, Tensor<3>)| {
+            feature_loss(student.clone(), teacher.clone(), lengths, total_frames)
+        };
+        let sum = features.iter().map(of_block).reduce(|sum, loss| sum + loss);
+        if let Some(sum) = sum {
+            losses.add("feature", weights.feature, sum / features.len() as f64);
+        }
+    }
+    let (student, teacher) = features.pop()?;
     distillation.contrasts().then(|| Means {
-        student: utterance_means(hidden, lengths),
-        teacher: utterance_means(teacher.hidden.clone(), lengths),
+        student: utterance_means(student, lengths),
+        teacher: utterance_means(teacher, lengths),
     })
 }
 
@@ -321,18 +379,22 @@ mod tests {
 
     #[test]
     fn intermediate_losses_sit_at_the_middle_or_where_named() {
-        let layers = |weight, named: &[usize], n_layers| {
+        let with_exits = |weight, named: &[usize], exits: &[usize], n_layers| {
             let ctc = CtcConfig {
                 intermediate_weight: weight,
                 intermediate_layers: named.to_vec(),
                 ..CtcConfig::default()
             };
-            intermediate_layers(&ctc, n_layers)
+            intermediate_layers(&ctc, exits, n_layers)
         };
+        let layers = |weight, named, n_layers| with_exits(weight, named, &[], n_layers);
         assert_eq!(layers(0.3, &[], 6), vec![3]);
         assert_eq!(layers(0.3, &[2, 4, 6, 9], 6), vec![2, 4]);
         assert!(layers(0.0, &[2], 6).is_empty());
         assert!(layers(0.3, &[], 1).is_empty());
+        assert_eq!(with_exits(0.3, &[], &[4, 2], 6), vec![2, 4]);
+        assert_eq!(with_exits(0.3, &[3, 4], &[4, 2], 6), vec![2, 3, 4]);
+        assert!(with_exits(0.0, &[], &[2], 6).is_empty());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use shared_model::{
 
 use super::{
     RunContext, TrainError,
+    answers::AnswerCache,
     error::of_network,
     objective::Distillation,
     phase::{Goal, NetworkSpec, PhaseRun},
@@ -37,25 +38,27 @@ pub struct TrainedNetwork {
 /// What a whole run gives.
 #[derive(Debug, Clone)]
 pub struct TrainedFamily {
-    /// The teacher.
-    pub teacher: TrainedNetwork,
+    /// The teacher, if a student needed one.
+    pub teacher: Option<TrainedNetwork>,
     /// In the order of the recipe.
     pub students: Vec<TrainedNetwork>,
 }
 
-/// Teacher, step 1, step 2; what is finished is taken from the run folder.
+/// Teacher, step 1, step 2; what is finished is taken from the run folder. A teacher that no student
+/// needs is not trained.
 ///
 /// # Errors
 /// As [`teach`], [`distill`] and [`finetune`].
 pub fn run(context: &mut RunContext<'_>) -> Result<TrainedFamily, TrainError> {
-    let teacher = teach(context)?;
+    let needs_teacher = context.recipe.needs_teacher();
+    let teacher = needs_teacher.then(|| teach(context)).transpose()?;
     if context.recipe.students.is_empty() {
         return Ok(TrainedFamily {
             teacher,
             students: vec![],
         });
     }
-    let distilled = distill(context, &teacher)?;
+    let distilled = distill(context, teacher.as_ref())?;
     let students = finetune(context, &distilled)?;
     Ok(TrainedFamily { teacher, students })
 }
@@ -82,6 +85,8 @@ pub fn teach(context: &mut RunContext<'_>) -> Result<TrainedNetwork, TrainError>
                 name,
                 config,
                 training: recipe.teach.clone(),
+                exits: vec![],
+                prune_share: 0.0,
             });
         }
         Ok((Goal::Ctc, specs))
@@ -92,37 +97,66 @@ pub fn teach(context: &mut RunContext<'_>) -> Result<TrainedNetwork, TrainError>
 /// Step 1: every student that is not cut from another learns from the frozen teacher, all of them
 /// from one teacher pass per batch.
 ///
+/// - `teacher`: what [`teach`] gave, where the recipe needs it.
+///
 /// # Errors
 /// As [`teach`], and students whose frames or classes are not the teacher's.
 pub fn distill(
     context: &mut RunContext<'_>,
-    teacher: &TrainedNetwork,
+    teacher: Option<&TrainedNetwork>,
 ) -> Result<Vec<TrainedNetwork>, TrainError> {
     resume_or(context, Phase::Distill, |context, networks| {
         let recipe = context.recipe;
         let mut specs = vec![];
         let students = recipe.step_one_students();
         for (student, (name, config)) in students.zip(networks) {
+            let training = recipe.distill_of(student);
+            if let Some(teacher) = teacher.filter(|_| training.epochs > 0) {
+                start::check_teacher(&name, &config, teacher)?;
+            }
             specs.push(NetworkSpec {
                 initial: start::of_student(context, student, &config, teacher)?,
+                exits: recipe.exits_of(&name),
                 name,
                 config,
-                training: recipe.distill.training(),
+                training,
+                prune_share: student.prune_share,
             });
         }
-        let model = CtcModel::from_weights(&teacher.config, &teacher.weights, &context.device)
-            .map_err(of_network(TEACHER))?
-            .with_operations(recipe.compute.operations());
-        let distillation = Distillation::new(&recipe.distill);
-        let teacher = Box::new(model);
-        Ok((
-            Goal::Distill {
-                teacher,
-                distillation,
-            },
-            specs,
-        ))
+        let goal = match teacher {
+            Some(teacher) => goal_of_step_one(context, teacher)?,
+            None if specs.iter().all(|spec| spec.training.epochs == 0) => Goal::Ctc,
+            None => return Err(no_teacher()),
+        };
+        Ok((goal, specs))
     })
+}
+
+fn goal_of_step_one(
+    context: &RunContext<'_>,
+    teacher: &TrainedNetwork,
+) -> Result<Goal, TrainError> {
+    let recipe = context.recipe;
+    let model = CtcModel::from_weights(&teacher.config, &teacher.weights, &context.device)
+        .map_err(of_network(TEACHER))?
+        .with_operations(recipe.compute.operations());
+    let answers = recipe.distill.answers.as_deref().map(|folder| {
+        let limit_bytes = recipe.distill.answers_mb as u64 * 1_000_000;
+        AnswerCache::open(folder, limit_bytes, &model)
+    });
+    Ok(Goal::Distill {
+        answers: answers.transpose()?.map(Box::new),
+        teacher: Box::new(model),
+        distillation: Distillation::new(&recipe.distill),
+    })
+}
+
+fn no_teacher() -> TrainError {
+    TrainError::Order {
+        phase: Phase::Distill,
+        missing: "a trained teacher".into(),
+        run_first: Phase::Teach,
+    }
 }
 
 /// Step 2: every student on transcripts, all of them over the same batches.
@@ -139,6 +173,9 @@ pub fn finetune(
         let recipe = context.recipe;
         let mut specs = vec![];
         for (student, (name, config)) in recipe.students.iter().zip(networks) {
+            if student.exit_of.is_some() {
+                continue;
+            }
             let source = &recipe.step_one_source(student).name;
             let distilled = distilled.iter().find(|network| network.name == *source);
             let distilled = distilled.ok_or_else(|| TrainError::Order {
@@ -147,10 +184,12 @@ pub fn finetune(
                 run_first: Phase::Distill,
             })?;
             specs.push(NetworkSpec {
-                initial: start::of_finetuning(context, &name, &config, distilled)?,
+                initial: start::of_finetuning(context, student, &config, distilled)?,
+                exits: recipe.exits_of(&name),
                 name,
                 config,
                 training: recipe.finetune_of(student).clone(),
+                prune_share: student.prune_share,
             });
         }
         Ok((Goal::Ctc, specs))
@@ -167,6 +206,7 @@ pub fn trained_before(
 ) -> Result<Vec<TrainedNetwork>, TrainError> {
     let (before, missing) = match needed_by {
         Phase::Teach => return Ok(vec![]),
+        Phase::Distill if !context.recipe.needs_teacher() => return Ok(vec![]),
         Phase::Distill if context.pretrained_teacher.is_some() => {
             return Ok(vec![teach(context)?]);
         }
@@ -250,18 +290,52 @@ fn resume_or(
     }
     let networks = networks_of(recipe, tokens, phase);
     let (goal, specs) = specs(context, networks.clone())?;
+    let shapes = specs
+        .iter()
+        .map(|spec| (spec.name.clone(), spec.config.clone()));
+    let shapes: Vec<(String, ModelConfig)> = shapes.collect();
     let weights = PhaseRun::open(phase, goal, specs, context)?.run(context)?;
-    let named = networks.iter().map(|(name, _)| name.as_str());
-    context.folder.store_phase(phase, named.zip(&weights))?;
-    Ok(networks
-        .into_iter()
-        .zip(weights)
-        .map(|((name, config), weights)| TrainedNetwork {
+    let trained = shapes.into_iter().zip(weights);
+    let trained = trained.map(|((name, config), weights)| TrainedNetwork {
+        name,
+        config,
+        weights,
+    });
+    let finished = with_exits(context, networks, trained.collect())?;
+    let named = finished.iter().map(|n| (n.name.as_str(), &n.weights));
+    context.folder.store_phase(phase, named)?;
+    Ok(finished)
+}
+
+/// All of `networks`: those that were trained, and those that are the first blocks of one of them.
+fn with_exits(
+    context: &mut RunContext<'_>,
+    networks: Vec<(String, ModelConfig)>,
+    trained: Vec<TrainedNetwork>,
+) -> Result<Vec<TrainedNetwork>, TrainError> {
+    let mut all = vec![];
+    for (name, config) in networks {
+        let of_name = |name: &str| trained.iter().find(|network| network.name == name);
+        if let Some(network) = of_name(&name) {
+            all.push(network.clone());
+            continue;
+        }
+        let students = &context.recipe.students;
+        let student = students.iter().find(|student| student.name == name);
+        let host = student.and_then(|student| of_name(student.exit_of.as_deref()?));
+        let host = host.ok_or_else(|| {
+            TrainError::Recipe(format!(
+                "student \"{name}\" is a part of no trained network"
+            ))
+        })?;
+        let weights = start::of_exit(context, &name, &config, host)?;
+        all.push(TrainedNetwork {
             name,
             config,
             weights,
-        })
-        .collect())
+        });
+    }
+    Ok(all)
 }
 
 /// The only one of several.

@@ -1,8 +1,10 @@
 //! Parts of a batch, one for each thread.
 
 use burn::prelude::*;
+use sha2::{Digest, Sha256};
 use shared_model::model::{CtcModel, CtcOutput, Mode};
 
+use super::answers::bytes_of;
 use crate::data::{Batch, SpecMask};
 
 /// Some utterances of a batch, padded to the longest of them.
@@ -65,6 +67,13 @@ impl Shard {
         } else {
             model.forward(features, &self.lengths, mode)
         }
+    }
+
+    /// Adds all that a network's answer to the shard depends on.
+    pub fn digest(&self, hash: &mut Sha256) {
+        hash.update(bytes_of(&self.features));
+        let shape = (self.views, self.time, self.n_mels);
+        hash.update(format!("{:?}", (&self.masks, shape, &self.lengths)));
     }
 
     /// `[batch, time, n_mels]`: 0 where something is hidden, 1 elsewhere.

@@ -8,11 +8,13 @@ use shared_model::{
 };
 
 use super::{
-    RunContext, TEACHER, TrainError, TrainedNetwork, batch_norm, corpus_stats, error::of_network,
-    initial, phase::derive_seed,
+    RunContext, TEACHER, TrainError, TrainedNetwork, batch_norm, corpus_stats,
+    error::of_network,
+    initial::{self, Trained},
+    phase::derive_seed,
 };
 use crate::{
-    config::{self, StudentConfig, StudentInit},
+    config::{self, BlockChoice, ChannelChoice, StudentConfig, StudentInit},
     event::TrainEvent,
 };
 
@@ -38,19 +40,30 @@ pub(super) fn of_teacher(
 ) -> Result<Weights, TrainError> {
     let random = random(context, TEACHER, config)?;
     if let Some(start) = context.starts.get(TEACHER) {
-        return of_model(context, TEACHER, config, random, start);
+        let start = (start, BlockChoice::Even);
+        return of_model_folder(context, TEACHER, config, &random, start);
     }
+    with_statistics_of_training(context, TEACHER, config, random)
+}
+
+/// `weights` with the statistics of the training features, if there are any.
+fn with_statistics_of_training(
+    context: &mut RunContext<'_>,
+    name: &str,
+    config: &ModelConfig,
+    weights: Weights,
+) -> Result<Weights, TrainError> {
     let sample = context.source.plain_training(corpus_stats::UTTERANCES)?;
     let Some((mean, std)) = corpus_stats::measure(sample)? else {
-        return Ok(random);
+        return Ok(weights);
     };
-    let model = CtcModel::from_weights(config, &random, &Device::flex())
-        .map_err(of_network(TEACHER))?
+    let model = CtcModel::from_weights(config, &weights, &Device::flex())
+        .map_err(of_network(name))?
         .with_corpus_stats(mean, std);
     Ok(model.weights())
 }
 
-/// A student before step 1; the corpus's statistics are always the teacher's.
+/// A student before step 1; the corpus's statistics are the teacher's where there is one.
 ///
 /// # Errors
 /// A student that its teacher does not fit.
@@ -58,42 +71,34 @@ pub(super) fn of_student(
     context: &mut RunContext<'_>,
     student: &StudentConfig,
     config: &ModelConfig,
-    teacher: &TrainedNetwork,
+    teacher: Option<&TrainedNetwork>,
 ) -> Result<Weights, TrainError> {
-    if config.subsampling_factor != teacher.config.subsampling_factor
-        || config.subsampling_padding != teacher.config.subsampling_padding
-        || config.n_mels != teacher.config.n_mels
-        || config.vocab_size != teacher.config.vocab_size
-    {
-        return Err(TrainError::Recipe(format!(
-            "student \"{}\" has another subsampling, mel bands or vocabulary than its teacher: frames and classes are compared one by one",
-            student.name
-        )));
-    }
     let random = random(context, &student.name, config)?;
-    let weights = match (context.starts.get(&student.name), student.init) {
-        (Some(start), _) => of_model(context, &student.name, config, random, start)?,
-        (None, StudentInit::Random) => random,
-        (None, StudentInit::TeacherBlocks) => {
-            config::fits_into(config, &teacher.config).map_err(|reason| {
-                TrainError::Recipe(format!("student \"{}\": {reason}", student.name))
-            })?;
-            let (weights, from) = (&teacher.weights, &teacher.config);
-            let start = initial::from_blocks(config, random, weights, from);
-            let start = start.map_err(of_network(&student.name))?;
-            (context.events)(TrainEvent::Notice {
-                message: format!(
-                    "\"{}\" starts with {} of its {} parameters ({:.1} %) from its teacher's blocks",
-                    student.name,
-                    start.taken,
-                    start.parameters,
-                    100.0 * start.taken as f64 / start.parameters.max(1) as f64
-                ),
-            });
-            own_statistics(context, &student.name, config, start.weights)?
+    let blocks = student.blocks.unwrap_or(BlockChoice::Even);
+    let of_model = context.starts.get(&student.name);
+    let of_model = of_model
+        .map(|start| of_model_folder(context, &student.name, config, &random, (start, blocks)));
+    let has_start = of_model.is_some();
+    let weights = match (of_model.transpose()?, student.init, teacher) {
+        (Some(weights), ..) => weights,
+        (None, StudentInit::Random, _) => random,
+        (None, StudentInit::TeacherBlocks, Some(teacher)) => {
+            of_teacher_blocks(context, student, config, random, teacher)?
+        }
+        (None, StudentInit::TeacherBlocks, None) => {
+            return Err(TrainError::Recipe(format!(
+                "student \"{}\" starts from a teacher, and there is none",
+                student.name
+            )));
         }
     };
-    let start = || {
+    let Some(teacher) = teacher else {
+        return match has_start {
+            true => Ok(weights),
+            false => with_statistics_of_training(context, &student.name, config, weights),
+        };
+    };
+    let with_statistics = || {
         let of_teacher =
             CtcModel::from_weights(&teacher.config, &teacher.weights, &Device::flex())?;
         let (mean, std) = of_teacher.corpus_stats();
@@ -102,23 +107,87 @@ pub(super) fn of_student(
             .with_corpus_stats(mean.to_vec(), std.to_vec())
             .weights())
     };
-    start().map_err(of_network(&student.name))
+    with_statistics().map_err(of_network(&student.name))
+}
+
+/// An error if a student cannot be compared with its teacher.
+pub(super) fn check_teacher(
+    student: &str,
+    config: &ModelConfig,
+    teacher: &TrainedNetwork,
+) -> Result<(), TrainError> {
+    let teacher = &teacher.config;
+    let reason = if config.n_mels != teacher.n_mels || config.vocab_size != teacher.vocab_size {
+        "has other mel bands or another vocabulary than its teacher: classes are compared one by one"
+            .to_owned()
+    } else {
+        match config::frames_compare(config, teacher) {
+            Ok(()) => return Ok(()),
+            Err(reason) => format!("subsampling_padding {reason}"),
+        }
+    };
+    Err(TrainError::Recipe(format!(
+        "student \"{student}\" {reason}"
+    )))
+}
+
+/// Random weights with what `student` takes of its teacher's blocks in their place.
+fn of_teacher_blocks(
+    context: &mut RunContext<'_>,
+    student: &StudentConfig,
+    config: &ModelConfig,
+    random: Weights,
+    teacher: &TrainedNetwork,
+) -> Result<Weights, TrainError> {
+    config::fits_into(config, &teacher.config)
+        .map_err(|reason| TrainError::Recipe(format!("student \"{}\": {reason}", student.name)))?;
+    let trained = Trained {
+        weights: &teacher.weights,
+        config: &teacher.config,
+        blocks: student.blocks.unwrap_or(BlockChoice::Even),
+        channels: student.channels,
+    };
+    let start = initial::from_blocks(config, random, trained);
+    let start = start.map_err(of_network(&student.name))?;
+    (context.events)(TrainEvent::Notice {
+        message: format!(
+            "\"{}\" starts with {} of its {} parameters ({:.1} %) from its teacher's blocks",
+            student.name,
+            start.taken,
+            start.parameters,
+            100.0 * start.taken as f64 / start.parameters.max(1) as f64
+        ),
+    });
+    own_statistics(context, &student.name, config, start.weights)
 }
 
 /// A student before step 2: what step 1 made of it, or of the larger student that it is cut from.
 pub(super) fn of_finetuning(
     context: &mut RunContext<'_>,
-    name: &str,
+    student: &StudentConfig,
     config: &ModelConfig,
     distilled: &TrainedNetwork,
 ) -> Result<Weights, TrainError> {
-    if distilled.name == name {
+    let name = &student.name;
+    if distilled.name == *name {
         return Ok(distilled.weights.clone());
     }
+    let blocks = student.blocks.unwrap_or(BlockChoice::Last);
     let layers = distilled.config.n_layers;
-    let cut =
-        initial::cut(&distilled.weights, layers, config.n_layers).map_err(of_network(name))?;
-    own_statistics(context, name, config, cut)
+    let cut = initial::cut(&distilled.weights, layers, config.n_layers, blocks);
+    own_statistics(context, name, config, cut.map_err(of_network(name))?)
+}
+
+/// A student that is the first blocks of a trained one.
+pub(super) fn of_exit(
+    context: &mut RunContext<'_>,
+    name: &str,
+    config: &ModelConfig,
+    host: &TrainedNetwork,
+) -> Result<Weights, TrainError> {
+    let (layers, own) = (host.config.n_layers, config.n_layers);
+    let first = initial::cut(&host.weights, layers, own, BlockChoice::First);
+    own_statistics(context, name, config, first.map_err(of_network(name))?)
 }
 
 /// The weights of a network of another's blocks, with its own statistics in its batch norms.
@@ -145,12 +214,12 @@ fn random(
 }
 
 /// The weights of a model that the recipe names for a network to start from.
-fn of_model(
+fn of_model_folder(
     context: &RunContext<'_>,
     name: &str,
     config: &ModelConfig,
-    random: Weights,
-    start: &LoadedModel,
+    random: &Weights,
+    (start, blocks): (&LoadedModel, BlockChoice),
 ) -> Result<Weights, TrainError> {
     let model = format!("the model that init_from of \"{name}\" names");
     check_inputs(context, start, &model)?;
@@ -164,6 +233,12 @@ fn of_model(
             "{model} has another shape: only n_layers and dropout may differ from its config.json"
         )));
     }
-    let start = initial::from_blocks(config, random, &start.weights, &start.model);
+    let trained = Trained {
+        weights: &start.weights,
+        config: &start.model,
+        blocks,
+        channels: ChannelChoice::Even,
+    };
+    let start = initial::from_blocks(config, random.clone(), trained);
     Ok(start.map_err(of_network(name))?.weights)
 }

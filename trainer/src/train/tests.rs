@@ -1,6 +1,7 @@
 //! Whole phases on tiny networks and made-up features.
 #![allow(clippy::unwrap_used)]
 
+mod abilities;
 mod method;
 
 use std::{
@@ -18,7 +19,7 @@ use shared_model::{bundle::LoadedModel, model::CtcModel, tokens::Tokens, weights
 
 use super::*;
 use crate::{
-    config::{Phase, Recipe, TrainingConfig},
+    config::{BlockChoice, ChannelChoice, Phase, Recipe, TrainingConfig},
     costs::PhaseCosts,
     data::{Batch, BatchSource, Batches, DataError, EpochPlan, SpecMask, TrainingAudio},
     event::TrainEvent,
@@ -269,8 +270,8 @@ fn with_source<T>(
 }
 
 fn distill_stored(context: &mut RunContext<'_>) -> Result<Vec<TrainedNetwork>, TrainError> {
-    let teacher = trained_before(context, Phase::Distill)?.remove(0);
-    distill(context, &teacher)
+    let before = trained_before(context, Phase::Distill)?;
+    distill(context, before.first())
 }
 
 fn finetune_stored(context: &mut RunContext<'_>) -> Result<Vec<TrainedNetwork>, TrainError> {
@@ -303,7 +304,7 @@ fn a_whole_run_trains_teacher_and_students_and_is_not_repeated() {
     let (family, events) = with_context(folder.path(), &recipe, None, |c| run(c).unwrap());
     let names: Vec<&str> = family.students.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(names, ["wide", "narrow", "cut"]);
-    for network in family.students.iter().chain([&family.teacher]) {
+    for network in family.students.iter().chain(&family.teacher) {
         CtcModel::from_weights(&network.config, &network.weights, &Device::flex()).unwrap();
     }
     let ctc = losses(&events, "teacher/ctc");
@@ -349,7 +350,8 @@ fn stopped_and_continued_runs_end_bit_for_bit_like_straight_ones() {
         assert!(interruptions < 40);
     };
     assert!(interruptions >= 5, "{interruptions}");
-    assert_eq!(bits(&got.teacher.weights), bits(&want.teacher.weights));
+    let of_teacher = |family: &TrainedFamily| bits(&family.teacher.as_ref().unwrap().weights);
+    assert_eq!(of_teacher(&got), of_teacher(&want));
     for (a, b) in got.students.iter().zip(&want.students) {
         assert_eq!(bits(&a.weights), bits(&b.weights), "{}", a.name);
     }
@@ -504,9 +506,9 @@ fn every_loss_of_step_one_falls_when_it_is_trained_alone() {
 
 #[test]
 fn every_weight_gets_a_gradient_in_every_phase() {
-    use network::TrainableNetwork;
+    use network::{ComparedFeatures, TrainableNetwork};
     use objective::{BatchTotals, ShardJob, forward_shard};
-    use teacher::TeacherOutput;
+    use teacher::{TeacherOutput, TeacherQuestion};
     let recipe = recipe(&["distill.loss.clip=1.0", "distill.loss.mse=1.0"]);
     let device = Device::flex().autodiff();
     let batch = ToySource::batch(1, 3);
@@ -516,7 +518,11 @@ fn every_weight_gets_a_gradient_in_every_phase() {
         CtcModel::from_weights(&recipe.teacher.model, &teacher_weights, &Device::flex()).unwrap();
     let config = recipe.students[1].model.clone();
     let weights = random_weights(&config, 2).unwrap();
-    let network = TrainableNetwork::new(&config, &weights, Some(16), 3, &device).unwrap();
+    let compared = Some(ComparedFeatures {
+        width: 16,
+        layers: 1,
+    });
+    let network = TrainableNetwork::new(&config, &weights, compared, 3, &device).unwrap();
     let totals = BatchTotals::new(
         &batch.lengths,
         &batch.targets,
@@ -524,13 +530,18 @@ fn every_weight_gets_a_gradient_in_every_phase() {
         1,
     );
     let distillation = Distillation::new(&recipe.distill);
-    let output = TeacherOutput::compute(&teacher, &shards[0], true, &Device::flex());
+    let question = TeacherQuestion {
+        masked: true,
+        all_blocks: false,
+    };
+    let output = TeacherOutput::compute(&teacher, &shards[0], question, &Device::flex());
     let mut pass = forward_shard(
         network.clone(),
         &ShardJob {
             shard: &shards[0],
             totals: &totals,
             ctc: &recipe.distill.ctc,
+            intermediate_layers: &[],
             consistency_weight: 0.0,
             teacher: Some((&distillation, &output)),
             seed: 1,
@@ -643,17 +654,22 @@ fn networks_begin_with_the_weights_of_the_model_that_they_name() {
     ];
     let folder = tempfile::tempdir().unwrap();
     let (students, _) = with_context(folder.path(), &recipe(&still), None, |context| {
-        let narrow = &family.students[1];
-        for network in [&family.teacher, narrow] {
+        let (old, narrow) = (family.teacher.as_ref().unwrap(), &family.students[1]);
+        for network in [old, narrow] {
             let name = network.name.clone();
             context.starts.insert(name, as_model(network));
         }
         let teacher = teach(context).unwrap();
-        let (from, old) = (&family.teacher.config, &family.teacher.weights);
-        let grown = initial::from_blocks(&teacher.config, teacher.weights.clone(), old, from);
+        let trained = initial::Trained {
+            weights: &old.weights,
+            config: &old.config,
+            blocks: BlockChoice::Even,
+            channels: ChannelChoice::Even,
+        };
+        let grown = initial::from_blocks(&teacher.config, teacher.weights.clone(), trained);
         assert_eq!(bits(&teacher.weights), bits(&grown.unwrap().weights));
-        assert_eq!(teacher.weights["corpus_mean"], old["corpus_mean"]);
-        distill(context, &teacher).unwrap()
+        assert_eq!(teacher.weights["corpus_mean"], old.weights["corpus_mean"]);
+        distill(context, Some(&teacher)).unwrap()
     });
     let narrow = students.iter().find(|s| s.name == "narrow").unwrap();
     for (name, weight) in &family.students[1].weights {
@@ -668,7 +684,7 @@ fn a_start_of_another_shape_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let wider = recipe(&["teacher.model.d_ffn=40"]);
     let (result, _) = with_context(folder.path(), &wider, None, |context| {
-        let start = as_model(&family.teacher);
+        let start = as_model(family.teacher.as_ref().unwrap());
         context.starts.insert(TEACHER.into(), start);
         teach(context)
     });

@@ -90,6 +90,9 @@ pub struct TrainedModel {
     pub evaluations: Vec<Evaluation>,
 }
 
+/// Enough for everything on a card of our day.
+pub const BUDGET_SECS: u64 = 480;
+
 const DEVICES: &str = "devices";
 const PARITY: &str = "parity";
 const GPU_STEPS: &str = "gpu-steps";
@@ -185,33 +188,38 @@ impl CheckOptions {
         .map(str::to_owned);
         let card = &self.device_arguments;
         vec![
-            Ok(self.part(DEVICES, 30, ["devices"], &[&[]])),
+            Ok(self.part(DEVICES, self.share(30), ["devices"], &[&[]])),
             Ok(self.part(
                 PARITY,
-                60,
+                self.share(60),
                 ["bench", "parity"],
                 &[&self.recipe(true), &parity_steps, card],
             )),
             Ok(self.part(
                 GPU_STEPS,
-                100,
+                self.share(100),
                 ["bench", "steps"],
                 &[&self.recipe(true), &steps, card],
             )),
             Ok(on_two_cores(self.part(
                 CPU_STEPS,
-                70,
+                self.share(70),
                 ["bench", "steps"],
                 &[&self.recipe(true), &steps, &cpu],
             ))),
             self.pytorch(),
             Ok(self.part(
                 RECIPE,
-                self.budget.as_secs(),
+                self.budget,
                 ["run"],
                 &[&self.recipe(false), &run, card],
             )),
         ]
+    }
+
+    /// What a part may take of the whole time: so many seconds where all of it is [`BUDGET_SECS`].
+    fn share(&self, secs: u64) -> Duration {
+        self.budget.mul_f64(secs as f64 / BUDGET_SECS as f64)
     }
 
     /// The recipe and its overrides; `--recipe` stands before it where it `is_option`.
@@ -228,7 +236,7 @@ impl CheckOptions {
     fn part<const N: usize>(
         &self,
         name: &'static str,
-        budget_secs: u64,
+        budget: Duration,
         command: [&str; N],
         arguments: &[&[String]],
     ) -> Part {
@@ -238,7 +246,7 @@ impl CheckOptions {
             name,
             program: self.fledge.clone().into(),
             arguments: command.chain(arguments).chain(["--json".into()]).collect(),
-            budget: Duration::from_secs(budget_secs),
+            budget,
         }
     }
 
@@ -276,7 +284,7 @@ impl CheckOptions {
             name: PYTORCH,
             program: python.into(),
             arguments,
-            budget: Duration::from_secs(60),
+            budget: self.share(60),
         })
     }
 }

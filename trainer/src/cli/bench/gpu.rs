@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::{
-    bench::gpu_check::{CheckOptions, End, PartReport, check},
+    bench::gpu_check::{BUDGET_SECS, CheckOptions, End, PartReport, check},
     cli::{CliResult, ExitStatus, Failure, print_line},
     config::Recipe,
 };
@@ -45,8 +45,8 @@ pub struct GpuArgs {
     /// The Python that may have PyTorch
     #[arg(long, value_name = "PROGRAM", default_value = "python3")]
     python: PathBuf,
-    /// Seconds for everything
-    #[arg(long, value_name = "SECONDS", default_value_t = 480)]
+    /// Seconds for everything; each part may take its share
+    #[arg(long, value_name = "SECONDS", default_value_t = BUDGET_SECS)]
     budget_seconds: u64,
     /// Accept a graphics adapter that is emulated on the CPU (slow; for tests)
     #[arg(long)]

@@ -11,11 +11,13 @@ use crate::{
     data::TrainingAudio,
     train::{
         Compute, TrainError,
+        answers::AnswerCache,
         checkpoint::{NetworkTensors, PhaseState},
         error::of_network,
-        network::TrainableNetwork,
+        network::{ComparedFeatures, TrainableNetwork},
         network_trainer::NetworkTrainer,
         objective::Distillation,
+        pruning,
     },
 };
 
@@ -27,6 +29,8 @@ pub(crate) enum Goal {
     Distill {
         teacher: Box<CtcModel>,
         distillation: Distillation,
+        /// What it has answered before.
+        answers: Option<Box<AnswerCache>>,
     },
 }
 
@@ -46,13 +50,27 @@ impl Goal {
         }
     }
 
-    /// The width that features are compared at, if they are.
-    fn compared_width(&self) -> Option<usize> {
+    /// What the frozen teacher has answered before.
+    pub fn answers(&self) -> Option<&AnswerCache> {
+        match self {
+            Self::Ctc => None,
+            Self::Distill { answers, .. } => answers.as_deref(),
+        }
+    }
+
+    /// What a student's features are compared with, if they are.
+    fn compared(&self, student: &ModelConfig) -> Option<ComparedFeatures> {
         match self {
             Self::Distill {
                 teacher,
                 distillation,
-            } if distillation.compares_features() => Some(teacher.config().d_model),
+                ..
+            } if distillation.compares_features() => Some(ComparedFeatures {
+                width: teacher.config().d_model,
+                layers: distillation
+                    .compared_layers(student.n_layers, teacher.config().n_layers)
+                    .len(),
+            }),
             _ => None,
         }
     }
@@ -66,6 +84,10 @@ pub(crate) struct NetworkSpec {
     /// The weights that it starts from.
     pub initial: Weights,
     pub training: TrainingConfig,
+    /// Depths (blocks) of students that are its first blocks.
+    pub exits: Vec<usize>,
+    /// Share of its matrices' values that are 0 and stay so.
+    pub prune_share: f64,
 }
 
 impl TrainerGroup {
@@ -85,23 +107,23 @@ impl TrainerGroup {
     ) -> Result<Self, TrainError> {
         let mut trainers = vec![];
         for spec in specs {
-            let width = goal.compared_width();
+            let initial = pruning::pruned(spec.initial, spec.prune_share);
             let network = TrainableNetwork::new(
                 &spec.config,
-                &spec.initial,
-                width.filter(|&width| width != spec.config.d_model),
+                &initial,
+                goal.compared(&spec.config),
                 derive_seed(seed, &[phase.as_str(), &spec.name], &[]),
                 &compute.device,
             )
             .map_err(of_network(&spec.name))?
             .with_operations(compute.operations);
             let steps = steps(&spec.training);
-            trainers.push(NetworkTrainer::new(
-                spec.name,
-                spec.training,
-                network,
-                steps,
-            ));
+            let mut trainer = NetworkTrainer::new(spec.name, spec.training, network, steps);
+            trainer.teach_exits(&spec.exits);
+            if spec.prune_share > 0.0 {
+                trainer.keep_pruned();
+            }
+            trainers.push(trainer);
         }
         Ok(Self {
             phase,

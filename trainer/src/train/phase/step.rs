@@ -13,7 +13,7 @@ use crate::{
         network_trainer::{NetworkReport, NetworkTrainer},
         objective::{BatchTotals, Distillation, ForwardPass, ShardJob, ShardResult, forward_shard},
         shard::{Shard, split},
-        teacher::TeacherOutput,
+        teacher::{TeacherOutput, TeacherQuestion},
     },
 };
 
@@ -125,10 +125,20 @@ impl TrainerGroup {
         let mut answers = vec![];
         if let Some(teacher) = self.goal.teacher() {
             let inner = self.compute.device.clone().inner();
-            let masked = self.distillation().is_some_and(|d| !d.unmasked_teacher);
+            let of = |ask: fn(&Distillation) -> bool| self.distillation().is_some_and(ask);
+            let question = TeacherQuestion {
+                masked: of(|distillation| !distillation.unmasked_teacher),
+                all_blocks: of(Distillation::compares_inner_layers),
+            };
+            let kept = self.goal.answers();
             let tasks = shards.iter().map(|shard| {
                 let (teacher, inner) = (teacher.clone(), &inner);
-                let task = move || timed(|| TeacherOutput::compute(&teacher, shard, masked, inner));
+                let compute = move || TeacherOutput::compute(&teacher, shard, question, inner);
+                let answer = move || match kept {
+                    Some(kept) => kept.answer(shard, question, inner, compute),
+                    None => compute(),
+                };
+                let task = move || timed(answer);
                 Box::new(task) as Task<'_, _>
             });
             for (answer, spent) in run_all(self.compute.threads, tasks.collect()) {
@@ -212,6 +222,7 @@ impl TrainerGroup {
                     shard,
                     totals: &totals[index],
                     ctc: &trainer.training.ctc,
+                    intermediate_layers: &trainer.intermediate_layers,
                     consistency_weight: trainer.training.ctc.consistency_weight_at(trainer.step),
                     teacher: self.distillation().zip(pieces(index).answers.get(number)),
                     seed: derive_seed(step.run_seed, &names, &numbers),

@@ -7,6 +7,7 @@ use crate::{
     event::TrainEvent,
     train::{
         RunContext, TrainError,
+        answers::AnswerCache,
         checkpoint::Best,
         error::of_network,
         validate::{Validation, Validator},
@@ -128,6 +129,13 @@ impl PhaseRun {
             self.prefer_best(&mut finals, context)?;
         }
         self.state.costs.add_training(self.meter.lap());
+        if let Some((found, asked)) = self.group.goal.answers().map(AnswerCache::found) {
+            (context.events)(TrainEvent::Notice {
+                message: format!(
+                    "{found} of {asked} answers of the teacher were found in distill.answers: its processor seconds are those of the others"
+                ),
+            });
+        }
         let costs = self.state.costs;
         context.folder.store_costs(self.group.phase, &costs)?;
         (context.events)(TrainEvent::Finished {

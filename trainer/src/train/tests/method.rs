@@ -7,7 +7,7 @@ use super::*;
 use crate::config::{CtcConfig, OptimConfig};
 
 /// A teacher that has not learned anything.
-fn fresh_teacher(recipe: &Recipe) -> TrainedNetwork {
+pub(super) fn fresh_teacher(recipe: &Recipe) -> TrainedNetwork {
     let config = recipe.fitted(&recipe.teacher.model, Tokens::characters().len());
     TrainedNetwork {
         name: TEACHER.into(),
@@ -47,7 +47,8 @@ fn batch_norms_and_contrasts_do_not_depend_on_shards() {
         ]);
         let folder = tempfile::tempdir().unwrap();
         let teacher = fresh_teacher(&recipe);
-        let work = |c: &mut RunContext<'_>| (teach(c).unwrap(), distill(c, &teacher).unwrap());
+        let work =
+            |c: &mut RunContext<'_>| (teach(c).unwrap(), distill(c, Some(&teacher)).unwrap());
         let ((taught, distilled), events) = with_context(folder.path(), &recipe, None, work);
         let terms = [
             "teacher/ctc",
@@ -172,6 +173,7 @@ fn a_frozen_teacher_neither_learns_nor_hesitates() {
     let goal = Goal::Distill {
         teacher: Box::new(model.clone()),
         distillation: Distillation::new(&recipe.distill),
+        answers: None,
     };
     // At this rate the student says the same at every step: what changes is the teacher's.
     let training = TrainingConfig {
@@ -190,6 +192,8 @@ fn a_frozen_teacher_neither_learns_nor_hesitates() {
         initial: random_weights(&config, 2).unwrap(),
         config,
         training,
+        exits: vec![],
+        prune_share: 0.0,
     };
     let compute = Compute::new(&Device::flex(), false, &recipe.compute);
     let phase = Phase::Distill;
@@ -229,7 +233,7 @@ fn two_views_agree_in_step_one_too_and_are_no_strangers() {
     let folder = tempfile::tempdir().unwrap();
     let teacher = fresh_teacher(&recipe);
     let mut source = ToySource::new();
-    let work = |c: &mut RunContext<'_>| distill(c, &teacher).unwrap();
+    let work = |c: &mut RunContext<'_>| distill(c, Some(&teacher)).unwrap();
     let (_, events) = with_source(folder.path(), &recipe, &mut source, None, work);
     assert!(source.asked.iter().all(|plan| plan.views == 2));
     let consistency = losses(&events, "narrow/consistency");
@@ -246,7 +250,7 @@ fn a_narrow_student_says_how_much_of_its_teacher_it_starts_with() {
     let recipe = recipe(&["student.1.init=teacher-blocks", "distill.epochs=1"]);
     let folder = tempfile::tempdir().unwrap();
     let teacher = fresh_teacher(&recipe);
-    let work = |c: &mut RunContext<'_>| distill(c, &teacher).unwrap();
+    let work = |c: &mut RunContext<'_>| distill(c, Some(&teacher)).unwrap();
     let (_, events) = with_context(folder.path(), &recipe, None, work);
     let notices: Vec<&str> = events
         .iter()
@@ -279,7 +283,7 @@ fn a_cut_student_starts_with_statistics_of_its_own() {
     };
     let folder = tempfile::tempdir().unwrap();
     let (cut, _) = with_context(folder.path(), &recipe, None, |context| {
-        start::of_finetuning(context, "cut", &fitted(2), &larger).unwrap()
+        start::of_finetuning(context, &recipe.students[2], &fitted(2), &larger).unwrap()
     });
     for (name, weight) in &cut {
         let source = &larger.weights[&name.replace("blocks.0", "blocks.1")];
@@ -359,7 +363,7 @@ fn a_student_learns_to_tell_utterances_apart() {
         ]);
         let folder = tempfile::tempdir().unwrap();
         let teacher = fresh_teacher(&recipe);
-        let work = |c: &mut RunContext<'_>| distill(c, &teacher).unwrap();
+        let work = |c: &mut RunContext<'_>| distill(c, Some(&teacher)).unwrap();
         let (_, events) = with_source(folder.path(), &recipe, &mut Eight, None, work);
         for student in ["wide", "narrow"] {
             let values = losses(&events, &format!("{student}/clip"));
