@@ -100,5 +100,6 @@ mod parallel;
 pub mod report;
 pub mod run_folder;
 pub mod serve;
+pub mod session;
 mod tensor_file;
 pub mod train;
