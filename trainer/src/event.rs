@@ -6,6 +6,9 @@ use serde::Serialize;
 
 use crate::costs::PhaseCosts;
 
+/// Behind a network's name in [`TrainEvent::Validation`]: the mean of its last epochs' weights.
+pub const AVERAGE: &str = "/average";
+
 /// Something that happened in training.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -56,7 +59,7 @@ pub enum TrainEvent {
     Validation {
         /// `teach`, `distill` or `finetune`.
         phase: String,
-        /// Its name; with `/average` behind it, the mean of its last epochs' weights.
+        /// Its name; with [`AVERAGE`] behind it, the mean of its last epochs' weights.
         network: String,
         /// Its optimiser steps so far.
         step: usize,
@@ -74,6 +77,10 @@ pub enum TrainEvent {
         samples: Vec<(String, String)>,
         /// Whether it has never made fewer word errors.
         is_best: bool,
+        /// Processor seconds that the phase has spent on training so far, all networks together.
+        training_cpu_secs: f64,
+        /// Those of this network alone.
+        network_cpu_secs: f64,
     },
     /// A checkpoint was written.
     Checkpoint {

@@ -100,5 +100,7 @@ mod parallel;
 pub mod report;
 pub mod run_folder;
 pub mod serve;
+pub mod session;
+pub mod study;
 mod tensor_file;
 pub mod train;

@@ -5,12 +5,15 @@
 //! resolved.toml        every value stated   evaluations/
 //! env.json             versions and machine quarantine.jsonl
 //! tokens.txt           costs.json           models/NAME/   exported model folders
+//! cell.txt             only of a study: which of its cells this is
 //! checkpoints/PHASE/                        weights/PHASE/NAME.safetensors   finished phases
 //! ```
 
 #![warn(missing_docs)]
 
 mod difference;
+
+pub(crate) use difference::{flatten, is_free};
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,14 +36,17 @@ use difference::difference;
 
 const RESOLVED: &str = "resolved.toml";
 const COSTS: &str = "costs.json";
+/// Which cell of a study the run is, written when its models are there.
+const CELL: &str = "cell.txt";
 const LOCK: &str = ".lock";
 
 /// What a run puts into its folder; nothing else is ever deleted.
-const CONTENT: [&str; 13] = [
+const CONTENT: [&str; 14] = [
     "recipe.toml",
     RESOLVED,
     "env.json",
     COSTS,
+    CELL,
     "tokens.txt",
     "metrics.jsonl",
     "metrics.csv",
@@ -358,6 +364,19 @@ impl RunFolder {
             .map_err(io::Error::other)
             .map_err(self.io(&self.path))?;
         self.write(COSTS, &json)
+    }
+
+    /// Notes that the run is this cell of a study, and that its models are whole.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn store_cell(&self, cell: &str) -> Result<(), RunFolderError> {
+        self.write(CELL, cell.as_bytes())
+    }
+
+    /// Which cell of a study the folder at `path` holds the models of.
+    pub fn cell_of(path: &Path) -> Option<String> {
+        fs::read_to_string(path.join(CELL)).ok()
     }
 
     /// Where checkpoints of a phase go.

@@ -34,6 +34,7 @@ mod tests;
 mod write;
 
 pub use card::CardInfo;
+pub use hash::sha256_hex;
 pub use limits::max_bytes;
 pub use manifest::{
     CARD_FILE, CONFIG_FILE, Evaluation, FileEntry, LM_FILE, MANIFEST_FILE, Manifest, TOKENS_FILE,

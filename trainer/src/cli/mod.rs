@@ -18,6 +18,7 @@ mod prepare;
 mod print;
 mod recipe_reference;
 mod serve;
+mod study;
 mod tokenizer;
 mod train;
 mod transcribe;
@@ -67,6 +68,7 @@ enum Command {
     Distill(train::DistillArgs),
     Finetune(train::FinetuneArgs),
     Run(train::RunArgs),
+    Study(study::StudyArgs),
     Evaluate(evaluate::EvaluateArgs),
     TuneDecoder(tune_decoder::TuneDecoderArgs),
     Transcribe(transcribe::TranscribeArgs),
@@ -88,6 +90,7 @@ fn dispatch(command: &Command) -> CliResult<()> {
         Command::Distill(args) => train::distill(args),
         Command::Finetune(args) => train::finetune(args),
         Command::Run(args) => train::run(args),
+        Command::Study(args) => study::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::TuneDecoder(args) => tune_decoder::run(args),
         Command::Transcribe(args) => transcribe::run(args),

@@ -120,6 +120,19 @@ impl Recipe {
         Ok(recipe)
     }
 
+    /// What the text of a recipe and `overrides` state, with paths as they are written and without
+    /// any default. Keys and types are checked as by [`Self::parse`], values are not.
+    pub(crate) fn stated(text: &str, overrides: &[String]) -> Result<Table, RecipeError> {
+        let mut table: Table = toml::from_str(text).map_err(|error| RecipeError::Syntax {
+            place: "the recipe".to_owned(),
+            reason: error.message().to_owned(),
+        })?;
+        for given in overrides {
+            overrides::apply(&mut table, given)?;
+        }
+        Ok(table)
+    }
+
     /// The recipe as TOML, every value stated; loading it gives the same recipe.
     pub fn to_toml(&self) -> Result<String, RecipeError> {
         toml::to_string_pretty(self).map_err(RecipeError::Write)

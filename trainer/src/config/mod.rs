@@ -32,6 +32,7 @@ pub use optim::{OptimConfig, OptimRule, Schedule};
 pub use output::{CheckpointConfig, ExportConfig, ValidationConfig};
 pub use phase::Phase;
 pub use reference::recipe_reference;
+pub(crate) use schema::leads_to_path;
 pub use training::{CtcConfig, TrainingConfig};
 
 use schemars::JsonSchema;

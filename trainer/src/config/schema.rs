@@ -30,6 +30,15 @@ pub(super) fn is_path_key(key: &str) -> bool {
         .any(|path| *path == key || path.replace("student.*", "student") == key)
 }
 
+/// Whether the keys, with the name or the number of a student among them, lead to a path.
+pub(crate) fn leads_to_path(keys: &[String]) -> bool {
+    PATH_KEYS.iter().any(|path| {
+        let parts: Vec<&str> = path.split('.').collect();
+        let mut pairs = parts.iter().zip(keys);
+        parts.len() == keys.len() && pairs.all(|(part, key)| *part == ANY_KEY || part == key)
+    })
+}
+
 /// The JSON schema of a recipe, with the documentation of its types.
 pub(super) fn recipe_schema() -> &'static Json {
     static SCHEMA: OnceLock<Json> = OnceLock::new();

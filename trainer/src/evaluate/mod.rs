@@ -25,6 +25,7 @@ use crate::data::{AudioFileError, Utterance};
 use crate::device::{DeviceKind, OpenDevice};
 use crate::exit_status::{ExitStatus, HasExitStatus};
 use crate::fault::error_line;
+use crate::loss::ctc_loss_per_label;
 use workers::spread;
 
 /// Greatest share of unreadable audio that an error rate may be stated over.
@@ -183,11 +184,18 @@ fn hear(
         word_errors: word_errors(&reference, &hypothesis),
         character_errors: character_errors(&reference, &hypothesis),
         greedy_errors: greedy,
+        ctc_loss: reference_loss(&heard, tokens, &reference),
         hypothesis,
         audio_secs: samples.len() as f64 / f64::from(shared_model::audio::SAMPLE_RATE_HZ),
         processing_secs: (encoded - started).as_secs_f64() + decoding_secs,
         decoding_secs,
     }))
+}
+
+fn reference_loss(heard: &[Posteriors], tokens: &Tokens, reference: &str) -> Option<f64> {
+    let [posteriors] = heard else { return None };
+    let target = tokens.encode(reference).ok()?;
+    ctc_loss_per_label(&posteriors.log_probs, tokens.len(), &target)
 }
 
 /// What a decoder writes, normalised.

@@ -19,6 +19,9 @@ pub struct Outcome {
     pub character_errors: ErrorCounts,
     /// Word and character errors of the greedy decoder, where another one was asked for.
     pub greedy_errors: Option<[ErrorCounts; 2]>,
+    /// CTC loss of the reference per label, nats; `None` without a reference, where it does not fit
+    /// the frames, and where the audio was heard in several stretches or none.
+    pub ctc_loss: Option<f64>,
     pub audio_secs: f64,
     /// Features, network and decoding, on one thread; reading the file is not in it.
     pub processing_secs: f64,

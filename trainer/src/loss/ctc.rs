@@ -153,6 +153,21 @@ pub fn ctc_loss_weighted(
     }
 }
 
+/// CTC loss of one utterance per label, nats; `None` for an empty target, one that does not fit the
+/// frames, and labels that there are no classes for.
+///
+/// - `log_probs`: `[frames, vocab]`, row-major, natural log, class 0 is blank.
+pub fn ctc_loss_per_label(log_probs: &[f32], vocab: usize, target: &[u32]) -> Option<f64> {
+    let frames = log_probs.len().checked_div(vocab)?;
+    let labels_exist = target.iter().all(|&label| (label as usize) < vocab);
+    if target.is_empty() || !labels_exist || !is_feasible(frames, target) {
+        return None;
+    }
+    let mut gradient = vec![0.0; frames * vocab];
+    let loss = forward_backward(log_probs, vocab, target, 1.0, &mut gradient);
+    Some(loss / target.len() as f64)
+}
+
 /// Loss of one feasible utterance, nats; adds `weight` times its derivative with respect to
 /// `log_probs` (`[frames, vocab]`) to `gradient`. See [`log_space::forward_backward`] for alignments
 /// of probability 0 and what is not a number.

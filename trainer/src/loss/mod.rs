@@ -11,7 +11,8 @@ mod frames;
 pub use consistency::consistency_loss;
 pub use contrastive::{ContrastiveSimilarity, contrastive_loss, same_speech};
 pub use ctc::{
-    CtcLoss, ctc_loss, ctc_loss_weighted, is_feasible, label_weights, mean_weights, min_frames,
+    CtcLoss, ctc_loss, ctc_loss_per_label, ctc_loss_weighted, is_feasible, label_weights,
+    mean_weights, min_frames,
 };
 pub use distill::{Divergence, feature_loss, kl_loss, mse_log_posterior_loss};
 pub use frames::{frame_mask, utterance_means};

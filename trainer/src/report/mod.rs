@@ -242,6 +242,8 @@ pub(crate) mod samples {
             blank_share: 0.8,
             samples: vec![("one, \"two\"".into(), "one too".into())],
             is_best: true,
+            training_cpu_secs: 30.0,
+            network_cpu_secs: 10.0,
         }
     }
 }

@@ -13,6 +13,13 @@ const FREE_KEYS: [&str; 6] = [
     "distill.answers_mb",
 ];
 
+/// Whether a dotted key may change between two starts of one run.
+pub(crate) fn is_free(key: &str) -> bool {
+    FREE_KEYS
+        .iter()
+        .any(|free| key == *free || key.starts_with(&format!("{free}.")))
+}
+
 /// What differs between two resolved recipes, in words; `None` if nothing does that matters.
 pub(super) fn difference(old: &str, new: &str) -> Result<Option<String>, String> {
     let flat = |text: &str| -> Result<BTreeMap<String, String>, String> {
@@ -23,11 +30,6 @@ pub(super) fn difference(old: &str, new: &str) -> Result<Option<String>, String>
     };
     let (old, new) = (flat(old)?, flat(new)?);
     let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let is_free = |key: &str| {
-        FREE_KEYS
-            .iter()
-            .any(|free| key == *free || key.starts_with(&format!("{free}.")))
-    };
     let mut changed = keys
         .into_iter()
         .filter(|key| !is_free(key) && old.get(*key) != new.get(*key));
@@ -45,7 +47,8 @@ pub(super) fn difference(old: &str, new: &str) -> Result<Option<String>, String>
     Ok(Some(text))
 }
 
-fn flatten(key: &str, value: &toml::Value, values: &mut BTreeMap<String, String>) {
+/// Puts the values of a table into `values` by their dotted keys, which begin with `key`.
+pub(crate) fn flatten(key: &str, value: &toml::Value, values: &mut BTreeMap<String, String>) {
     let join = |part: &str| match key {
         "" => part.to_string(),
         _ => format!("{key}.{part}"),

@@ -52,6 +52,16 @@ fn loss_of(log_probs: &[f32], vocab: usize, target: &[u32]) -> (f64, Vec<f32>) {
 }
 
 #[test]
+fn the_loss_of_an_utterance_is_told_per_label_and_not_where_there_is_none() {
+    let log_probs = random_log_probs(4, 3, 5);
+    let loss = ctc_loss_per_label(&log_probs, 3, &[2, 1]).unwrap();
+    assert!((loss - brute_force(&log_probs, 3, &[2, 1]) / 2.0).abs() < 1e-6);
+    for impossible in [&[][..], &[1, 1, 1], &[3]] {
+        assert_eq!(ctc_loss_per_label(&log_probs, 3, impossible), None);
+    }
+}
+
+#[test]
 fn the_loss_is_the_sum_over_all_paths() {
     for frames in 1..=6 {
         let targets: [&[u32]; 8] = [

@@ -4,7 +4,7 @@ use shared_model::{model::CtcModel, weights::Weights};
 
 use super::{Goal, PhaseRun};
 use crate::{
-    event::TrainEvent,
+    event::{AVERAGE, TrainEvent},
     train::{
         RunContext, TrainError,
         answers::AnswerCache,
@@ -82,7 +82,12 @@ impl PhaseRun {
         validation: Validation,
         is_best: bool,
     ) -> TrainEvent {
+        let costs = &self.state.costs;
+        let trained = network.strip_suffix(AVERAGE).unwrap_or(&network);
+        let own = costs.networks.get(trained).copied().unwrap_or_default();
         TrainEvent::Validation {
+            training_cpu_secs: costs.training.cpu_secs,
+            network_cpu_secs: own.training.cpu_secs,
             phase: self.group.phase.to_string(),
             network,
             step,
@@ -178,7 +183,7 @@ impl PhaseRun {
                     ),
                 });
             } else if validation.words.reference_len > 0 {
-                let (label, step) = (format!("{name}/average"), trainer.step);
+                let (label, step) = (format!("{name}{AVERAGE}"), trainer.step);
                 let epoch = trainer.training.epochs;
                 let event = self.validation_event(label, step, epoch, validation, true);
                 (context.events)(event);
