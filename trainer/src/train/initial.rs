@@ -1,5 +1,7 @@
 //! What networks start from.
 
+mod channels;
+mod importance;
 mod selection;
 
 use shared_model::{

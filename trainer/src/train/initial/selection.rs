@@ -7,6 +7,11 @@ use shared_model::{
     weights::{WeightTensor, Weights},
 };
 
+use super::{
+    channels::{Axis, Channels, axes, module_of, pairs},
+    importance,
+};
+
 /// From a trained network to one of at most its width.
 pub(super) struct Selection<'a> {
     from: &'a ModelConfig,
@@ -15,61 +20,6 @@ pub(super) struct Selection<'a> {
     /// else under that of the module: heads of attention, channels of feed-forward modules. Others are
     /// evenly spaced.
     chosen: BTreeMap<String, Vec<usize>>,
-}
-
-/// What the values along an axis of a weight belong to.
-#[derive(Clone, Copy)]
-enum Channels {
-    /// Mel bands or classes: as many in both networks.
-    Fixed,
-    /// Taps of a depthwise kernel.
-    Taps,
-    /// The encoder's width.
-    Model,
-    /// The feed-forward modules' width.
-    FeedForward,
-    /// Heads of attention, each with channels that turn in pairs.
-    Heads,
-}
-
-/// An axis of a weight: copies of some channels one after the other.
-type Axis = (usize, Channels);
-
-/// The axes of a weight by its name.
-fn axes(name: &str) -> Vec<Axis> {
-    use Channels::{FeedForward, Fixed, Heads, Model, Taps};
-    let layers = [
-        ("conv_a.weight", vec![(3, Fixed), (1, Model)]),
-        ("conv_b.weight", vec![(3, Model), (1, Model)]),
-        ("conv_c.weight", vec![(3, Model), (1, Model)]),
-        ("up.weight", vec![(1, Model), (1, FeedForward)]),
-        ("up.bias", vec![(1, FeedForward)]),
-        ("down.weight", vec![(1, FeedForward), (1, Model)]),
-        ("qkv.weight", vec![(1, Model), (3, Heads)]),
-        ("qkv.bias", vec![(3, Heads)]),
-        ("attention.out.weight", vec![(1, Heads), (1, Model)]),
-        ("gate.weight", vec![(1, Model), (2, Model)]),
-        ("gate.bias", vec![(2, Model)]),
-        ("depthwise.weight", vec![(1, Taps), (1, Model)]),
-        ("conv.out.weight", vec![(1, Model), (1, Model)]),
-        ("head.weight", vec![(1, Model), (1, Fixed)]),
-        ("head.bias", vec![(1, Fixed)]),
-        ("corpus_mean", vec![(1, Fixed)]),
-        ("corpus_std", vec![(1, Fixed)]),
-    ];
-    let layer = layers.into_iter().find(|(end, _)| name.ends_with(end));
-    // Every other weight is a norm's or a bias over the encoder's width.
-    layer.map_or_else(|| vec![(1, Model)], |(_, axes)| axes)
-}
-
-/// The part of a network that has the channels of a weight to itself.
-fn module_of(name: &str, channels: Channels) -> &str {
-    let part = match channels {
-        Channels::FeedForward => name.rsplit_once(".up.").or(name.rsplit_once(".down.")),
-        Channels::Heads => name.rsplit_once(".qkv.").or(name.rsplit_once(".out.")),
-        _ => None,
-    };
-    part.map_or("", |(module, _)| module)
 }
 
 impl<'a> Selection<'a> {
@@ -82,57 +32,12 @@ impl<'a> Selection<'a> {
         }
     }
 
-    /// The channels of `trained` with the largest weights: the sum of their squares over all matrices
-    /// that read or write them, those of inputs and of outputs multiplied where a module has them to
-    /// itself.
+    /// The channels of `trained` with the largest weights.
     pub fn important(from: &'a ModelConfig, to: &'a ModelConfig, trained: &Weights) -> Self {
-        // Squares by module, axis (what a module reads apart from what it writes) and channel.
-        let mut squares: BTreeMap<(String, usize), Vec<f64>> = BTreeMap::new();
-        for (name, weight) in trained.iter().filter(|(_, w)| w.shape.len() == 2) {
-            for (axis, (copies, channels)) in axes(name).into_iter().enumerate() {
-                let groups = match channels {
-                    Channels::Model if pairs(from, to) => from.d_model / 2,
-                    Channels::Model => from.d_model,
-                    Channels::FeedForward => from.d_ffn,
-                    Channels::Heads => from.n_heads,
-                    Channels::Fixed | Channels::Taps => continue,
-                };
-                let module = module_of(name, channels);
-                // The encoder's channels run through everything: both axes count as one.
-                let side = if module.is_empty() { 0 } else { axis };
-                let sums = squares.entry((module.to_owned(), side)).or_default();
-                sums.resize(groups, 0.0);
-                add_squares(sums, weight, axis, copies);
-            }
-        }
-        let mut scores: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-        for ((module, _), sums) in squares {
-            let scores = scores
-                .entry(module)
-                .or_insert_with(|| vec![1.0; sums.len()]);
-            scores
-                .iter_mut()
-                .zip(sums)
-                .for_each(|(score, sum)| *score *= sum);
-        }
-        let wanted = |module: &str| match module {
-            "" if pairs(from, to) => to.d_model / 2,
-            "" => to.d_model,
-            module if module.ends_with("attention") => to.n_heads,
-            _ => to.d_ffn,
-        };
-        let chosen = scores.into_iter().map(|(module, scores)| {
-            let count = wanted(&module).min(scores.len());
-            let mut order: Vec<usize> = (0..scores.len()).collect();
-            order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-            order.truncate(count);
-            order.sort_unstable();
-            (module, order)
-        });
         Self {
             from,
             to,
-            chosen: chosen.collect(),
+            chosen: importance::chosen(from, to, trained),
         }
     }
 
@@ -227,24 +132,6 @@ impl<'a> Selection<'a> {
             );
         }
         places
-    }
-}
-
-/// Whether the encoder's channels are taken two by two.
-fn pairs(from: &ModelConfig, to: &ModelConfig) -> bool {
-    to.d_model.is_multiple_of(2) && from.d_model.is_multiple_of(2)
-}
-
-/// Adds the squares of a matrix to those of the groups that its channels along `axis` fall into.
-fn add_squares(sums: &mut [f64], weight: &WeightTensor, axis: usize, copies: usize) {
-    let columns = weight.shape[1].max(1);
-    let along = (weight.shape[axis] / copies).max(1);
-    let of_group = (along / sums.len().max(1)).max(1);
-    for (index, value) in weight.data.iter().enumerate() {
-        let place = [index / columns, index % columns][axis] % along;
-        if let Some(sum) = sums.get_mut(place / of_group) {
-            *sum += f64::from(*value).powi(2);
-        }
     }
 }
 
@@ -344,49 +231,5 @@ mod tests {
     #[test]
     fn what_is_wider_than_the_trained_network_takes_nothing() {
         assert_eq!(taken("a.norm.weight", &[10], &[8]), [-1.0; 10]);
-    }
-
-    #[test]
-    fn important_channels_are_those_with_the_largest_weights() {
-        let (from, to) = (config(4, 2, 4, 3), config(2, 1, 2, 3));
-        let matrix = |shape: [usize; 2], data: &[f32]| WeightTensor {
-            shape: shape.to_vec(),
-            data: data.to_vec(),
-        };
-        // Of the encoder's pairs (0, 1) and (2, 3) the second is larger; of the feed-forward channels
-        // 0 and 3 are large on both sides, 1 on one side alone; of the heads the second.
-        let up = [
-            0.1, 0.1, 0.0, 0.1, 0.1, 0.1, 0.0, 0.1, 5.0, 9.0, 0.1, 4.0, 5.0, 9.0, 0.1, 4.0,
-        ];
-        let down = [
-            3.0, 0.0, 3.0, 3.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0,
-        ];
-        let out = [0.1; 8].into_iter().chain([1.0; 8]).collect::<Vec<f32>>();
-        let trained = Weights::from_iter([
-            (
-                "encoder.blocks.0.ffn1.up.weight".to_owned(),
-                matrix([4, 4], &up),
-            ),
-            (
-                "encoder.blocks.0.ffn1.down.weight".to_owned(),
-                matrix([4, 4], &down),
-            ),
-            (
-                "encoder.blocks.0.attention.qkv.weight".to_owned(),
-                matrix([4, 12], &[0.5; 48]),
-            ),
-            (
-                "encoder.blocks.0.attention.out.weight".to_owned(),
-                matrix([4, 4], &out),
-            ),
-        ]);
-        let selection = Selection::important(&from, &to, &trained);
-        assert_eq!(selection.chosen[""], [1]);
-        assert_eq!(selection.chosen["encoder.blocks.0.ffn1"], [0, 3]);
-        assert_eq!(selection.chosen["encoder.blocks.0.attention"], [1]);
-        let mut weight = matrix([2, 2], &[-1.0; 4]);
-        let name = "encoder.blocks.0.ffn1.up.weight";
-        assert_eq!(selection.take(name, &mut weight, &trained[name]), 4);
-        assert_eq!(weight.data, [5.0, 4.0, 5.0, 4.0]);
     }
 }
