@@ -221,7 +221,7 @@ fn dev_curves(log: &Path) -> Result<BTreeMap<String, Vec<DevPoint>>, StudyError>
             Some(name) => (name, true),
             None => (line.network.as_str(), false),
         };
-        curves.entry(name.to_owned()).or_default().push(DevPoint {
+        let point = DevPoint {
             phase: line.phase,
             epoch: line.epoch,
             is_average,
@@ -230,7 +230,49 @@ fn dev_curves(log: &Path) -> Result<BTreeMap<String, Vec<DevPoint>>, StudyError>
             cer: line.cer,
             phase_cpu_secs: line.training_cpu_secs,
             network_cpu_secs: line.network_cpu_secs,
-        });
+        };
+        let key = |point: &DevPoint| (point.phase, point.epoch, point.is_average);
+        let curve = curves.entry(name.to_owned()).or_default();
+        // A run that was killed behind a measurement makes it again.
+        curve.retain(|old| key(old) != key(&point));
+        curve.push(point);
     }
     Ok(curves)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_measurement_that_was_made_twice_counts_once_and_averages_stand_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("metrics.jsonl");
+        let line = |network: &str, epoch: usize, loss: &str, wer: f64| {
+            format!(
+                "{{\"unix_secs\":1.0,\"event\":\"validation\",\"phase\":\"distill\",\"network\":\"{network}\",\
+                 \"step\":3,\"epoch\":{epoch},\"loss\":{loss},\"wer\":{wer},\"cer\":0.1,\"blank_share\":0.5,\
+                 \"samples\":[],\"is_best\":true,\"training_cpu_secs\":9.5,\"network_cpu_secs\":4.5}}\n"
+            )
+        };
+        let text = [
+            line("small", 1, "2.0", 0.5),
+            "{\"unix_secs\":1.0,\"event\":\"notice\",\"message\":\"killed\"}\n".to_owned(),
+            line("small", 1, "2.0", 0.5),
+            line("small", 2, "null", 0.25),
+            line("small/average", 2, "1.0", 0.125),
+            line("tiny", 1, "1.0", 0.75),
+        ];
+        std::fs::write(&log, text.concat()).unwrap();
+        let curves = dev_curves(&log).unwrap();
+        let small: Vec<_> = curves["small"]
+            .iter()
+            .map(|point| (point.epoch, point.is_average, point.wer))
+            .collect();
+        assert_eq!(small, [(1, false, 0.5), (2, false, 0.25), (2, true, 0.125)]);
+        assert_eq!(curves["small"][1].loss, None);
+        assert_eq!(curves["tiny"][0].phase_cpu_secs, 9.5);
+        assert_eq!(curves["tiny"][0].network_cpu_secs, 4.5);
+    }
 }

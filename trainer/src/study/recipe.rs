@@ -157,8 +157,10 @@ impl Study {
         for (student, from, network) in arm.starts(&students) {
             let id = format!("{from}.seed{}", cell.seed);
             let model = self.model_of(&id, network, form)?;
-            let key = format!("student.{student}.init_from");
-            taken.push(Override::new(&key, Value::String(model)));
+            let at = |key: &str| format!("student.{student}.{key}");
+            // The start takes the place of any other.
+            taken.push(Override::new(&at("init"), Value::String("random".into())));
+            taken.push(Override::new(&at("init_from"), Value::String(model)));
         }
         Ok(taken)
     }

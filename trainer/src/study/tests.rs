@@ -270,7 +270,7 @@ fn what_is_wrong_is_named_with_its_place() {
         (
             "distill.epochs = 8",
             "distill.epoch = 8",
-            "arm \"two-steps\": --set distill.epoch=8: unknown key `distill.epoch`: did you mean `distill.epochs`?",
+            "arm \"two-steps\": --set distill.epoch=8: unknown key `distill.epoch`: did you mean `epochs`?",
         ),
         (
             "distill.epochs = 8",
