@@ -48,7 +48,7 @@ pub fn bootstrap_interval(utterances: &[ErrorCounts], resamples: usize, seed: u6
 }
 
 /// Linear between the two nearest of the sorted values.
-fn quantile(sorted: &[f64], fraction: f64) -> f64 {
+pub(super) fn quantile(sorted: &[f64], fraction: f64) -> f64 {
     let position = fraction * (sorted.len() - 1) as f64;
     let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);

@@ -2,9 +2,11 @@
 
 mod bootstrap;
 mod edit_distance;
+mod paired;
 
 pub use bootstrap::{Interval, bootstrap_interval};
 pub use edit_distance::{AlignedPair, align, count_errors};
+pub use paired::{PairedCounts, PairedDifference, paired_bootstrap};
 
 use std::collections::HashMap;
 

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use serde::Serialize;
 use shared_model::bundle::{Evaluation, with_evaluations};
 
 use super::output::{OutputFile, try_folder};
 use super::{CliResult, DeviceArgs, Failure, WeightArgs, interrupt};
 use crate::data::{Utterance, read_manifest};
-use crate::evaluate::{DecoderChoice, DecoderSettings, Evaluated, EvaluationReport, evaluate};
+use crate::evaluate::{
+    DecoderChoice, DecoderSettings, Evaluated, EvaluationReport, Hypothesis, evaluate,
+};
 use crate::model_folder::{self, ModelFolderError};
 use crate::report::format_bytes;
 
@@ -302,35 +303,10 @@ impl Progress {
     }
 }
 
-#[derive(Serialize)]
-struct HypothesisLine<'a> {
-    audio_filepath: String,
-    #[serde(skip_serializing_if = "is_zero")]
-    offset: f64,
-    duration: f64,
-    text: &'a str,
-    pred_text: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    speaker: Option<&'a str>,
-}
-
-fn is_zero(value: &f64) -> bool {
-    *value == 0.0
-}
-
 fn hypothesis_lines(utterances: &[Utterance], evaluated: &Evaluated) -> CliResult<Vec<u8>> {
     let mut text = Vec::new();
-    for outcome in &evaluated.outcomes {
-        let utterance = &utterances[outcome.index];
-        let line = HypothesisLine {
-            audio_filepath: utterance.audio_path.to_string_lossy().into_owned(),
-            offset: utterance.offset_secs,
-            duration: utterance.duration_secs,
-            text: &utterance.text,
-            pred_text: &outcome.hypothesis,
-            speaker: utterance.speaker.as_deref(),
-        };
-        serde_json::to_writer(&mut text, &line)?;
+    for hypothesis in Hypothesis::of(utterances, evaluated) {
+        serde_json::to_writer(&mut text, &hypothesis)?;
         text.push(b'\n');
     }
     Ok(text)

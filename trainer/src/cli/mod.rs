@@ -5,6 +5,7 @@
 mod arguments;
 mod bench;
 mod check;
+mod compare;
 mod devices;
 mod evaluate;
 mod export;
@@ -70,6 +71,7 @@ enum Command {
     Run(train::RunArgs),
     Study(study::StudyArgs),
     Evaluate(evaluate::EvaluateArgs),
+    Compare(compare::CompareArgs),
     TuneDecoder(tune_decoder::TuneDecoderArgs),
     Transcribe(transcribe::TranscribeArgs),
     Export(export::ExportArgs),
@@ -92,6 +94,7 @@ fn dispatch(command: &Command) -> CliResult<()> {
         Command::Run(args) => train::run(args),
         Command::Study(args) => study::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::TuneDecoder(args) => tune_decoder::run(args),
         Command::Transcribe(args) => transcribe::run(args),
         Command::Export(args) => export::run(args),

@@ -6,7 +6,7 @@ use shared_model::metrics::{ErrorCounts, bootstrap_interval};
 
 /// The interval is part of the published figure, so its random numbers are fixed.
 const BOOTSTRAP_RESAMPLES: usize = 1000;
-const BOOTSTRAP_SEED: u64 = 1234;
+pub(super) const BOOTSTRAP_SEED: u64 = 1234;
 
 /// One utterance, heard.
 #[derive(Debug, Clone, Default, PartialEq)]
