@@ -182,10 +182,12 @@ fn state_name(study: &Study, index: usize) -> Result<&'static str, StudyError> {
 }
 
 fn collect(study: &Study) -> CliResult<()> {
-    for (cell, record) in study.cells.iter().zip(study.records()?) {
-        if record.is_none() {
-            let _ = writeln!(std::io::stderr(), "missing: {}", cell.id);
-        }
+    let report = study.report()?;
+    for id in &report.results.missing {
+        let _ = writeln!(std::io::stderr(), "missing: {id}");
+    }
+    for file in &report.files {
+        super::print_line(&file.display().to_string())?;
     }
     Ok(())
 }

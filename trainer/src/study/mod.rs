@@ -21,6 +21,7 @@ mod file;
 mod measure;
 mod recipe;
 mod record;
+pub mod report;
 mod run;
 mod test_sets;
 #[cfg(test)]

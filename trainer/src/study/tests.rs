@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod report;
+
 use std::{fs, path::Path};
 
 use tempfile::TempDir;

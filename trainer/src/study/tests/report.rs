@@ -1,0 +1,258 @@
+//! Results of records whose figures were computed by hand.
+
+use shared_model::metrics::ErrorCounts;
+
+use super::super::report::{Results, Side};
+use super::*;
+use crate::costs::NetworkCosts;
+
+const STUDY: &str = r#"
+name = "by-hand"
+seeds = [1, 2]
+base = "BASE"
+overrides = { compute.shards = 1 }
+
+[tests]
+words = "none.jsonl"
+
+[[teacher]]
+name = "big"
+
+[[arm]]
+name = "alone"
+label = "each alone"
+role = "baseline"
+sizes = ["small", "tiny"]
+seeds = [1]
+
+[[arm]]
+name = "two-steps"
+role = "ours"
+teacher = "big"
+sizes = ["small", "tiny"]
+"#;
+
+fn phase(cpu_secs: f64, networks: &[(&str, f64)]) -> PhaseCosts {
+    let cost = |cpu_secs| Cost {
+        wall_secs: cpu_secs,
+        cpu_secs,
+    };
+    let networks = networks.iter().map(|(name, own)| {
+        let costs = NetworkCosts {
+            training: cost(*own),
+            ..NetworkCosts::default()
+        };
+        ((*name).to_owned(), costs)
+    });
+    PhaseCosts {
+        training: cost(cpu_secs),
+        validation: cost(1.0),
+        networks: networks.collect(),
+        ..PhaseCosts::default()
+    }
+}
+
+fn network(name: &str, errors: [usize; 2], dev: &[(Phase, usize, f64, f64)]) -> NetworkRecord {
+    let words = ErrorCounts {
+        reference_len: 10,
+        substitutions: errors.iter().sum(),
+        ..ErrorCounts::default()
+    };
+    let test = TestRecord {
+        words,
+        characters: words,
+        ctc_loss: Some(1.5),
+        errors: errors.to_vec(),
+    };
+    NetworkRecord {
+        name: name.into(),
+        parameters: 1000,
+        n_layers: 1,
+        d_model: 8,
+        dev: dev
+            .iter()
+            .map(|&(phase, epoch, phase_cpu_secs, wer)| DevPoint {
+                phase,
+                epoch,
+                is_average: false,
+                loss: None,
+                wer,
+                cer: wer,
+                phase_cpu_secs,
+                network_cpu_secs: 0.0,
+            })
+            .collect(),
+        tests: [("words".to_owned(), test)].into(),
+    }
+}
+
+/// Stores the records of seed 1, and of no other.
+fn store_all(study: &Study) {
+    let known = KnownTest {
+        utterances: [("a", 4), ("b", 6)]
+            .map(|(id, words)| KnownUtterance {
+                id: id.into(),
+                speaker: Some(format!("speaker-{id}")),
+                words,
+            })
+            .to_vec(),
+    };
+    record::write_json(&study.test_path("words"), &known).unwrap();
+    let store = |id: &str, costs: Vec<(Phase, PhaseCosts)>, networks: Vec<NetworkRecord>| {
+        let index = study.find(id).unwrap();
+        let mut record = record(study, index, &[]);
+        record.costs = costs.into_iter().collect();
+        record.networks = networks;
+        record.tests_sha256 = [("words".to_owned(), known.sha256())].into();
+        record.write(&study.record_path(index)).unwrap();
+    };
+    let tuned = Phase::Finetune;
+    let teacher = phase(60.0, &[("teacher", 55.0)]);
+    store(
+        "teacher-big.seed1",
+        vec![(Phase::Teach, teacher)],
+        vec![network("teacher", [0, 1], &[])],
+    );
+    let dev = |wers: [f64; 4]| {
+        let points = wers.into_iter().enumerate();
+        points
+            .map(|(epoch, wer)| (tuned, epoch + 1, 25.0 * (epoch + 1) as f64, wer))
+            .collect::<Vec<_>>()
+    };
+    store(
+        "alone.seed1",
+        vec![(tuned, phase(100.0, &[("small", 50.0), ("tiny", 30.0)]))],
+        vec![
+            network("small", [1, 1], &dev([0.5, 0.4, 0.3, 0.2])),
+            network("tiny", [2, 1], &dev([0.6, 0.5, 0.4, 0.3])),
+        ],
+    );
+    let dev = |wers: [f64; 3]| {
+        [
+            (Phase::Distill, 2, 40.0, wers[0]),
+            (tuned, 1, 10.0, wers[1]),
+            (tuned, 2, 20.0, wers[2]),
+        ]
+    };
+    store(
+        "two-steps.seed1",
+        vec![
+            (
+                Phase::Distill,
+                phase(40.0, &[("small", 16.0), ("tiny", 8.0)]),
+            ),
+            (tuned, phase(20.0, &[("small", 10.0), ("tiny", 6.0)])),
+        ],
+        vec![
+            network("small", [0, 1], &dev([0.35, 0.2, 0.15])),
+            network("tiny", [2, 1], &dev([0.55, 0.35, 0.3])),
+        ],
+    );
+}
+
+fn results() -> (TempDir, Study, Results) {
+    let folder = folder(STUDY);
+    let study = open(&folder).unwrap();
+    store_all(&study);
+    let results = study.results().unwrap();
+    (folder, study, results)
+}
+
+fn close(got: f64, want: f64) {
+    assert!((got - want).abs() < 1e-9, "{got} is not {want}");
+}
+
+#[test]
+fn error_rates_and_differences_are_those_of_the_records() {
+    let (_folder, _study, results) = results();
+    assert_eq!(results.missing, ["teacher-big.seed2", "two-steps.seed2"]);
+    assert_eq!(results.reference.as_deref(), Some("alone"));
+    let sides: Vec<Side> = results.arms.iter().map(|arm| arm.side).collect();
+    assert_eq!(sides, [Side::Teacher, Side::Baseline, Side::Ours]);
+    close(results.arms[1].networks[0].pooled.wer, 0.2);
+    close(results.arms[2].networks[0].pooled.wer, 0.1);
+    assert_eq!(results.tests[0].speakers, 2);
+    let small = &results.comparisons[0];
+    assert_eq!(
+        (small.network.as_str(), small.baseline.as_str()),
+        ("small", "alone")
+    );
+    close(small.by_utterance.difference, -0.1);
+    close(small.by_seed[0], -0.1);
+    // Equal errors in every utterance.
+    close(results.comparisons[1].by_utterance.p_value, 1.0);
+}
+
+#[test]
+fn costs_are_whole_and_by_student_and_add_up() {
+    let (_folder, _study, results) = results();
+    let costs = &results.arms[2].costs;
+    close(costs.shared_teacher, 60.0);
+    close(costs.training, 120.0);
+    close(costs.validation, 3.0);
+    // The teacher's 60, 16 of step 1 and 4 of step 2.
+    close(costs.shared, 80.0);
+    let students: Vec<f64> = costs.students.iter().map(|s| s.attributed).collect();
+    close(students[0], 26.0 + 40.0);
+    close(students[1], 14.0 + 40.0);
+}
+
+#[test]
+fn speed_ups_are_counted_both_ways() {
+    let (_folder, _study, results) = results();
+    let [speed_up] = results.speed_ups.as_slice() else {
+        panic!("one arm beside the reference");
+    };
+    let [small, tiny] = speed_up.networks.as_slice() else {
+        panic!("two networks");
+    };
+    // Alone: 50 + 20 / 2. Reached after half of step 2: 16 + 5 of its own, 60 + 16 + 2 shared.
+    close(small.target_wer, 0.2);
+    close(small.in_full.unwrap(), 60.0 / (21.0 + 78.0 / 2.0));
+    close(small.last_phase.unwrap(), 60.0 / (5.0 + 2.0 / 2.0));
+    // Reached at the end.
+    close(tiny.in_full.unwrap(), 40.0 / 54.0);
+    close(tiny.last_phase.unwrap(), 40.0 / 8.0);
+    close(speed_up.whole.unwrap(), 100.0 / 120.0);
+    // 80 + 20 k against 20 + 40 k.
+    assert_eq!(speed_up.break_even, Some(3));
+    // 158 + 35 k against 40 + 80 k.
+    assert_eq!(speed_up.break_even_at_equal_wer, Some(3));
+}
+
+#[test]
+fn the_same_records_give_the_same_bytes_and_pages_say_what_is_missing() {
+    let (folder, study, _results) = results();
+    let read = || -> Vec<(String, Vec<u8>)> {
+        let report = study.report().unwrap();
+        let files = report.files.iter();
+        let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+        files
+            .map(|path| (name(path), fs::read(path).unwrap()))
+            .collect()
+    };
+    let first = read();
+    assert_eq!(first, read());
+    let text = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    for page in ["report.md", "report.html"] {
+        assert!(
+            text(page).contains("teacher-big.seed2, two-steps.seed2"),
+            "{page}"
+        );
+        assert!(text(page).contains("each alone"), "{page}");
+    }
+    // Figures of the pages come from results.json and nothing else.
+    let stored: Results = serde_json::from_str(&text("results.json")).unwrap();
+    assert_eq!(stored, study.results().unwrap());
+}
+
+#[test]
+fn records_of_other_utterances_are_refused() {
+    let (folder, study, _results) = results();
+    let path = folder.path().join("tests/words.json");
+    let changed = fs::read_to_string(&path).unwrap().replace("\"a\"", "\"c\"");
+    fs::write(&path, changed).unwrap();
+    assert!(matches!(study.results(), Err(StudyError::OtherTest { .. })));
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(study.results(), Err(StudyError::Content { .. })));
+}
