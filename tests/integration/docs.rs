@@ -9,11 +9,12 @@ use tests::{fledge, repository, text};
 /// Folders that are built or fetched, and the one that Git keeps.
 const NOT_OURS: [&str; 5] = ["target", "dist", "runs", "node_modules", ".git"];
 /// What a path of this repository that stands in a text begins with.
-const TOP_FOLDERS: [&str; 8] = [
+const TOP_FOLDERS: [&str; 9] = [
     "docs/",
     "recipes/",
     "scripts/",
     "shared-model/",
+    "studies/",
     "tests/",
     "trainer/",
     "web/",

@@ -16,6 +16,7 @@
 //! - `real_speech`: real recordings in their real formats
 //! - `serve`: the file server
 //! - `shipped_models`: the students of the page measure what their cards say
+//! - `study`: a study from its file to its report, and two systems compared
 
 #![allow(
     clippy::unwrap_used,
@@ -39,3 +40,4 @@ mod published_figures;
 mod real_speech;
 mod serve;
 mod shipped_models;
+mod study;
