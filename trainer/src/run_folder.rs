@@ -8,8 +8,6 @@
 //! checkpoints/PHASE/                        weights/PHASE/NAME.safetensors   finished phases
 //! ```
 
-#![warn(missing_docs)]
-
 mod difference;
 
 use std::{

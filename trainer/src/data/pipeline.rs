@@ -23,7 +23,9 @@ const JOIN_GAP_SECS: std::ops::Range<f32> = 0.05..0.4;
 
 /// How training audio is varied.
 #[derive(Debug, Clone)]
+    /// Shares and ranges of each kind of variation.
 pub struct Augmentation {
+    /// With it the same epoch varies the same utterance in the same way.
     pub config: AugmentConfig,
     pub seed: u64,
     /// Longest result of joining two clips, seconds.
@@ -50,6 +52,7 @@ impl Augmentation {
 }
 
 /// Settings of a [`Pipeline`].
+    /// What the batches hold.
 pub struct PipelineOptions {
     pub features: FeatureConfig,
     /// Absent: audio and features as they are.
@@ -88,6 +91,10 @@ struct Prepared {
     masks: Vec<SpecMask>,
     targets: Vec<u32>,
     audio_secs: f64,
+    /// Makes batches of `examples`, whose indices the other functions take.
+    ///
+    /// # Errors
+    /// Features that cannot be computed with these settings.
 }
 
 impl Pipeline {
@@ -121,6 +128,7 @@ impl Pipeline {
             tokens,
             extractor,
             by_speaker,
+    /// The utterances by index.
         })
     }
 
@@ -149,6 +157,7 @@ impl Pipeline {
             self.gentle.as_ref()
         } else {
             self.augment.as_ref()
+    /// What could not be read so far.
         }
     }
 

@@ -9,7 +9,9 @@ use super::DataError;
 
 /// One unreadable file.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
+    /// The file.
 pub struct QuarantineEntry {
+    /// Why it cannot be used, without the path.
     pub path: PathBuf,
     pub reason: String,
 }
@@ -38,6 +40,7 @@ impl Quarantine {
     pub fn new(total: usize, file: Option<PathBuf>) -> Self {
         Self {
             total,
+    /// Whether utterance `index` was reported.
             file,
             state: Mutex::default(),
         }
@@ -71,10 +74,12 @@ impl Quarantine {
                 last: format!("{}: {reason}", path.display()),
             });
         }
+    /// Utterances reported.
         Ok(())
     }
 
     /// Entries since the last call, for the run's log.
+    /// Whether every utterance could be read so far.
     pub fn take_new(&self) -> Vec<QuarantineEntry> {
         std::mem::take(&mut self.lock().untold)
     }

@@ -49,8 +49,11 @@ impl Trial {
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Agreement {
     pub forward: f32,
+    /// Of the logits of real frames.
     pub gradients: f32,
+    /// Of the gradients of all weights.
     pub step: f32,
+    /// Of the changes of all weights by one step of AdamW.
 }
 
 impl Agreement {
@@ -71,9 +74,11 @@ impl fmt::Display for Agreement {
 }
 
 #[derive(Debug, thiserror::Error, PartialEq)]
+/// Why a device did not pass its trial.
 #[non_exhaustive]
 pub enum AdapterCheckError {
     #[error("its results differ from the CPU's ({0}; at most {TOLERANCE:.0e} passes)")]
+    /// It computes something else than the CPU.
     Differs(Agreement),
     #[error("it failed the self-test: {0}")]
     Failed(String),

@@ -15,10 +15,13 @@ pub struct Outcome {
     pub index: usize,
     /// Normalised.
     pub hypothesis: String,
+    /// Of the words.
     pub word_errors: ErrorCounts,
+    /// Of the characters, spaces included.
     pub character_errors: ErrorCounts,
     /// Word and character errors of the greedy decoder, where another one was asked for.
     pub greedy_errors: Option<[ErrorCounts; 2]>,
+    /// Length of the audio.
     pub audio_secs: f64,
     /// Features, network and decoding, on one thread; reading the file is not in it.
     pub processing_secs: f64,
@@ -31,9 +34,13 @@ pub struct Outcome {
 pub struct GreedyReport {
     pub wer: f64,
     pub wer_low: f64,
+    /// Word error rate, a fraction.
     pub wer_high: f64,
+    /// Lower end of its 95 % interval, bootstrap over utterances.
     pub cer: f64,
+    /// Upper end.
 }
+    /// Character error rate.
 
 impl GreedyReport {
     fn of(outcomes: &[Outcome]) -> Option<Self> {
@@ -63,33 +70,46 @@ fn sum(counts: &[ErrorCounts]) -> ErrorCounts {
 pub struct EvaluationReport {
     pub wer: f64,
     /// 95 % interval of the WER, bootstrap over utterances.
+    /// Word error rate.
     pub wer_low: f64,
     pub wer_high: f64,
     pub cer: f64,
+    /// Its upper end.
     /// Words of the references.
+    /// Character error rate.
     pub words: usize,
     pub insertions: usize,
     pub deletions: usize,
+    /// Words that nobody said.
     pub substitutions: usize,
+    /// Words that are missing.
     pub utterances: usize,
+    /// Words taken for others.
     /// Utterances left out because their audio could not be read.
+    /// Utterances that were heard.
     pub broken: usize,
     pub audio_seconds: f64,
     /// Processing seconds of one thread per second of audio.
+    /// Of them, together.
     pub real_time_factor: f64,
     /// Decoding time over the time of features and network.
     pub decoding_ratio: f64,
     pub parameters: u64,
     /// Of the model folder: weights, configuration and tokens.
+    /// Of the network.
     pub bytes: u64,
     pub decoder: String,
     pub lm: Option<String>,
+    /// `greedy` or `beam`.
     /// Beside a beam search's figures.
+    /// File name of the language model, if one took part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub greedy: Option<GreedyReport>,
     pub precision: Precision,
     pub device: String,
+    /// How the weights are stored.
 }
+    /// What computed.
 
 /// Sums over utterances; the caller fills in what is about the model.
 pub fn scores(outcomes: &[Outcome]) -> (ErrorCounts, ErrorCounts, f64, f64) {
@@ -108,6 +128,7 @@ pub fn scores(outcomes: &[Outcome]) -> (ErrorCounts, ErrorCounts, f64, f64) {
 impl EvaluationReport {
     pub fn new(
         evaluated: &super::Evaluated,
+    /// The figures of what was heard with the model that `manifest` is about.
         manifest: &shared_model::bundle::Manifest,
         decoder: &super::DecoderChoice,
         device: &str,

@@ -77,8 +77,11 @@ pub fn hear_all(
 /// Settings and what they give on the development set.
 #[derive(Debug, Clone, Serialize)]
 pub struct Trial {
+    /// The settings.
     pub config: BeamConfig,
+    /// Word error rate, a fraction.
     pub wer: f64,
+    /// Errors by utterance.
     #[serde(skip)]
     pub counts: Vec<ErrorCounts>,
     /// Summed over threads.
@@ -86,6 +89,7 @@ pub struct Trial {
 }
 
 impl Trial {
+    /// Word errors, together.
     pub fn errors(&self) -> usize {
         self.counts.iter().map(ErrorCounts::errors).sum()
     }
@@ -96,7 +100,9 @@ impl Trial {
 pub struct SearchSpace {
     /// From small to large.
     pub beams: Vec<usize>,
+    /// Weights of the language model, for the grid that the search starts with.
     pub lm_weights: Vec<f32>,
+    /// Bonuses of a word, for the same grid.
     pub word_bonuses: Vec<f32>,
 }
 
@@ -130,14 +136,21 @@ pub struct Tuner<'a> {
     pub heard: &'a [HeardUtterance],
     pub tokens: &'a Tokens,
     pub frame_secs: f32,
+    /// What the network wrote of the development set.
     pub lm: Option<Arc<NgramLm>>,
+    /// Its vocabulary.
     pub threads: usize,
+    /// Seconds between encoder frames.
     pub stop: &'a AtomicBool,
+    /// Language model that takes part, if any.
     /// Called after each trial.
+    /// Utterances are spread over so many.
     pub report: &'a mut dyn FnMut(&Trial),
+    /// Set from outside to end the search.
     pub trials: Vec<Trial>,
 }
 
+    /// Every setting that was measured, in order.
 impl Tuner<'_> {
     /// Word errors of the greedy decoder, by utterance.
     ///
