@@ -18,16 +18,21 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use shared_model::{tokens::Tokens, weights::Weights};
+use shared_model::{
+    tokens::{TokenError, Tokens},
+    weights::Weights,
+};
 
 use crate::{
     config::{Phase, Recipe, RecipeError},
     costs::PhaseCosts,
     exit_status::{ExitStatus, HasExitStatus},
     files::{write_atomically, write_folder_atomically},
-    tensor_file::{self, TensorFileError},
+    tensor_file,
 };
 use difference::difference;
+
+pub use crate::tensor_file::TensorFileError;
 
 const RESOLVED: &str = "resolved.toml";
 const COSTS: &str = "costs.json";
@@ -94,6 +99,33 @@ pub enum RunFolderError {
         /// What is wrong with it.
         reason: String,
     },
+    /// `tokens.txt` is no token set.
+    #[error("{path}")]
+    Tokens {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TokenError,
+    },
+    /// `costs.json` is not what this program writes.
+    #[error("{path}")]
+    Costs {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// `resolved.toml` is no TOML.
+    #[error("{path}: {}", .error.message())]
+    Resolved {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it; only its message fits into a line.
+        error: toml::de::Error,
+    },
+    /// The weights of a finished phase cannot be read.
+    #[error(transparent)]
+    Weights(#[from] TensorFileError),
     /// Its recipe cannot be used.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
@@ -104,7 +136,12 @@ impl HasExitStatus for RunFolderError {
         match self {
             Self::Io { .. } | Self::InUse { .. } => ExitStatus::Failed,
             Self::OtherRecipe { .. } => ExitStatus::Usage,
-            Self::NotARun { .. } | Self::Content { .. } => ExitStatus::Data,
+            Self::NotARun { .. }
+            | Self::Content { .. }
+            | Self::Tokens { .. }
+            | Self::Costs { .. }
+            | Self::Resolved { .. }
+            | Self::Weights(_) => ExitStatus::Data,
             Self::Recipe(error) => error.exit_status(),
         }
     }
@@ -184,9 +221,9 @@ impl RunFolder {
         } else if is_run {
             let old = fs::read_to_string(&resolved).map_err(folder.io(&resolved))?;
             let difference =
-                difference(&old, &recipe.to_toml()?).map_err(|reason| RunFolderError::Content {
+                difference(&old, &recipe.to_toml()?).map_err(|error| RunFolderError::Resolved {
                     path: resolved.clone(),
-                    reason,
+                    error,
                 })?;
             if let Some(difference) = difference {
                 return Err(RunFolderError::OtherRecipe {
@@ -314,11 +351,10 @@ impl RunFolder {
             return Ok(None);
         }
         let bytes = fs::read(&path).map_err(self.io(&path))?;
-        let tokens = Tokens::from_txt(&bytes).map_err(|e| RunFolderError::Content {
-            path,
-            reason: e.to_string(),
-        })?;
-        Ok(Some(tokens))
+        let tokens = Tokens::from_txt(&bytes);
+        tokens
+            .map(Some)
+            .map_err(|source| RunFolderError::Tokens { path, source })
     }
 
     /// Keeps the token set of this run.
@@ -339,10 +375,7 @@ impl RunFolder {
             return Ok(BTreeMap::new());
         }
         let bytes = fs::read(&path).map_err(self.io(&path))?;
-        serde_json::from_slice(&bytes).map_err(|e| RunFolderError::Content {
-            path,
-            reason: e.to_string(),
-        })
+        serde_json::from_slice(&bytes).map_err(|source| RunFolderError::Costs { path, source })
     }
 
     /// Keeps what a phase has cost.
@@ -401,7 +434,7 @@ impl RunFolder {
         let mut networks = networks;
         write_folder_atomically(&folder, |partial| {
             networks.try_for_each(|(name, weights)| {
-                tensor_file::write(&weights_file(partial, name), weights).map_err(io::Error::other)
+                Ok(tensor_file::write(&weights_file(partial, name), weights)?)
             })
         })
         .map_err(self.io(&folder))
@@ -442,15 +475,6 @@ impl RunFolder {
 
 fn weights_file(folder: &Path, network: &str) -> PathBuf {
     folder.join(format!("{network}.safetensors"))
-}
-
-impl From<TensorFileError> for RunFolderError {
-    fn from(error: TensorFileError) -> Self {
-        Self::Content {
-            path: error.path,
-            reason: error.reason,
-        }
-    }
 }
 
 #[cfg(test)]
