@@ -91,7 +91,6 @@ impl RecipeData {
             features: recipe.features.clone(),
             augment,
             cache_bytes,
-            quarantine_file: None,
         };
         let augmentation = Augmentation {
             config: recipe.augment.clone(),
