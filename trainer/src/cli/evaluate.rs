@@ -23,8 +23,8 @@ pub enum DecoderKind {
     Beam,
 }
 
-/// Unreadable files named one by one.
-const SHOWN_BROKEN: usize = 20;
+/// Files told of one by one: unreadable ones, and those with something worth knowing.
+const SHOWN: usize = 20;
 
 /// How posteriors become words; the same options in `evaluate` and `transcribe`.
 #[derive(Debug, Clone, clap::Args)]
@@ -183,9 +183,12 @@ pub fn run(args: &EvaluateArgs) -> CliResult<()> {
         &|done, total| progress.show(done, total),
     )?;
     let refused = evaluated.check_broken();
+    if !args.quiet {
+        tell_notices(&evaluated);
+    }
     // A single one is named by the error itself.
     if (refused.is_ok() && !args.quiet) || evaluated.broken.len() > 1 {
-        for broken in evaluated.broken.iter().take(SHOWN_BROKEN) {
+        for broken in evaluated.broken.iter().take(SHOWN) {
             let _ = writeln!(std::io::stderr(), "left out: {}", broken.reason);
         }
     }
@@ -207,6 +210,23 @@ pub fn run(args: &EvaluateArgs) -> CliResult<()> {
 }
 
 fn print(report: &EvaluationReport, json: bool) -> CliResult<()> {
+/// What is worth knowing about the audio, as `fledge transcribe` says it.
+fn tell_notices(evaluated: &Evaluated) {
+    let outcomes = evaluated.outcomes.iter();
+    let mut notices = outcomes.flat_map(|outcome| &outcome.notices);
+    let mut stderr = std::io::stderr();
+    for notice in notices.by_ref().take(SHOWN) {
+        let _ = writeln!(stderr, "{notice}");
+    }
+    let more = notices.count();
+    if more > 0 {
+        let _ = writeln!(
+            stderr,
+            "{more} more notices; `fledge check --json` gives all of them"
+        );
+    }
+}
+
     if json {
         return super::print_json(report);
     }

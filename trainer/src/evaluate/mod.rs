@@ -20,7 +20,7 @@ use shared_model::metrics::{character_errors, word_errors};
 use shared_model::recognizer::{Decoder, Posteriors, RecognizeError, Recognizer, Transcript};
 use shared_model::tokens::{Tokens, normalize_text};
 
-use crate::data::audio_file::decode_16k;
+use crate::data::audio_file::decode_16k_with_notices;
 use crate::data::{AudioFileError, Utterance};
 use crate::device::{DeviceKind, OpenDevice};
 use crate::exit_status::{ExitStatus, HasExitStatus};
@@ -181,8 +181,8 @@ fn hear(
     index: usize,
     utterance: &Utterance,
 ) -> Result<Result<Outcome, BrokenAudio>, EvaluateError> {
-    let samples = match read_samples(utterance) {
-        Ok(samples) => samples,
+    let (samples, notices) = match read_samples(utterance) {
+        Ok(read) => read,
         Err(broken) => return Ok(Err(broken)),
     };
     let started = Instant::now();
@@ -211,6 +211,7 @@ fn hear(
         audio_secs: samples.len() as f64 / f64::from(shared_model::audio::SAMPLE_RATE_HZ),
         processing_secs: (encoded - started).as_secs_f64() + decoding_secs,
         decoding_secs,
+        notices,
     }))
 }
 
@@ -222,9 +223,10 @@ fn written(heard: &[Posteriors], decoder: &Decoder, tokens: &Tokens, frame_secs:
     normalize_text(&Transcript::from_words(words.collect()).text)
 }
 
-fn read_samples(utterance: &Utterance) -> Result<Vec<f32>, BrokenAudio> {
+/// Samples at 16 kHz, and what decoding found worth saying.
+fn read_samples(utterance: &Utterance) -> Result<(Vec<f32>, Vec<String>), BrokenAudio> {
     let duration_secs = (utterance.duration_secs > 0.0).then_some(utterance.duration_secs);
-    decode_16k(&utterance.audio_path, utterance.offset_secs, duration_secs)
+    decode_16k_with_notices(&utterance.audio_path, utterance.offset_secs, duration_secs)
         .map_err(|error| broken(utterance, &error))
 }
 

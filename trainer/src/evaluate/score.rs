@@ -27,20 +27,22 @@ pub struct Outcome {
     pub processing_secs: f64,
     /// The decoding in it.
     pub decoding_secs: f64,
+    /// What reading the file found worth saying, each in a sentence with the file's name.
+    pub notices: Vec<String>,
 }
 
 /// What the greedy decoder would have given for the same log-probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct GreedyReport {
-    pub wer: f64,
-    pub wer_low: f64,
     /// Word error rate, a fraction.
-    pub wer_high: f64,
+    pub wer: f64,
     /// Lower end of its 95 % interval, bootstrap over utterances.
-    pub cer: f64,
+    pub wer_low: f64,
     /// Upper end.
-}
+    pub wer_high: f64,
     /// Character error rate.
+    pub cer: f64,
+}
 
 impl GreedyReport {
     fn of(outcomes: &[Outcome]) -> Option<Self> {
@@ -68,48 +70,48 @@ fn sum(counts: &[ErrorCounts]) -> ErrorCounts {
 /// The figures of a set of utterances; rates are fractions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvaluationReport {
+    /// Word error rate.
     pub wer: f64,
     /// 95 % interval of the WER, bootstrap over utterances.
-    /// Word error rate.
     pub wer_low: f64,
-    pub wer_high: f64,
-    pub cer: f64,
     /// Its upper end.
-    /// Words of the references.
+    pub wer_high: f64,
     /// Character error rate.
+    pub cer: f64,
+    /// Words of the references.
     pub words: usize,
-    pub insertions: usize,
-    pub deletions: usize,
     /// Words that nobody said.
-    pub substitutions: usize,
+    pub insertions: usize,
     /// Words that are missing.
-    pub utterances: usize,
+    pub deletions: usize,
     /// Words taken for others.
-    /// Utterances left out because their audio could not be read.
+    pub substitutions: usize,
     /// Utterances that were heard.
+    pub utterances: usize,
+    /// Utterances left out because their audio could not be read.
     pub broken: usize,
+    /// Of them, together.
     pub audio_seconds: f64,
     /// Processing seconds of one thread per second of audio.
-    /// Of them, together.
     pub real_time_factor: f64,
     /// Decoding time over the time of features and network.
     pub decoding_ratio: f64,
+    /// Of the network.
     pub parameters: u64,
     /// Of the model folder: weights, configuration and tokens.
-    /// Of the network.
     pub bytes: u64,
-    pub decoder: String,
-    pub lm: Option<String>,
     /// `greedy` or `beam`.
-    /// Beside a beam search's figures.
+    pub decoder: String,
     /// File name of the language model, if one took part.
+    pub lm: Option<String>,
+    /// Beside a beam search's figures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub greedy: Option<GreedyReport>,
-    pub precision: Precision,
-    pub device: String,
     /// How the weights are stored.
-}
+    pub precision: Precision,
     /// What computed.
+    pub device: String,
+}
 
 /// Sums over utterances; the caller fills in what is about the model.
 pub fn scores(outcomes: &[Outcome]) -> (ErrorCounts, ErrorCounts, f64, f64) {
@@ -126,9 +128,9 @@ pub fn scores(outcomes: &[Outcome]) -> (ErrorCounts, ErrorCounts, f64, f64) {
 }
 
 impl EvaluationReport {
+    /// The figures of what was heard with the model that `manifest` is about.
     pub fn new(
         evaluated: &super::Evaluated,
-    /// The figures of what was heard with the model that `manifest` is about.
         manifest: &shared_model::bundle::Manifest,
         decoder: &super::DecoderChoice,
         device: &str,

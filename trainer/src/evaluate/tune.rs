@@ -52,7 +52,7 @@ pub fn hear_all(
         &|| Ok(Recognizer::new(loaded, Decoder::Greedy, &device.device)?),
         &|recognizer, index| {
             let samples = match read_samples(&utterances[index]) {
-                Ok(samples) => samples,
+                Ok((samples, _)) => samples,
                 Err(broken) => return Ok(Err(broken)),
             };
             let started = Instant::now();
