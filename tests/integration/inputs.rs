@@ -190,6 +190,44 @@ fn check_prepare_and_evaluate_say_what_transcribe_says() {
     }
 }
 
+/// 16-bit stereo whose second channel is the first one upside down.
+fn out_of_phase(samples: &[f32]) -> Vec<u8> {
+    let mut bytes = wav_bytes(samples, 16_000, 2, 16);
+    for frame in bytes[44..].chunks_exact_mut(4) {
+        let left = i16::from_le_bytes([frame[0], frame[1]]);
+        frame[2..].copy_from_slice(&(-left).to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn evaluate_says_what_is_worth_knowing_of_a_file_as_transcribe_does() {
+    let (folder, model) = place();
+    let audio = folder.path().join("a.wav");
+    fs::write(&audio, out_of_phase(&speech())).unwrap();
+    let manifest = folder.path().join("m.jsonl");
+    let line = serde_json::json!({"audio_filepath": text(&audio), "text": "seven"});
+    fs::write(&manifest, line.to_string()).unwrap();
+    let transcribed = fledge(["transcribe", text(&audio), "--model", text(&model)]);
+    transcribed.assert_done();
+    let is_notice = |line: &&str| line.starts_with(text(&audio));
+    let notice = transcribed.stderr.lines().find(is_notice);
+    let notice = notice.unwrap_or_else(|| panic!("no notice in {transcribed:#?}"));
+    let evaluate = [
+        "evaluate",
+        "--manifest",
+        text(&manifest),
+        "--model",
+        text(&model),
+    ];
+    let told = fledge(evaluate);
+    told.assert_done();
+    assert!(told.stderr.lines().any(|line| line == notice), "{told:#?}");
+    let quiet = fledge(evaluate.into_iter().chain(["--quiet"]));
+    quiet.assert_done();
+    assert_eq!(quiet.stderr, "");
+}
+
 #[test]
 fn what_cannot_be_measured_or_written_is_refused_before_the_work() {
     let (folder, model) = place();

@@ -13,7 +13,7 @@
 //! - `music_and_noise`: the shipped students write no word of them
 //! - `pipeline`: a whole recipe on a slice of the starter corpus
 //! - `published_figures`: tables and plots of the documents say what the models' cards say
-//! - `real_speech`: real recordings in their real formats
+//! - `real_speech`: a whole run on files of every format
 //! - `serve`: the file server
 //! - `shipped_models`: the students of the page measure what their cards say
 //! - `study`: a study from its file to its report, and two systems compared

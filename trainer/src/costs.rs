@@ -2,8 +2,6 @@
 //!
 //! Work that a kill lost and that is done again counts once: the figures go with the checkpoints.
 
-#![warn(missing_docs)]
-
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},

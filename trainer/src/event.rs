@@ -1,7 +1,5 @@
 //! What a training loop tells the world. Console, JSONL, CSV and TensorBoard consume the same events.
 
-#![warn(missing_docs)]
-
 use serde::Serialize;
 
 use crate::costs::PhaseCosts;

@@ -1,8 +1,6 @@
 //! Trained weights to model folders: written, read back, measured in the precision that ships, and
 //! written once more with those figures.
 
-#![warn(missing_docs)]
-
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 

@@ -80,6 +80,8 @@
 //! # }
 //! ```
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 pub mod bench;
 pub mod cli;
 mod clock;

@@ -23,30 +23,58 @@ const NAMES: [&str; 7] = [
 /// hundred times smaller.
 const MAX_FILE_BYTES: u64 = 4 << 30;
 
+/// A model folder that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelFolderError {
+    /// It cannot be looked into.
     #[error("model folder {folder}")]
-    Folder { folder: PathBuf, source: io::Error },
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file where a folder should be.
     #[error("{folder} is a file: --model takes the folder that holds model and config.json")]
-    NotAFolder { folder: PathBuf },
+    NotAFolder {
+        /// The file.
+        folder: PathBuf,
+    },
+    /// None of a model's files is in it.
     #[error(
         "{folder} is not a model folder: it has no config.json and manifest.json (the models of a run are below its models folder)"
     )]
-    NotAModel { folder: PathBuf },
+    NotAModel {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file is over the limit.
     #[error(
         "model folder {folder}: {name} is {bytes} bytes, more than the limit of {MAX_FILE_BYTES}"
     )]
     TooLarge {
+        /// The folder.
         folder: PathBuf,
+        /// The file.
         name: &'static str,
+        /// Its size.
         bytes: u64,
     },
+    /// A file cannot be read or written.
     #[error("{path}")]
-    File { path: PathBuf, source: io::Error },
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Its files do not make a model.
     #[error("model folder {folder}")]
     Content {
+        /// The folder.
         folder: PathBuf,
+        /// What is wrong with which.
         source: Box<BundleError>,
     },
 }
@@ -65,6 +93,9 @@ impl HasExitStatus for ModelFolderError {
 }
 
 /// Reads the files of a model folder.
+///
+/// # Errors
+/// A path that is no model folder, or a file of it that cannot be read or is over 4 GiB.
 pub fn read_files(folder: &Path) -> Result<Files, ModelFolderError> {
     let metadata = std::fs::metadata(folder).map_err(|source| ModelFolderError::Folder {
         folder: folder.to_owned(),
@@ -103,6 +134,9 @@ pub fn read_files(folder: &Path) -> Result<Files, ModelFolderError> {
 }
 
 /// Reads and checks a model folder.
+///
+/// # Errors
+/// As [`read_files`] and [`check`].
 pub fn read(folder: &Path) -> Result<LoadedModel, ModelFolderError> {
     check(folder, &read_files(folder)?)
 }
@@ -127,6 +161,9 @@ pub fn model_bytes(manifest: &Manifest) -> u64 {
 
 /// Writes those of `files` that are not in the folder as they are, each at once, the manifest
 /// last: until then the folder is refused and never taken for something else.
+///
+/// # Errors
+/// As [`read_files`], or a file that cannot be written.
 pub fn update(folder: &Path, files: &Files) -> Result<(), ModelFolderError> {
     let before = read_files(folder)?;
     let mut changed: Vec<_> = files
@@ -144,6 +181,9 @@ pub fn update(folder: &Path, files: &Files) -> Result<(), ModelFolderError> {
 
 /// Writes a model folder. The files are written beside it first, so that a stopped export never
 /// leaves a half-written model under the final name.
+///
+/// # Errors
+/// Something else than a model folder stands there, or a file cannot be written.
 pub fn write(folder: &Path, files: &Files) -> Result<(), ModelFolderError> {
     if folder.exists() {
         // Only what was a model folder is replaced.

@@ -9,8 +9,6 @@
 //! checkpoints/PHASE/                        weights/PHASE/NAME.safetensors   finished phases
 //! ```
 
-#![warn(missing_docs)]
-
 mod difference;
 
 pub(crate) use difference::{flatten, is_free};
@@ -23,16 +21,21 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use shared_model::{tokens::Tokens, weights::Weights};
+use shared_model::{
+    tokens::{TokenError, Tokens},
+    weights::Weights,
+};
 
 use crate::{
     config::{Phase, Recipe, RecipeError},
     costs::PhaseCosts,
     exit_status::{ExitStatus, HasExitStatus},
     files::{write_atomically, write_folder_atomically},
-    tensor_file::{self, TensorFileError},
+    tensor_file,
 };
 use difference::difference;
+
+pub use crate::tensor_file::TensorFileError;
 
 const RESOLVED: &str = "resolved.toml";
 const COSTS: &str = "costs.json";
@@ -102,6 +105,33 @@ pub enum RunFolderError {
         /// What is wrong with it.
         reason: String,
     },
+    /// `tokens.txt` is no token set.
+    #[error("{path}")]
+    Tokens {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TokenError,
+    },
+    /// `costs.json` is not what this program writes.
+    #[error("{path}")]
+    Costs {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// `resolved.toml` is no TOML.
+    #[error("{path}: {}", .error.message())]
+    Resolved {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it; only its message fits into a line.
+        error: toml::de::Error,
+    },
+    /// The weights of a finished phase cannot be read.
+    #[error(transparent)]
+    Weights(#[from] TensorFileError),
     /// Its recipe cannot be used.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
@@ -112,7 +142,12 @@ impl HasExitStatus for RunFolderError {
         match self {
             Self::Io { .. } | Self::InUse { .. } => ExitStatus::Failed,
             Self::OtherRecipe { .. } => ExitStatus::Usage,
-            Self::NotARun { .. } | Self::Content { .. } => ExitStatus::Data,
+            Self::NotARun { .. }
+            | Self::Content { .. }
+            | Self::Tokens { .. }
+            | Self::Costs { .. }
+            | Self::Resolved { .. }
+            | Self::Weights(_) => ExitStatus::Data,
             Self::Recipe(error) => error.exit_status(),
         }
     }
@@ -192,9 +227,9 @@ impl RunFolder {
         } else if is_run {
             let old = fs::read_to_string(&resolved).map_err(folder.io(&resolved))?;
             let difference =
-                difference(&old, &recipe.to_toml()?).map_err(|reason| RunFolderError::Content {
+                difference(&old, &recipe.to_toml()?).map_err(|error| RunFolderError::Resolved {
                     path: resolved.clone(),
-                    reason,
+                    error,
                 })?;
             if let Some(difference) = difference {
                 return Err(RunFolderError::OtherRecipe {
@@ -322,11 +357,10 @@ impl RunFolder {
             return Ok(None);
         }
         let bytes = fs::read(&path).map_err(self.io(&path))?;
-        let tokens = Tokens::from_txt(&bytes).map_err(|e| RunFolderError::Content {
-            path,
-            reason: e.to_string(),
-        })?;
-        Ok(Some(tokens))
+        let tokens = Tokens::from_txt(&bytes);
+        tokens
+            .map(Some)
+            .map_err(|source| RunFolderError::Tokens { path, source })
     }
 
     /// Keeps the token set of this run.
@@ -347,10 +381,7 @@ impl RunFolder {
             return Ok(BTreeMap::new());
         }
         let bytes = fs::read(&path).map_err(self.io(&path))?;
-        serde_json::from_slice(&bytes).map_err(|e| RunFolderError::Content {
-            path,
-            reason: e.to_string(),
-        })
+        serde_json::from_slice(&bytes).map_err(|source| RunFolderError::Costs { path, source })
     }
 
     /// Keeps what a phase has cost.
@@ -422,7 +453,7 @@ impl RunFolder {
         let mut networks = networks;
         write_folder_atomically(&folder, |partial| {
             networks.try_for_each(|(name, weights)| {
-                tensor_file::write(&weights_file(partial, name), weights).map_err(io::Error::other)
+                Ok(tensor_file::write(&weights_file(partial, name), weights)?)
             })
         })
         .map_err(self.io(&folder))
@@ -463,15 +494,6 @@ impl RunFolder {
 
 fn weights_file(folder: &Path, network: &str) -> PathBuf {
     folder.join(format!("{network}.safetensors"))
-}
-
-impl From<TensorFileError> for RunFolderError {
-    fn from(error: TensorFileError) -> Self {
-        Self::Content {
-            path: error.path,
-            reason: error.reason,
-        }
-    }
 }
 
 #[cfg(test)]

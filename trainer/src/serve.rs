@@ -19,19 +19,38 @@ const MAX_REQUEST_BYTES: u64 = 16 * 1024;
 const PATIENCE: Duration = Duration::from_secs(20);
 const MAX_CONNECTIONS: usize = 128;
 
+/// Why a folder is not served.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
+    /// It is not there or cannot be looked into.
     #[error("{folder} cannot be served")]
-    Folder { folder: PathBuf, source: io::Error },
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file where a folder should be.
     #[error("{folder} cannot be served: it is a file, give the folder of a built site")]
-    NotAFolder { folder: PathBuf },
+    NotAFolder {
+        /// The file.
+        folder: PathBuf,
+    },
+    /// Another program listens there.
     #[error("port {port} is in use by another program; stop it or choose another with --port")]
-    PortInUse { port: u16 },
+    PortInUse {
+        /// The port.
+        port: u16,
+    },
+    /// The address cannot be used.
     #[error("cannot listen on {host}:{port}")]
     Listen {
+        /// Name or address.
         host: String,
+        /// The port.
         port: u16,
+        /// What the system says.
         source: io::Error,
     },
 }
@@ -45,6 +64,7 @@ impl HasExitStatus for ServeError {
     }
 }
 
+/// Serves one folder.
 pub struct Server {
     listener: TcpListener,
     root: PathBuf,
@@ -52,6 +72,9 @@ pub struct Server {
 
 impl Server {
     /// Takes the port (0: any free one) without answering yet.
+    ///
+    /// # Errors
+    /// `root` is no folder, or the address cannot be listened on.
     pub fn bind(root: &Path, host: &str, port: u16) -> Result<Self, ServeError> {
         let resolved = root.canonicalize().map_err(|source| ServeError::Folder {
             folder: root.to_owned(),
@@ -79,11 +102,18 @@ impl Server {
         })
     }
 
+    /// Where it listens: the port that the system chose, for port 0.
+    ///
+    /// # Errors
+    /// What the system says.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
     /// Answers until the process ends.
+    ///
+    /// # Errors
+    /// None of a connection: one that fails is dropped.
     pub fn run(&self) -> io::Result<()> {
         let root = Arc::new(self.root.clone());
         let open = Arc::new(AtomicUsize::new(0));

@@ -36,6 +36,18 @@ pub(crate) fn usable_sample(sample: f32) -> f32 {
     }
 }
 
+/// Mean of samples, of which there are a multiple of eight.
+pub(crate) fn mean(samples: &[f32]) -> f32 {
+    // Eight sums side by side keep the processor's vector lanes busy.
+    let mut sums = [0.0f32; 8];
+    for group in samples.chunks_exact(8) {
+        for (sum, sample) in sums.iter_mut().zip(group) {
+            *sum += sample;
+        }
+    }
+    sums.iter().sum::<f32>() / samples.len() as f32
+}
+
 /// Mean of all channels of interleaved samples; a last incomplete group of samples is dropped.
 /// NaN and infinite samples count as 0.
 ///

@@ -61,15 +61,13 @@ impl ConfigFile {
     }
 
     pub(super) fn from_json(bytes: &[u8]) -> Result<Self, BundleError> {
-        let malformed = |error: serde_json::Error| content(format!("not a configuration: {error}"));
         let version: Version = serde_json::from_slice(bytes).map_err(malformed)?;
         check_version(CONFIG_FILE, version.format_version)?;
         serde_json::from_slice(bytes).map_err(malformed)
     }
 
     pub(super) fn to_json(&self) -> Result<Vec<u8>, BundleError> {
-        let mut bytes =
-            serde_json::to_vec_pretty(self).map_err(|error| content(error.to_string()))?;
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(malformed)?;
         bytes.push(b'\n');
         Ok(bytes)
     }
@@ -125,6 +123,14 @@ impl ConfigFile {
             )));
         }
         Ok(())
+    }
+}
+
+fn malformed(error: serde_json::Error) -> BundleError {
+    BundleError::Json {
+        file: CONFIG_FILE,
+        what: "configuration",
+        error,
     }
 }
 

@@ -281,5 +281,9 @@ fn content(reason: &str) -> BundleError {
 }
 
 fn malformed(error: serde_json::Error) -> BundleError {
-    content(&format!("not a manifest: {error}"))
+    BundleError::Json {
+        file: MANIFEST_FILE,
+        what: "manifest",
+        error,
+    }
 }

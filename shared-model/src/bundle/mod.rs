@@ -45,6 +45,8 @@ pub use write::{ModelParts, with_decoder, with_evaluations, write_model};
 
 use std::collections::BTreeMap;
 
+use crate::weights::SafetensorsError;
+
 /// Files of a model folder by name.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
@@ -89,6 +91,24 @@ pub enum BundleError {
         file: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A file is not the JSON that it should be.
+    #[error("{file}: not a {what}: {error}")]
+    Json {
+        /// Its name.
+        file: &'static str,
+        /// What it should be.
+        what: &'static str,
+        /// Where it is something else.
+        error: serde_json::Error,
+    },
+    /// The weights make no file, or the file of the weights is none.
+    #[error("{file}: {error}")]
+    Tensors {
+        /// Its name.
+        file: &'static str,
+        /// What is wrong with it.
+        error: SafetensorsError,
     },
     /// A file is over its limit ([`max_bytes`]).
     #[error("{file} is {bytes} bytes, more than the limit of {limit}")]

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     kernels::int8::Int8Matrix,
     weights::{
-        Int8Weights, WeightError, WeightTensor, Weights,
+        Int8Weights, SafetensorsError, WeightError, WeightTensor, Weights,
         safetensors_file::{StoredTensor, check_len, f32_values, parse_tensors, serialize_tensors},
     },
 };
@@ -28,7 +28,7 @@ pub(super) fn write(weights: &Weights, precision: Precision) -> Result<Vec<u8>, 
     let file = precision.file_name();
     let mut stored: BTreeMap<String, StoredTensor> = BTreeMap::new();
     for (name, weight) in weights {
-        check_len(name, weight).map_err(|error| content(file, error.reason))?;
+        check_len(name, weight).map_err(in_file(file))?;
         if !weight.data.iter().all(|value| value.is_finite()) {
             return Err(WeightError::NotFinite { name: name.clone() }.into());
         }
@@ -57,7 +57,7 @@ pub(super) fn write(weights: &Weights, precision: Precision) -> Result<Vec<u8>, 
         };
         stored.insert(name.clone(), entry);
     }
-    serialize_tensors(stored, Some(("fledge", LAYOUT))).map_err(|error| content(file, error.reason))
+    serialize_tensors(stored, Some(("fledge", LAYOUT))).map_err(in_file(file))
 }
 
 fn f16_stored(file: &str, name: &str, weight: &WeightTensor) -> Result<StoredTensor, BundleError> {
@@ -87,7 +87,7 @@ pub(super) fn read(
     expected: &BTreeMap<String, Vec<usize>>,
 ) -> Result<(Weights, Int8Weights), BundleError> {
     let file = precision.file_name();
-    let tensors = parse_tensors(bytes).map_err(|error| content(file, error.reason))?;
+    let tensors = parse_tensors(bytes).map_err(in_file(file))?;
     let found: BTreeMap<&str, TensorView<'_>> = tensors.iter().collect();
     check_names(&found, expected)?;
     for (name, shape) in expected {
@@ -195,6 +195,10 @@ fn check_view(
         ));
     }
     Ok(())
+}
+
+fn in_file(file: &'static str) -> impl FnOnce(SafetensorsError) -> BundleError {
+    move |error| BundleError::Tensors { file, error }
 }
 
 fn content(file: &str, reason: String) -> BundleError {

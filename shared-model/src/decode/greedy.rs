@@ -10,8 +10,7 @@ pub fn greedy(log_probs: LogProbs<'_>) -> Hypothesis {
     let mut tokens: Vec<TokenSpan> = Vec::new();
     let mut score = 0.0f64;
     let mut previous_id = BLANK_ID;
-    for frame in 0..log_probs.num_frames() {
-        let (id, log_prob) = best_class(log_probs.frame(frame)).unwrap_or((BLANK_ID, 0.0));
+    for (frame, (id, log_prob)) in best_path(log_probs).enumerate() {
         score += f64::from(log_prob);
         if id != BLANK_ID {
             match tokens.last_mut() {
@@ -33,6 +32,22 @@ pub fn greedy(log_probs: LogProbs<'_>) -> Hypothesis {
         tokens,
         score: score as f32,
     }
+}
+
+/// Ids of [`greedy`]'s tokens, found as they are asked for.
+pub(crate) fn greedy_ids(log_probs: LogProbs<'_>) -> impl Iterator<Item = u32> {
+    let mut previous_id = BLANK_ID;
+    best_path(log_probs).filter_map(move |(id, _)| {
+        let is_new = id != BLANK_ID && id != previous_id;
+        previous_id = id;
+        is_new.then_some(id)
+    })
+}
+
+/// Class and log-probability of each frame.
+fn best_path(log_probs: LogProbs<'_>) -> impl Iterator<Item = (u32, f32)> {
+    (0..log_probs.num_frames())
+        .map(move |frame| best_class(log_probs.frame(frame)).unwrap_or((BLANK_ID, 0.0)))
 }
 
 fn best_class(frame: &[f32]) -> Option<(u32, f32)> {
@@ -71,6 +86,8 @@ mod tests {
             [(1, 1, 3), (1, 4, 5), (2, 5, 8)],
             "two ones because of the blank at frame 3"
         );
+        let ids: Vec<u32> = greedy_ids(LogProbs::new(&data, 3)).collect();
+        assert_eq!(ids, [1, 1, 2]);
         assert!((hypothesis.score + 0.9).abs() < 1e-6, "nine frames of -0.1");
     }
 

@@ -27,7 +27,9 @@ mod prefix_beam;
 mod words;
 
 pub use greedy::greedy;
+pub(crate) use greedy::greedy_ids;
 pub use prefix_beam::{BeamConfig, BeamDecoder};
+pub(crate) use words::num_letters;
 pub use words::{Word, words};
 
 /// Natural-log posteriors of one utterance, `[num_frames, vocab_size]`, row-major.

@@ -58,6 +58,12 @@ pub(super) fn written_piece(tokens: &Tokens, id: u32) -> Option<&str> {
     (only_marks || !tokens.decode(&[id]).is_empty()).then_some(piece)
 }
 
+/// Letters that an id adds to a transcript.
+pub(crate) fn num_letters(tokens: &Tokens, id: u32) -> usize {
+    let parts = written_piece(tokens, id).map(|piece| piece.split(WORD_MARK));
+    parts.map_or(0, |parts| parts.map(str::len).sum())
+}
+
 #[derive(Default)]
 struct OpenWord {
     text: String,

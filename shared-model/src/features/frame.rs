@@ -7,7 +7,7 @@ use realfft::{RealFftPlanner, RealToComplex};
 
 use super::mel::{MelFilters, ln_in_place};
 use super::{FeatureConfig, FeatureError, FrontEnd};
-use crate::audio::usable_sample;
+use crate::audio::{mean, usable_sample};
 
 /// Samples between frames: 10 ms.
 const SHIFT: usize = 160;
@@ -174,14 +174,7 @@ impl FramePlan {
 /// Kaldi's preparation of a frame: mean removed, pre-emphasis within the frame (the first sample
 /// stands for the one before it), window.
 fn window_emphasised(samples: &[f32], window: &[f32], out: &mut [f32]) {
-    // Eight sums side by side keep the processor's vector lanes busy.
-    let mut sums = [0.0f32; 8];
-    for group in samples.chunks_exact(8) {
-        for (sum, sample) in sums.iter_mut().zip(group) {
-            *sum += sample;
-        }
-    }
-    let mean = sums.iter().sum::<f32>() / samples.len() as f32;
+    let mean = mean(samples);
     out[0] = (samples[0] - mean) * (1.0 - PRE_EMPHASIS) * window[0];
     for ((to, pair), window) in out[1..]
         .iter_mut()

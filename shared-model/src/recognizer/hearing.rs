@@ -7,7 +7,7 @@ use super::windows::{MAX_CHUNK_BLOCKS, chunk_end, plan_windows};
 use super::{Posteriors, RecognizeError, Recognizer, Transcript, finite, yield_now};
 use crate::{
     audio::SAMPLE_RATE_HZ,
-    decode::{LogProbs, Word, greedy, words},
+    decode::{LogProbs, Word, greedy_ids, num_letters},
 };
 
 const MAX_CHUNK_SAMPLES: usize = MAX_CHUNK_BLOCKS * BLOCK_SAMPLES;
@@ -77,8 +77,11 @@ impl<'a> Hearing<'a> {
                 let end = region.start + window.blocks.end;
                 let sound = &samples[sample_of(start)..sample_of(end)];
                 let log_probs = recognizer.scaled_log_probs(sound, gain).await?;
-                let letters = recognizer.letters(&log_probs);
-                if self.judge.is_speech(sound, &levels[start..end], letters) {
+                let writes_letters = |wanted| recognizer.writes_letters(&log_probs, wanted);
+                if self
+                    .judge
+                    .is_speech(sound, &levels[start..end], writes_letters)
+                {
                     give(stitcher.push(window.blocks.start / factor, window.join, log_probs));
                 } else {
                     give(stitcher.interrupt());
@@ -134,11 +137,15 @@ impl Recognizer {
         Ok(())
     }
 
-    /// Letters of the best path.
-    pub(super) fn letters(&self, log_probs: &[f32]) -> usize {
-        let best_path = greedy(LogProbs::new(log_probs, self.tokens.len()));
-        let words = words(&best_path, &self.tokens, 1.0, 0.0);
-        words.iter().map(|word| word.text.len()).sum()
+    /// Whether the best path has at least so many letters.
+    pub(super) fn writes_letters(&self, log_probs: &[f32], wanted: usize) -> bool {
+        let mut ids = greedy_ids(LogProbs::new(log_probs, self.tokens.len()));
+        let mut letters = 0;
+        while letters < wanted {
+            let Some(id) = ids.next() else { return false };
+            letters += num_letters(&self.tokens, id);
+        }
+        true
     }
 }
 

@@ -461,8 +461,8 @@ impl Recognizer {
         };
         let mut log_probs = self.feature_log_probs(&[features], is_normalized).await?;
         let log_probs = log_probs.pop().unwrap_or_default();
-        let letters = self.letters(&log_probs);
-        if !SpeechJudge::new(&self.pitch).is_speech(samples, levels, letters) {
+        let writes_letters = |wanted| self.writes_letters(&log_probs, wanted);
+        if !SpeechJudge::new(&self.pitch).is_speech(samples, levels, writes_letters) {
             return Ok(Vec::new());
         }
         let posteriors = Posteriors {

@@ -10,6 +10,7 @@ use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
 use super::activity::BLOCK_SAMPLES;
+use crate::{audio::mean, kernels::vectorize::vectorized};
 
 /// Half of the recogniser's rate: harmonics up to 4 kHz decide.
 const RATE_HZ: f32 = 8000.0;
@@ -61,115 +62,150 @@ impl PitchTracker {
         let mut scratch = tracker.scratch();
         scratch.time[..WINDOW].copy_from_slice(&tracker.window);
         tracker.autocorrelate(&mut scratch);
-        tracker.window_correlation = scratch.time[..=longest_lag() + 1].to_vec();
+        tracker.window_correlation = scratch.correlation;
         tracker
     }
 
-    /// Frames of `samples` (16 kHz), one every 10 ms, computed as they are asked for.
-    pub(super) fn frames<'a>(
-        &'a self,
-        samples: &'a [f32],
-    ) -> impl Iterator<Item = FramePitch> + 'a {
-        let mut scratch = self.scratch();
-        let mut halved = Vec::new();
-        let rest = (samples.len() / 2).checked_sub(WINDOW);
-        let num_frames = rest.map_or(0, |rest| rest / HOP + 1);
-        (0..num_frames).map(move |frame| {
-            halved.drain(..HOP.min(halved.len()));
-            let known = frame * HOP + halved.len();
-            halved.extend((known..frame * HOP + WINDOW).map(|at| halved_sample(samples, at)));
-            self.pitch(&halved, &mut scratch)
-        })
+    /// Frames of so many samples (16 kHz), one every 10 ms.
+    pub(super) fn num_frames(num_samples: usize) -> usize {
+        let rest = (num_samples / 2).checked_sub(WINDOW);
+        rest.map_or(0, |rest| rest / HOP + 1)
     }
 
-    fn scratch(&self) -> Scratch {
+    pub(super) fn scratch(&self) -> Scratch {
         Scratch {
             time: self.fft.make_input_vec(),
             spectrum: self.fft.make_output_vec(),
             fft: self.fft.make_scratch_vec(),
+            correlation: vec![0.0; longest_lag() + 2],
         }
     }
 
-    /// `time` of the scratch becomes its autocorrelation over the value at lag 0.
+    /// The pitch of one frame of `samples`.
+    pub(super) fn pitch(&self, samples: &[f32], frame: usize, scratch: &mut Scratch) -> FramePitch {
+        let mut halved = [0.0; WINDOW];
+        halve(samples, frame * HOP, &mut halved);
+        let mean = mean(&halved);
+        let (windowed, padding) = scratch.time.split_at_mut(WINDOW);
+        for ((out, value), weight) in windowed.iter_mut().zip(&halved).zip(&self.window) {
+            *out = (value - mean) * weight;
+        }
+        padding.fill(0.0);
+        self.autocorrelate(scratch);
+        for (value, window) in scratch.correlation.iter_mut().zip(&self.window_correlation) {
+            *value /= window;
+        }
+        highest_peak(&scratch.correlation)
+    }
+
+    /// Fills `correlation` of the scratch: the autocorrelation of its `time` over the value at lag 0.
     fn autocorrelate(&self, scratch: &mut Scratch) {
         let Scratch {
             time,
             spectrum,
             fft,
+            correlation,
         } = scratch;
         // The lengths are the plan's own: neither transform can fail.
         let _ = self.fft.process_with_scratch(time, spectrum, fft);
         // The power spectrum of a real signal is even, so that transforming it forward is
         // transforming it back.
-        for (bin, value) in spectrum.iter().enumerate() {
-            time[bin] = value.norm_sqr();
-            time[(FFT_SIZE - bin) % FFT_SIZE] = value.norm_sqr();
+        for (power, value) in time.iter_mut().zip(spectrum.iter()) {
+            *power = value.norm_sqr();
+        }
+        let (rising, falling) = time.split_at_mut(FFT_SIZE / 2 + 1);
+        for (mirrored, power) in falling.iter_mut().rev().zip(&rising[1..]) {
+            *mirrored = *power;
         }
         let _ = self.fft.process_with_scratch(time, spectrum, fft);
         let scale = 1.0 / (spectrum[0].re + f32::MIN_POSITIVE);
-        for (value, transformed) in time.iter_mut().zip(spectrum.iter()) {
+        for (value, transformed) in correlation.iter_mut().zip(spectrum.iter()) {
             *value = transformed.re * scale;
-        }
-    }
-
-    fn pitch(&self, frame: &[f32], scratch: &mut Scratch) -> FramePitch {
-        let mean = frame.iter().sum::<f32>() / frame.len() as f32;
-        scratch.time.fill(0.0);
-        for ((out, value), weight) in scratch.time.iter_mut().zip(frame).zip(&self.window) {
-            *out = (value - mean) * weight;
-        }
-        self.autocorrelate(scratch);
-        let correlation = |lag: usize| scratch.time[lag] / self.window_correlation[lag];
-        let (shortest, longest) = ((RATE_HZ / HIGHEST_HZ) as usize, longest_lag());
-        let best = (shortest..=longest)
-            .max_by(|a, b| correlation(*a).total_cmp(&correlation(*b)))
-            .unwrap_or(shortest);
-        let strength = correlation(best);
-        let is_peak = |lag: &usize| {
-            let height = correlation(*lag);
-            height > OCTAVE_SHARE * strength
-                && height >= correlation(lag - 1)
-                && height >= correlation(lag + 1)
-        };
-        let lag = (shortest + 1..best).find(is_peak).unwrap_or(best);
-        let (before, at, after) = (correlation(lag - 1), correlation(lag), correlation(lag + 1));
-        // The top of the parabola through three points.
-        let curvature = before - 2.0 * at + after;
-        let shift = if curvature.abs() > 1e-9 {
-            (0.5 * (before - after) / curvature).clamp(-1.0, 1.0)
-        } else {
-            0.0
-        };
-        FramePitch {
-            ln_hz: (RATE_HZ / (lag as f32 + shift)).ln(),
-            strength,
         }
     }
 }
 
-struct Scratch {
+/// Buffers of a frame's computation, so that frames allocate nothing.
+pub(super) struct Scratch {
     time: Vec<f32>,
     spectrum: Vec<Complex<f32>>,
     fft: Vec<Complex<f32>>,
+    /// By lag.
+    correlation: Vec<f32>,
 }
 
 fn longest_lag() -> usize {
     (RATE_HZ / LOWEST_HZ) as usize
 }
 
-/// A sample at half the rate, with pre-emphasis.
-fn halved_sample(samples: &[f32], at: usize) -> f32 {
-    let low_passed = |at: usize| {
-        let sample = |index: usize| samples.get(index).copied().unwrap_or(0.0);
-        let centre = 2 * at;
-        let sides = HALF_BAND.iter().enumerate().map(|(index, tap)| {
-            let distance = 2 * index + 1;
-            let before = centre.checked_sub(distance).map_or(0.0, sample);
-            tap * (before + sample(centre + distance))
-        });
-        0.5 * sample(centre) + sides.sum::<f32>()
+/// The pitch that a frame's normalised autocorrelation tells, by lag.
+fn highest_peak(correlation: &[f32]) -> FramePitch {
+    let (shortest, longest) = ((RATE_HZ / HIGHEST_HZ) as usize, longest_lag());
+    let lags = &correlation[shortest..=longest];
+    // `f32::max` is a call on WebAssembly.
+    let highest = |a: f32, b: &f32| if *b > a { *b } else { a };
+    let strength = lags.iter().fold(f32::NEG_INFINITY, highest);
+    let best = lags.iter().rposition(|height| *height == strength);
+    let best = shortest + best.unwrap_or(0);
+    let is_peak = |lag: &usize| {
+        let height = correlation[*lag];
+        height > OCTAVE_SHARE * strength
+            && height >= correlation[lag - 1]
+            && height >= correlation[lag + 1]
     };
-    low_passed(at) - PRE_EMPHASIS * at.checked_sub(1).map_or(0.0, low_passed)
+    let lag = (shortest + 1..best).find(is_peak).unwrap_or(best);
+    let (before, at, after) = (correlation[lag - 1], correlation[lag], correlation[lag + 1]);
+    // The top of the parabola through three points.
+    let curvature = before - 2.0 * at + after;
+    let shift = if curvature.abs() > 1e-9 {
+        (0.5 * (before - after) / curvature).clamp(-1.0, 1.0)
+    } else {
+        0.0
+    };
+    FramePitch {
+        ln_hz: (RATE_HZ / (lag as f32 + shift)).ln(),
+        strength,
+    }
+}
+
+/// Taps on each side of the low-pass filter's middle.
+const SIDE_TAPS: usize = HALF_BAND.len();
+/// Samples at half the rate before a frame that it depends on: its first one's pre-emphasis.
+const LEAD: usize = 1;
+/// Pairs of samples that a frame depends on.
+const PAIRS: usize = LEAD + WINDOW + 2 * SIDE_TAPS;
+
+/// Samples at half the rate from number `from` on, with pre-emphasis; beyond its ends a signal is
+/// zero.
+fn halve(samples: &[f32], from: usize, out: &mut [f32; WINDOW]) {
+    let mut near = [0.0; 2 * PAIRS];
+    // What lies before the beginning stays zero.
+    let missing = (2 * (LEAD + SIDE_TAPS)).saturating_sub(2 * from);
+    let start = (2 * from).saturating_sub(2 * (LEAD + SIDE_TAPS));
+    let there = samples.get(start..).unwrap_or_default();
+    for (to, sample) in near[missing..].iter_mut().zip(there) {
+        *to = *sample;
+    }
+    low_pass(&near, out);
+}
+
+vectorized! {
+    /// Every second sample of `near` behind a half-band filter and with pre-emphasis.
+    fn low_pass(near: &[f32; 2 * PAIRS], out: &mut [f32; WINDOW]) {
+        let (mut even, mut odd) = ([0.0f32; PAIRS], [0.0f32; PAIRS]);
+        for ((pair, even), odd) in near.as_chunks::<2>().0.iter().zip(&mut even).zip(&mut odd) {
+            (*even, *odd) = (pair[0], pair[1]);
+        }
+        let mut low = [0.0f32; LEAD + WINDOW];
+        for (at, low) in low.iter_mut().enumerate() {
+            let middle = at + SIDE_TAPS;
+            let side = |tap: usize| HALF_BAND[tap] * (odd[middle - 1 - tap] + odd[middle + tap]);
+            *low = 0.5 * even[middle] + (side(0) + side(1) + side(2) + side(3));
+        }
+        for (out, pair) in out.iter_mut().zip(low.windows(2)) {
+            *out = pair[1] - PRE_EMPHASIS * pair[0];
+        }
+    }
 }
 
 #[cfg(test)]
@@ -190,10 +226,18 @@ mod tests {
             .collect()
     }
 
+    fn frames(samples: &[f32]) -> Vec<FramePitch> {
+        let tracker = PitchTracker::new();
+        let mut scratch = tracker.scratch();
+        (0..PitchTracker::num_frames(samples.len()))
+            .map(|frame| tracker.pitch(samples, frame, &mut scratch))
+            .collect()
+    }
+
     #[test]
     fn a_steady_tone_has_its_frequency_in_every_frame() {
         for hz in [80.0, 123.0, 220.0, 331.0, 470.0] {
-            let frames: Vec<_> = PitchTracker::new().frames(&harmonic(0.5, |_| hz)).collect();
+            let frames = frames(&harmonic(0.5, |_| hz));
             assert_eq!(frames.len(), 47);
             for frame in frames {
                 let found = frame.ln_hz.exp();
@@ -206,8 +250,7 @@ mod tests {
     #[test]
     fn a_glide_is_followed() {
         let glide = harmonic(1.0, |t| 100.0 * (0.5 * t).exp());
-        let tracker = PitchTracker::new();
-        for (index, frame) in tracker.frames(&glide).enumerate() {
+        for (index, frame) in frames(&glide).into_iter().enumerate() {
             // The middle of the frame.
             let expected = 100f32.ln() + 0.5 * (index as f32 * 0.01 + 0.02);
             assert!((frame.ln_hz - expected).abs() < 0.01, "{index}: {frame:?}");
@@ -223,14 +266,36 @@ mod tests {
                 (state >> 8) as f32 / (1 << 23) as f32 - 1.0
             })
             .collect();
-        let tracker = PitchTracker::new();
-        let strong = tracker.frames(&noise).filter(|f| f.strength > 0.45).count();
+        let strong = frames(&noise).iter().filter(|f| f.strength > 0.45).count();
         assert!(strong < 4, "{strong} of 197");
-        assert!(
-            tracker
-                .frames(&[0.0; 16_000])
-                .all(|f| f.strength.abs() < 0.01)
-        );
-        assert_eq!(tracker.frames(&[0.0; 100]).count(), 0);
+        let silence = frames(&[0.0; 16_000]);
+        assert!(silence.iter().all(|f| f.strength.abs() < 0.01));
+        assert!(frames(&[0.0; 100]).is_empty());
+    }
+
+    #[test]
+    fn half_the_rate_is_the_filter_of_its_definition_everywhere() {
+        let samples: Vec<f32> = (0..1000).map(|i| (i as f32 * 0.7).sin()).collect();
+        let sample = |at: isize| {
+            let index = usize::try_from(at).ok();
+            index
+                .and_then(|index| samples.get(index))
+                .map_or(0.0, |s| *s)
+        };
+        let low_passed = |at: isize| {
+            let sides = HALF_BAND.iter().zip([1, 3, 5, 7]).map(|(tap, distance)| {
+                tap * (sample(2 * at - distance) + sample(2 * at + distance))
+            });
+            0.5 * sample(2 * at) + sides.sum::<f32>()
+        };
+        for from in [0, 1, 3, 5, 80, 300] {
+            let mut halved = [0.0; WINDOW];
+            halve(&samples, from, &mut halved);
+            for (index, value) in halved.into_iter().enumerate() {
+                let at = (from + index) as isize;
+                let expected = low_passed(at) - PRE_EMPHASIS * low_passed(at - 1);
+                assert!((value - expected).abs() < 1e-6, "{at}: {value}, {expected}");
+            }
+        }
     }
 }

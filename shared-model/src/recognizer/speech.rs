@@ -5,9 +5,12 @@
 //! voice glides all the time, that of strings, keys and pipes stands still from one note to the
 //! next, and noise has none. In four seconds of sound or more at least an eighth of the voiced
 //! frames of all speech that it was tried on glide, under a tenth of those of plucked strings.
+//!
+//! A pitch takes as long as a frame's features. So few frames are looked at first, and around
+//! those that are voiced all of them, until enough is known.
 
 use super::activity::{BLOCKS_PER_SEC, ascending};
-use super::pitch::{FramePitch, PitchTracker};
+use super::pitch::{PitchTracker, Scratch};
 
 /// Blocks this far below the loud ones (the 95th percentile) are pauses, dB.
 const PAUSE_DEPTH_DB: f32 = 25.0;
@@ -34,6 +37,9 @@ const CLICK_BLOCKS: usize = 6;
 /// Letters of the best path a second of sound, at least: a siren glides, too, and gives a letter
 /// in ten seconds.
 const LETTERS_PER_SEC: f32 = 0.1;
+/// Frames between those that are looked at first, and between those and the next: of steadily
+/// voiced sound the second look misses nothing ([`VOICED_STEPS`]), the first no vowel.
+const LOOKS: [(usize, usize); 2] = [(0, 8), (4, 8)];
 
 /// Judges the windows of a recording one after the other.
 pub(super) struct SpeechJudge<'a> {
@@ -50,32 +56,38 @@ impl<'a> SpeechJudge<'a> {
         }
     }
 
-    /// Whether a window's words count. `levels`: of the blocks of `samples`, dB; `letters`: of the
-    /// network's best path.
+    /// Whether a window's words count.
+    ///
+    /// - `levels`: of the blocks of `samples`, dB.
+    /// - `writes_letters`: whether the network's best path has so many letters.
     ///
     /// A window with too little sound to be judged is speech, but after noise only if it glides.
-    pub(super) fn is_speech(&mut self, samples: &[f32], levels: &[f32], letters: usize) -> bool {
+    pub(super) fn is_speech(
+        &mut self,
+        samples: &[f32],
+        levels: &[f32],
+        writes_letters: impl Fn(usize) -> bool,
+    ) -> bool {
         let is_loud = loud_blocks(levels);
         let loud = is_loud.iter().filter(|is_loud| **is_loud).count();
-        if loud >= JUDGED_BLOCKS
-            && (letters as f32) < loud as f32 / BLOCKS_PER_SEC * LETTERS_PER_SEC
-        {
-            // Nothing is written of it, whatever it is.
-            return false;
-        }
-        let are_clicks = longest_sound(levels) < CLICK_BLOCKS;
-        if letters == 0 || (loud < VOICELESS_BLOCKS && !self.was_noise && !are_clicks) {
-            return true;
-        }
-        let glides = Glides::count(self.tracker.frames(samples), &is_loud);
+        let search = || Search::new(self.tracker, samples, &is_loud);
         if loud >= JUDGED_BLOCKS {
-            self.was_noise = !glides.are_a_voices();
+            let letters = (loud as f32 / BLOCKS_PER_SEC * LETTERS_PER_SEC).ceil();
+            if !writes_letters(letters as usize) {
+                // Nothing is written of it, whatever it is.
+                return false;
+            }
+            self.was_noise = !search().finds_a_voice();
             return !self.was_noise;
         }
+        let are_clicks = longest_sound(levels) < CLICK_BLOCKS;
+        let may_be_voiceless = loud < VOICELESS_BLOCKS && !are_clicks;
+        if (may_be_voiceless && !self.was_noise) || !writes_letters(1) {
+            return true;
+        }
         // A click may be far louder than the speech beside it, but it has no voice.
-        let is_voiceless =
-            (loud >= VOICELESS_BLOCKS || are_clicks) && glides.longest_voiced < VOICED_STEPS;
-        !is_voiceless && (!self.was_noise || glides.are_a_voices())
+        (may_be_voiceless || search().finds_voiced_sound())
+            && (!self.was_noise || search().finds_a_voice())
     }
 }
 
@@ -97,7 +109,7 @@ fn longest_sound(levels: &[f32]) -> usize {
         .unwrap_or(0)
 }
 
-/// What the pitch of a window's loud frames does.
+/// What the pitch of a window's loud frames does, as far as they were looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Glides {
     voiced_frames: usize,
@@ -107,44 +119,28 @@ struct Glides {
 }
 
 impl Glides {
-    /// Stops as soon as it is sure of a voice.
-    fn count(frames: impl Iterator<Item = FramePitch>, is_loud: &[bool]) -> Self {
-        let mut glides = Self::default();
-        let mut previous: Option<FramePitch> = None;
+    /// Adds frames that are voiced one after the other; `pitches`: natural log of Hz.
+    fn add(&mut self, pitches: &[f32]) {
+        self.voiced_frames += pitches.len();
         let mut voiced_steps = 0;
-        // The open glide: its steps, and where it began and is.
-        let (mut steps, mut from, mut to) = (0, 0.0f32, 0.0f32);
-        for (index, frame) in frames.enumerate() {
-            // The block in the middle of the frame.
-            let is_voiced =
-                is_loud.get(index + 2) == Some(&true) && frame.strength > VOICED_STRENGTH;
-            glides.voiced_frames += usize::from(is_voiced);
-            let step = previous
-                .filter(|_| is_voiced)
-                .map(|previous| frame.ln_hz - previous.ln_hz)
-                .filter(|step| step.abs() < LARGEST_STEP);
-            voiced_steps = step.map_or(0, |_| voiced_steps + 1);
-            glides.longest_voiced = glides.longest_voiced.max(voiced_steps);
-            let goes_on = step.is_some_and(|step| step != 0.0 && step * (to - from) >= 0.0);
-            if !goes_on {
-                glides.close(steps, to - from);
-                steps = 0;
-                from = to;
+        // The open glide: its steps, and how far it has come.
+        let (mut steps, mut extent) = (0, 0.0f32);
+        for pair in pitches.windows(2) {
+            let step = pair[1] - pair[0];
+            let is_smooth = step.abs() < LARGEST_STEP;
+            voiced_steps = if is_smooth { voiced_steps + 1 } else { 0 };
+            self.longest_voiced = self.longest_voiced.max(voiced_steps);
+            let goes_on = is_smooth && step != 0.0;
+            if !goes_on || step * extent < 0.0 {
+                self.close(steps, extent);
+                (steps, extent) = (0, 0.0);
             }
-            if let Some(step) = step.filter(|step| *step != 0.0) {
-                if steps == 0 {
-                    from = frame.ln_hz - step;
-                }
+            if goes_on {
                 steps += 1;
-                to = frame.ln_hz;
-            }
-            previous = is_voiced.then_some(frame);
-            if steps == 0 && glides.is_sure() {
-                return glides;
+                extent += step;
             }
         }
-        glides.close(steps, to - from);
-        glides
+        self.close(steps, extent);
     }
 
     fn close(&mut self, steps: usize, extent: f32) {
@@ -157,12 +153,91 @@ impl Glides {
         self.gliding_frames as f32 / self.voiced_frames.max(1) as f32
     }
 
-    fn is_sure(&self) -> bool {
+    fn are_surely_a_voices(&self) -> bool {
         self.gliding_frames >= SURE_GLIDING_FRAMES && self.share() >= SURE_GLIDING_SHARE
     }
 
     fn are_a_voices(&self) -> bool {
         self.gliding_frames > 0 && self.share() >= GLIDING_SHARE
+    }
+
+    fn are_voiced(&self) -> bool {
+        self.longest_voiced >= VOICED_STEPS
+    }
+}
+
+/// Looks for voiced frames in a window.
+struct Search<'a> {
+    tracker: &'a PitchTracker,
+    samples: &'a [f32],
+    scratch: Scratch,
+    /// Whether a frame needs no look (any more): it is quiet, or it had one.
+    is_done: Vec<bool>,
+    glides: Glides,
+}
+
+impl<'a> Search<'a> {
+    fn new(tracker: &'a PitchTracker, samples: &'a [f32], is_loud: &[bool]) -> Self {
+        // A frame is as loud as the block in its middle.
+        let is_loud = |frame: usize| is_loud.get(frame + 2) == Some(&true);
+        Self {
+            tracker,
+            samples,
+            scratch: tracker.scratch(),
+            is_done: (0..PitchTracker::num_frames(samples.len()))
+                .map(|frame| !is_loud(frame))
+                .collect(),
+            glides: Glides::default(),
+        }
+    }
+
+    fn finds_voiced_sound(mut self) -> bool {
+        let looks = LOOKS.into_iter();
+        looks.fold(false, |found, look| {
+            found || self.look(look, Glides::are_voiced)
+        })
+    }
+
+    fn finds_a_voice(mut self) -> bool {
+        let [first, second] = LOOKS;
+        if self.look(first, Glides::are_surely_a_voices) {
+            return true;
+        }
+        // Noise has no pitch that lasts.
+        if !self.glides.are_voiced() {
+            return false;
+        }
+        self.look(second, Glides::are_surely_a_voices) || self.glides.are_a_voices()
+    }
+
+    /// Looks at every so many frames, and at all around one that is voiced, until `is_enough`;
+    /// whether it was.
+    fn look(&mut self, (first, step): (usize, usize), is_enough: fn(&Glides) -> bool) -> bool {
+        for frame in (first..self.is_done.len()).step_by(step) {
+            let Some(ln_hz) = self.voiced(frame) else {
+                continue;
+            };
+            let mut run = Vec::new();
+            run.extend((0..frame).rev().map_while(|before| self.voiced(before)));
+            run.reverse();
+            run.push(ln_hz);
+            let later = frame + 1..self.is_done.len();
+            run.extend(later.map_while(|after| self.voiced(after)));
+            self.glides.add(&run);
+            if is_enough(&self.glides) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The pitch of a frame that needs a look and is voiced.
+    fn voiced(&mut self, frame: usize) -> Option<f32> {
+        if std::mem::replace(&mut self.is_done[frame], true) {
+            return None;
+        }
+        let pitch = self.tracker.pitch(self.samples, frame, &mut self.scratch);
+        (pitch.strength > VOICED_STRENGTH).then_some(pitch.ln_hz)
     }
 }
 
@@ -220,7 +295,8 @@ mod tests {
 
     fn judge(samples: &[f32], letters: usize) -> bool {
         let tracker = PitchTracker::new();
-        SpeechJudge::new(&tracker).is_speech(samples, &block_levels(samples), letters)
+        SpeechJudge::new(&tracker)
+            .is_speech(samples, &block_levels(samples), |wanted| letters >= wanted)
     }
 
     #[test]
@@ -258,7 +334,9 @@ mod tests {
     fn a_word_is_too_short_to_be_judged_unless_music_came_before() {
         let tracker = PitchTracker::new();
         let mut judge = SpeechJudge::new(&tracker);
-        let mut is_speech = |samples: &[f32]| judge.is_speech(samples, &block_levels(samples), 5);
+        let mut is_speech = |samples: &[f32]| {
+            judge.is_speech(samples, &block_levels(samples), |wanted| wanted <= 5)
+        };
         let string = &plucked(2.5)[..8000];
         assert!(is_speech(string));
         assert!(!is_speech(&plucked(0.5)));

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use safetensors::{Dtype, SafeTensors, View, tensor::serialize};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View, tensor::serialize};
 
 use super::{WeightTensor, Weights};
 
@@ -10,18 +10,18 @@ use super::{WeightTensor, Weights};
 pub(crate) const MAX_HEADER_BYTES: u64 = 1 << 20;
 
 /// What keeps bytes from being a safetensors file, or tensors from becoming one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct SafetensorsError {
-    /// A sentence that goes on after the file's name.
-    pub reason: String,
-}
-
-impl SafetensorsError {
-    fn new(reason: impl ToString) -> Self {
-        let reason = reason.to_string();
-        Self { reason }
-    }
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SafetensorsError {
+    /// Bytes that do not follow the format.
+    #[error("not a safetensors file: {0}")]
+    Read(SafeTensorError),
+    /// Tensors that the format does not hold.
+    #[error("{0}")]
+    Write(SafeTensorError),
+    /// What this crate demands beyond the format: a sentence that goes on after the file's name.
+    #[error("{0}")]
+    Content(String),
 }
 
 /// The bytes of a file of f32 tensors; the same weights give the same bytes.
@@ -51,7 +51,7 @@ pub fn read_safetensors(bytes: &[u8]) -> Result<Weights, SafetensorsError> {
     for (name, view) in tensors.iter() {
         if view.dtype() != Dtype::F32 {
             let reason = format!("\"{name}\" is stored as {:?}, not as F32", view.dtype());
-            return Err(SafetensorsError { reason });
+            return Err(SafetensorsError::Content(reason));
         }
         let weight = WeightTensor {
             shape: view.shape().to_vec(),
@@ -100,7 +100,7 @@ pub(crate) fn check_len(name: &str, weight: &WeightTensor) -> Result<(), Safeten
     if weight.shape.iter().product::<usize>() == weight.data.len() {
         return Ok(());
     }
-    Err(SafetensorsError::new(format!(
+    Err(SafetensorsError::Content(format!(
         "weight \"{name}\" has {} values for shape {:?}",
         weight.data.len(),
         weight.shape
@@ -114,14 +114,13 @@ pub(crate) fn serialize_tensors(
     note: Option<(&str, &str)>,
 ) -> Result<Vec<u8>, SafetensorsError> {
     let note = note.map(|(key, value)| [(key.to_string(), value.to_string())].into());
-    serialize(tensors, note).map_err(SafetensorsError::new)
+    serialize(tensors, note).map_err(SafetensorsError::Write)
 }
 
 /// Reads the header; tensors keep to the bytes.
 pub(crate) fn parse_tensors(bytes: &[u8]) -> Result<SafeTensors<'_>, SafetensorsError> {
     check_header(bytes)?;
-    SafeTensors::deserialize(bytes)
-        .map_err(|error| SafetensorsError::new(format!("not a safetensors file: {error}")))
+    SafeTensors::deserialize(bytes).map_err(SafetensorsError::Read)
 }
 
 /// The first eight bytes are the header's length: it must lie inside the file and the limit before
@@ -129,19 +128,19 @@ pub(crate) fn parse_tensors(bytes: &[u8]) -> Result<SafeTensors<'_>, Safetensors
 fn check_header(bytes: &[u8]) -> Result<(), SafetensorsError> {
     let Some(length) = bytes.first_chunk::<8>() else {
         let reason = format!("{} bytes are no safetensors file", bytes.len());
-        return Err(SafetensorsError { reason });
+        return Err(SafetensorsError::Content(reason));
     };
     let header = u64::from_le_bytes(*length);
     let rest = bytes.len() as u64 - 8;
     if header > rest {
         let reason =
             format!("its header claims {header} bytes, the file has {rest} after the length");
-        return Err(SafetensorsError { reason });
+        return Err(SafetensorsError::Content(reason));
     }
     if header > MAX_HEADER_BYTES {
         let reason =
             format!("its header of {header} bytes is over the limit of {MAX_HEADER_BYTES}");
-        return Err(SafetensorsError { reason });
+        return Err(SafetensorsError::Content(reason));
     }
     Ok(())
 }

@@ -26,8 +26,6 @@
 //! Waiting for data is not among them: a synthetic batch is there at once. A run reports its share
 //! at every step (`data_wait_share` of `metrics.jsonl`).
 
-#![warn(missing_docs)]
-
 pub(crate) mod gpu_check;
 #[cfg(feature = "gpu")]
 mod kernels;

@@ -13,7 +13,7 @@ use crate::{
 /// Which device computes; the same options in every command that computes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DeviceArgs {
-    /// What computes
+    /// Which device to compute on
     #[arg(long, value_enum, default_value_t, value_name = "DEVICE")]
     device: DeviceChoice,
     /// Accept a graphics adapter that is emulated on the CPU (slow; for tests). The environment
@@ -33,7 +33,7 @@ impl DeviceArgs {
 /// How weights are multiplied; the same options in `evaluate` and `transcribe`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct WeightArgs {
-    /// Multiply int8 weights as the numbers that they stand for, as graphics adapters do
+    /// Expand int8 weights to f32 before multiplying, as graphics adapters do
     #[arg(long)]
     expand_int8: bool,
 }

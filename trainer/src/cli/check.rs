@@ -13,12 +13,12 @@ use crate::data::{CheckOptions, CheckReport, build_tokens, check_manifest, read_
 /// Entries shown per kind of finding.
 const SHOWN: usize = 10;
 
-/// Look over manifests before training
+/// Check manifests before training
 ///
 /// Decodes every audio file and reports durations, formats, missing and broken files, duplicates,
-/// and texts that cannot be spelled or that are too long for their audio. Ends with an error if an
-/// entry is broken: one that `fledge transcribe` would refuse. Given a recipe, it checks all
-/// manifests of it.
+/// and texts that cannot be spelled or that are too long for their audio. Fails if any entry is
+/// broken, that is, if `fledge transcribe` would refuse it. Given a recipe, it checks all of the
+/// recipe's manifests.
 ///
 /// Examples:
 ///   fledge check data/librispeech/train-clean-100.jsonl
@@ -29,13 +29,13 @@ pub struct CheckArgs {
     /// Manifests (JSONL), or one recipe (TOML)
     #[arg(required = true, value_name = "MANIFEST|RECIPE")]
     paths: Vec<PathBuf>,
-    /// Change a value of the recipe, `section.key=value`; may be repeated
+    /// Override a value of the recipe, as `section.key=value`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Tokens to spell with (characters where not given)
+    /// Token set that texts must be spelled with [default: characters]
     #[arg(long, value_name = "TOKENS_TXT")]
     tokens: Option<PathBuf>,
-    /// Read only the headers: faster, but damage inside a file is not seen
+    /// Read only the headers: faster, but damage inside a file goes unnoticed
     #[arg(long)]
     headers_only: bool,
     /// One JSON object per manifest on standard output

@@ -5,21 +5,21 @@ use std::io::Write;
 use super::CliResult;
 use crate::device::{self, DeviceReport};
 
-/// List what can compute: the CPU and every graphics adapter
+/// List the devices that can compute: the CPU and every graphics adapter
 ///
-/// Each adapter is tried with a tiny network (forward pass, gradients, one optimiser step) against
-/// the CPU; one whose results differ is refused. `--device auto` takes the first graphics card that
-/// passes, else the CPU.
+/// Each adapter runs a tiny network (forward pass, gradients, one optimiser step); an adapter whose
+/// results differ from the CPU's is refused. `--device auto` uses the first graphics card that
+/// passes, otherwise the CPU.
 ///
 /// Example:
 ///   fledge devices --json
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct DevicesArgs {
-    /// One JSON object a line
+    /// Print one JSON object per device
     #[arg(long)]
     json: bool,
-    /// Only list; do not try the adapters
+    /// List the adapters without testing them
     #[arg(long)]
     no_self_test: bool,
 }

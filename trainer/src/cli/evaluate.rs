@@ -24,13 +24,14 @@ pub enum DecoderKind {
     Beam,
 }
 
-/// Unreadable files named one by one.
-const SHOWN_BROKEN: usize = 20;
+/// Files told of one by one: unreadable ones, and those with something worth knowing.
+const SHOWN: usize = 20;
 
 /// How posteriors become words; the same options in `evaluate` and `transcribe`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DecoderArgs {
-    /// How posteriors become words [default: greedy; beam if a language model or word list is given]
+    /// How to turn posteriors into words [default: greedy; beam if a language model or word list is
+    /// given]
     #[arg(long, value_enum)]
     decoder: Option<DecoderKind>,
     /// Word n-gram language model: .bin or .arpa, either may be gzipped [default: the model
@@ -40,10 +41,10 @@ pub struct DecoderArgs {
     /// Beam search without a language model, even if the model folder has one
     #[arg(long, conflicts_with = "lm")]
     no_lm: bool,
-    /// Word list: only these words can be written, one a line
+    /// Word list, one word per line: no other words can be written
     #[arg(long, value_name = "FILE")]
     words: Option<PathBuf>,
-    /// Prefixes kept by the beam search
+    /// Number of prefixes that the beam search keeps
     #[arg(long, value_name = "N")]
     beam: Option<usize>,
     /// Weight of the language model
@@ -55,13 +56,13 @@ pub struct DecoderArgs {
     /// Added to the score of each word that the language model does not know
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     unknown_word_bonus: Option<f32>,
-    /// Taken from the natural-log probability of each frame's blank
+    /// Subtracted from the natural-log probability of the blank in each frame
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     blank_penalty: Option<f32>,
-    /// Tokens whose natural-log probability is below this are not tried, such as -8
+    /// Ignore tokens whose natural-log probability in a frame is below this, such as -8
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     token_min_log_prob: Option<f32>,
-    /// Hypotheses so many nats behind the best are given up
+    /// Drop hypotheses that are this many nats worse than the best one
     #[arg(long, value_name = "X")]
     score_margin: Option<f32>,
 }
@@ -110,16 +111,16 @@ impl DecoderArgs {
 
 /// Measure the word error rate of a model on a manifest
 ///
-/// Prints one JSON object (--json) or a short summary: error rates with a 95 % interval over
-/// utterances, counts, size and speed. The real-time factor is processing time of one thread per
-/// second of audio. Beside a beam search's figures stand those of the greedy decoder.
+/// Prints a short summary, or one JSON object (--json): error rates with a 95 % interval over
+/// utterances, counts, size and speed. The real-time factor is the processing time of one thread
+/// per second of audio. With a beam search, the greedy decoder's figures are printed as well.
 ///
 /// Example:
 ///   fledge evaluate --model runs/quick/models/small --manifest test.jsonl --json
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct EvaluateArgs {
-    /// Model folder (a run's are below its models folder)
+    /// Model folder (those of a run are in its `models` folder)
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Utterances with their texts, NeMo-style JSONL
@@ -131,22 +132,22 @@ pub struct EvaluateArgs {
     device: DeviceArgs,
     #[command(flatten)]
     weights: WeightArgs,
-    /// Put the figures into the model folder's manifest and card, as those of this test set
+    /// Store the figures in the model folder's manifest and card, under this name of the test set
     #[arg(long, value_name = "SET", conflicts_with_all = ["limit", "expand_int8"])]
     store: Option<String>,
-    /// One JSON object on standard output
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Write each utterance with what was heard (`pred_text`), NeMo-style JSONL
+    /// Write each utterance with its hypothesis (`pred_text`), NeMo-style JSONL
     #[arg(long, value_name = "FILE")]
     hypotheses: Option<PathBuf>,
-    /// Only the first N utterances
+    /// Use only the first N utterances
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Threads on the CPU [default: one a core]
+    /// Threads on the CPU [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// No progress on standard error
+    /// Do not print progress or notices
     #[arg(long)]
     quiet: bool,
 }
@@ -183,10 +184,13 @@ pub fn run(args: &EvaluateArgs) -> CliResult<()> {
         interrupt::stop_flag(),
         &|done, total| progress.show(done, total),
     )?;
+    if !args.quiet {
+        tell_notices(&evaluated);
+    }
     let refused = evaluated.check_broken();
     // A single one is named by the error itself.
     if (refused.is_ok() && !args.quiet) || evaluated.broken.len() > 1 {
-        for broken in evaluated.broken.iter().take(SHOWN_BROKEN) {
+        for broken in evaluated.broken.iter().take(SHOWN) {
             let _ = writeln!(std::io::stderr(), "left out: {}", broken.reason);
         }
     }
@@ -205,6 +209,23 @@ pub fn run(args: &EvaluateArgs) -> CliResult<()> {
         store(&args.model, known, report.to_evaluation(set))
     });
     written.and(stored).and(printed)
+}
+
+/// What is worth knowing about the audio, as `fledge transcribe` says it.
+fn tell_notices(evaluated: &Evaluated) {
+    let outcomes = evaluated.outcomes.iter();
+    let mut notices = outcomes.flat_map(|outcome| &outcome.notices);
+    let mut stderr = std::io::stderr();
+    for notice in notices.by_ref().take(SHOWN) {
+        let _ = writeln!(stderr, "{notice}");
+    }
+    let more = notices.count();
+    if more > 0 {
+        let _ = writeln!(
+            stderr,
+            "{more} more notices; `fledge check --json` gives all of them"
+        );
+    }
 }
 
 fn print(report: &EvaluationReport, json: bool) -> CliResult<()> {

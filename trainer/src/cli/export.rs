@@ -14,11 +14,11 @@ use crate::train::{TrainedNetwork, finished_networks};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum PrecisionArg {
-    /// 4 bytes a weight
+    /// 4 bytes per weight
     F32,
-    /// 2 bytes a weight
+    /// 2 bytes per weight
     F16,
-    /// 1 byte a weight of matrices, with a scale per output channel
+    /// 1 byte per weight of a matrix, with a scale for each output channel
     Int8,
 }
 
@@ -32,10 +32,10 @@ impl From<PrecisionArg> for Precision {
     }
 }
 
-/// Write models of a finished run as model folders, measured on its test sets
+/// Export the networks of a finished run as model folders and measure them on its test sets
 ///
 /// A model folder is what `fledge transcribe` and the web page load: weights, configuration,
-/// tokens, checksums and a model card whose error rates are those of the files as they ship.
+/// tokens, checksums and a model card. The card's error rates are measured with the exported files.
 ///
 /// Example:
 ///   fledge export --run runs/quick --student small --precision f16
@@ -45,22 +45,22 @@ pub struct ExportArgs {
     /// Run folder
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
-    /// Only this network: a student's name, or teacher; may be repeated
+    /// Export only this network: a student's name, or `teacher`; may be repeated
     #[arg(long, value_name = "NAME", conflicts_with = "all")]
     student: Vec<String>,
-    /// The teacher and every student (the default)
+    /// Export the teacher and every student (the default)
     #[arg(long)]
     all: bool,
-    /// How weights are stored [default: the recipe's]
+    /// How to store the weights [default: as the recipe says]
     #[arg(long, value_enum)]
     precision: Option<PrecisionArg>,
-    /// Folder that gets one model folder a network [default: models in the run folder]
+    /// Where to put the model folders, one per network [default: `models` in the run folder]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// One JSON object a model on standard output
+    /// Print one JSON object per model
     #[arg(long)]
     json: bool,
-    /// No progress on standard error
+    /// Do not print progress
     #[arg(long)]
     quiet: bool,
 }

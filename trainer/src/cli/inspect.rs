@@ -14,8 +14,8 @@ use crate::report::{format_bytes, format_count};
 
 /// Show the networks of a recipe or of a model folder, with their sizes
 ///
-/// For a recipe: parameters of the teacher and of each student, part by part. For a model folder:
-/// also precision, size and the error rates of its card.
+/// For a recipe: the parameters of the teacher and of each student, part by part. For a model
+/// folder: also its precision, its size and the error rates on its card.
 ///
 /// Example:
 ///   fledge inspect recipes/paper.toml --json
@@ -25,10 +25,10 @@ pub struct InspectArgs {
     /// A recipe (TOML file) or a model folder
     #[arg(value_name = "RECIPE|MODEL_DIR")]
     path: PathBuf,
-    /// Change a value of the recipe, `section.key=value`; may be repeated
+    /// Override a value of the recipe, as `section.key=value`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// One JSON object on standard output
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }

@@ -17,11 +17,11 @@ use crate::report::{format_bytes, format_count};
 
 /// Estimate a word n-gram language model from text
 ///
-/// Interpolated modified Kneser-Ney smoothing with count cut-offs and entropy pruning. The text has
-/// one sentence a line and is normalised as references are: lower case, letters and apostrophes,
-/// numbers spelled out. The ending of --out decides the form: .bin is compact, for the browser
-/// (probabilities and back-offs rounded to an eighth of a nat, range-coded, words included);
-/// .arpa and .arpa.gz are text that other tools read.
+/// Uses interpolated modified Kneser-Ney smoothing with count cut-offs and entropy pruning. The
+/// text must have one sentence per line; it is normalised as transcripts are: lower case, letters
+/// and apostrophes only, numbers spelled out. The extension of --out selects the format: .bin is
+/// compact, for the browser (range-coded, words included, probabilities and back-offs rounded to an
+/// eighth of a nat); .arpa and .arpa.gz are text that other tools can read.
 ///
 /// Examples:
 ///   fledge lm --text books.txt.gz --order 3 --out lm.arpa
@@ -29,17 +29,17 @@ use crate::report::{format_bytes, format_count};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct LmArgs {
-    /// Text, one sentence a line, plain or gzip-compressed; may be repeated
+    /// Text, one sentence per line, plain or gzip-compressed; may be repeated
     #[arg(long, required = true, value_name = "FILE")]
     text: Vec<PathBuf>,
-    /// Words of the longest n-gram, 1 to 5
+    /// Length of the longest n-grams, in words, 1 to 5
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=MAX_ORDER as i64))]
     order: u8,
-    /// Where to write: .bin, .arpa or .arpa.gz
+    /// File to write: .bin, .arpa or .arpa.gz
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// N-grams that occur less often are left out: one number for each order from 1, none below
-    /// the one before; the last one holds for longer n-grams
+    /// Leave out n-grams that occur less often than this: one number for each order from 1, none
+    /// smaller than the one before; the last one also applies to longer n-grams
     #[arg(
         long,
         value_delimiter = ',',
@@ -47,13 +47,14 @@ pub struct LmArgs {
         value_name = "N,N,..."
     )]
     min_count: Vec<u32>,
-    /// Words that occur less often are unknown
+    /// Treat words that occur less often than this as unknown
     #[arg(long, default_value_t = 1, value_name = "N")]
     min_word_count: u32,
-    /// Only the N most frequent words are known
+    /// Limit the vocabulary to the N most frequent words
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_words: Option<u32>,
-    /// Leave out n-grams without which the perplexity grows by less than this share, such as 1e-8
+    /// Leave out n-grams whose removal raises the perplexity by less than this fraction, such as
+    /// 1e-8
     #[arg(
         long,
         value_name = "SHARE",
@@ -61,16 +62,16 @@ pub struct LmArgs {
         allow_negative_numbers = true
     )]
     prune: Option<f64>,
-    /// Prune just so much that the file is not larger
+    /// Prune until the file is no larger than this
     #[arg(long, value_name = "BYTES")]
     max_bytes: Option<usize>,
-    /// Report the perplexity of the written model on this text
+    /// Report the perplexity of the model on this text
     #[arg(long, value_name = "FILE")]
     perplexity: Option<PathBuf>,
-    /// One JSON object on standard output
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// No progress on standard error
+    /// Do not print progress
     #[arg(long)]
     quiet: bool,
 }

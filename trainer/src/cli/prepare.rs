@@ -12,9 +12,10 @@ const SHOWN_PROBLEMS: usize = 20;
 
 /// Turn an unpacked corpus into manifests
 ///
-/// Writes one manifest (JSONL, one utterance a line) per split into a folder. Audio stays where it
-/// is; the manifests point to it by relative paths. Every file is decoded; what cannot be used is
-/// named with the reason on standard error, all of it in problems.txt beside the manifests.
+/// Writes one manifest (JSONL, one utterance per line) for each split into a folder. Audio stays
+/// where it is; the manifests refer to it by relative paths. Every file is decoded. Files that
+/// cannot be used are reported on standard error with the reason; problems.txt, beside the
+/// manifests, lists all of them.
 ///
 /// Examples:
 ///   fledge prepare librispeech LibriSpeech --out data/librispeech
@@ -22,16 +23,16 @@ const SHOWN_PROBLEMS: usize = 20;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct PrepareArgs {
-    /// What the folder holds
+    /// Kind of corpus
     #[arg(value_enum)]
     corpus: Corpus,
-    /// The corpus's folder
+    /// Folder of the unpacked corpus
     #[arg(value_name = "FOLDER")]
     source: PathBuf,
-    /// Where the manifests go; made if it does not exist
+    /// Folder to write the manifests to; created if it does not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Read only the headers: faster, but damage inside a file is not seen
+    /// Read only the headers: faster, but damage inside a file goes unnoticed
     #[arg(long)]
     headers_only: bool,
     /// One JSON object on standard output

@@ -5,21 +5,22 @@ use std::path::PathBuf;
 use super::{CliResult, Failure};
 use crate::serve::Server;
 
-/// Serve a built page on this machine
+/// Serve the built web page on this machine
 ///
-/// A small file server for the folder that `trunk build` or `make demo` wrote. Stop it with Ctrl-C.
+/// A small file server for the folder that `trunk build` or `make demo` wrote. Press Ctrl-C to
+/// stop.
 ///
 /// Example:
 ///   fledge serve www/dist --port 8080
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct ServeArgs {
-    /// Folder with index.html
+    /// Folder that holds index.html
     folder: PathBuf,
-    /// Port; 0 takes any free one
+    /// Port to listen on; 0 picks any free one
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// Address to listen on; 0.0.0.0 makes the page visible to other machines
+    /// Address to listen on; with 0.0.0.0 other machines can reach the page
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
 }

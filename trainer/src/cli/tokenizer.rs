@@ -9,25 +9,25 @@ use crate::data::{build_tokens, read_all};
 
 /// Make a token set from transcripts
 ///
-/// Learns word pieces (byte-pair encoding) from the texts of manifests and writes them as
-/// tokens.txt, or writes the plain characters. A recipe uses the file with `tokens.file`; without
-/// one it makes its own.
+/// Learns word pieces (byte-pair encoding) from the texts of manifests, or takes single characters,
+/// and writes them as tokens.txt. A recipe uses such a file if `tokens.file` names it; otherwise it
+/// makes its own token set.
 ///
 /// Example:
 ///   fledge tokenizer data/train.jsonl --size 128 --out tokens.txt
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct TokenizerArgs {
-    /// Manifests (JSONL) whose texts are learned from
+    /// Manifests (JSONL) to learn from
     #[arg(required = true, value_name = "MANIFEST")]
     manifests: Vec<PathBuf>,
-    /// Pieces, blank included
+    /// Number of pieces, including the blank
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u16).range(64..=256))]
     size: u16,
-    /// Characters instead of word pieces
+    /// Use characters instead of word pieces
     #[arg(long, conflicts_with = "size")]
     characters: bool,
-    /// Where to write
+    /// File to write
     #[arg(long, value_name = "TOKENS_TXT")]
     out: PathBuf,
 }

@@ -16,32 +16,32 @@ use crate::train::TrainedNetwork;
 struct TrainArgs {
     /// The recipe, a TOML file
     recipe: PathBuf,
-    /// Change a value of the recipe, `section.key=value`; may be repeated
+    /// Override a value of the recipe, as `section.key=value`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Run folder: everything about the run goes there; the same command again continues it
-    /// [default: runs/NAME with the recipe's name]
+    /// Folder for everything about the run; repeating the command continues the run
+    /// [default: runs/NAME, with the recipe's name]
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
-    /// The same as --set seed=N
+    /// Same as --set seed=N
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Delete what the run folder holds of this training and begin anew
+    /// Delete the files of an earlier run from the run folder and start over
     #[arg(long)]
     fresh: bool,
-    /// No progress on standard error
+    /// Do not print progress
     #[arg(long)]
     quiet: bool,
-    /// One JSON object a network on standard output at the end
+    /// Print one JSON object per network at the end
     #[arg(long)]
     json: bool,
-    /// Save and stop at the first report after N optimiser steps; the same command without it
-    /// continues
+    /// Save and stop at the first report after N optimiser steps; repeat the command without this
+    /// option to continue
     #[arg(long, value_name = "N")]
     max_steps: Option<usize>,
-    /// Check the recipe, show its networks and write the resolved recipe to standard output
+    /// Check the recipe, show its networks and print the resolved recipe, without training
     #[arg(long)]
     dry_run: bool,
 }
@@ -57,10 +57,10 @@ pub struct TeachArgs {
     common: TrainArgs,
 }
 
-/// Step 1: teach all students of a recipe at once what the trained teacher represents
+/// Step 1: distil the trained teacher into all students of a recipe at once
 ///
-/// Needs the teacher: run `fledge teach` with the same run folder first, or name a model folder in
-/// the recipe (teacher.from).
+/// Needs a trained teacher: run `fledge teach` with the same run folder first, or name a model
+/// folder in the recipe (`teacher.from`).
 ///
 /// Example:
 ///   fledge distill recipes/quick.toml --run runs/quick
@@ -82,10 +82,10 @@ pub struct FinetuneArgs {
     common: TrainArgs,
 }
 
-/// Do a whole recipe: teach, distill, finetune, export and measure
+/// Run a whole recipe: teach, distill, finetune, export and measure
 ///
-/// The models are in the folder `models` of the run folder. Ctrl-C saves and stops; the same
-/// command again continues where it stopped.
+/// The models end up in `models` in the run folder. Ctrl-C saves and stops; repeating the command
+/// continues from there.
 ///
 /// Example:
 ///   fledge run recipes/quick.toml --run runs/quick --set data.train=my/manifest.jsonl

@@ -13,11 +13,11 @@ use super::evaluate::DecoderArgs;
 use super::{CliResult, DeviceArgs, ExitStatus, Failure, WeightArgs, interrupt};
 use crate::data::audio_file::{FileBlocks, decode_16k};
 
-/// Write down what is said in audio files
+/// Transcribe audio files
 ///
-/// Reads audio of any sample rate and number of channels, of up to 48 hours, in memory that does not
-/// grow with the length; from files, pipes and standard input. A file that cannot be read is told on
-/// standard error and the others go on; the exit code is then 3.
+/// Reads files, pipes and standard input, at any sample rate, with any number of channels, and up
+/// to 48 hours long; memory use does not grow with the length. A file that cannot be read is
+/// reported on standard error, the others are still transcribed, and the exit code is 3.
 ///
 /// Examples:
 ///   fledge transcribe talk.mp3 memo.wav --model runs/quick/models/small --json
@@ -25,10 +25,10 @@ use crate::data::audio_file::{FileBlocks, decode_16k};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct TranscribeArgs {
-    /// Audio files; `-` is standard input
+    /// Audio files, or `-` for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Model folder (a run's are below its models folder)
+    /// Model folder (those of a run are in its `models` folder)
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     #[command(flatten)]
@@ -37,17 +37,18 @@ pub struct TranscribeArgs {
     device: DeviceArgs,
     #[command(flatten)]
     weights: WeightArgs,
-    /// One JSON object a file: file, text and words with start, end (seconds) and confidence
+    /// Print one JSON object per file: file, text, and words with start, end (seconds) and
+    /// confidence
     #[arg(long)]
     json: bool,
-    /// Nothing but errors on standard error
+    /// Print only errors on standard error
     #[arg(long)]
     quiet: bool,
-    /// Write the log-probabilities of the only file, JSON `[frame][token]`: what another engine's
-    /// are compared with
+    /// Write the log-probabilities of a single file as JSON, `[frame][token]`, for comparison with
+    /// other engines
     #[arg(long, value_name = "OUT", hide = true)]
     log_probs: Option<PathBuf>,
-    /// Write the features that those log-probabilities are of, JSON `[frame][mel band]`
+    /// Write the features behind those log-probabilities as JSON, `[frame][mel band]`
     #[arg(long, value_name = "OUT", hide = true, requires = "log_probs")]
     features: Option<PathBuf>,
 }

@@ -17,19 +17,19 @@ use crate::data::read_manifest;
 use crate::evaluate::{EvaluateError, Evaluated, SearchSpace, Trial, Tuner, hear_all, read_lm};
 use crate::model_folder::{self, ModelFolderError};
 
-/// Find the beam search's settings for a model on a development set
+/// Find the best beam search settings for a model on a development set
 ///
-/// The network hears every utterance once; then weights, beam and pruning are searched for the
-/// fewest word errors, and of equally good settings the fastest ones are stored in the model
-/// folder, where `evaluate`, `transcribe` and the page find them. Use a development set: figures
-/// on the data that settings were chosen by are too good.
+/// Runs the network over every utterance once, then searches weights, beam and pruning for the
+/// fewest word errors. Of equally good settings the fastest are stored in the model folder, where
+/// `evaluate`, `transcribe` and the page find them. Use a development set: error rates on the data
+/// that settings were tuned on are too optimistic.
 ///
 /// Example:
 ///   fledge tune-decoder --model models/small --manifest dev.jsonl --lm lm.bin --store-lm
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct TuneDecoderArgs {
-    /// Model folder whose settings are searched and replaced
+    /// Model folder to tune; its settings are replaced
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Development set with texts, NeMo-style JSONL
@@ -38,27 +38,27 @@ pub struct TuneDecoderArgs {
     /// Word n-gram language model, .bin or .arpa [default: the model folder's own, if it has one]
     #[arg(long, value_name = "FILE")]
     lm: Option<PathBuf>,
-    /// Put the language model into the model folder, in its binary form
+    /// Store the language model in the model folder, in its binary form
     #[arg(long, requires = "lm")]
     store_lm: bool,
     /// Beams to try, from small to large
     #[arg(long, value_delimiter = ',', value_name = "N,N,...")]
     beams: Vec<usize>,
-    /// Search only: leave the model folder as it is
+    /// Search only and leave the model folder as it is
     #[arg(long, conflicts_with = "store_lm")]
     dry_run: bool,
-    /// Only the first N utterances
+    /// Use only the first N utterances
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Threads on the CPU [default: one a core]
+    /// Threads on the CPU [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     #[command(flatten)]
     device: DeviceArgs,
-    /// One JSON object on standard output
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// No table on standard error
+    /// Do not print the table
     #[arg(long)]
     quiet: bool,
 }

@@ -46,6 +46,9 @@ impl Recipe {
 
     /// As [`Self::load`], from text. `name` is what messages call it; its relative paths count
     /// from `folder`.
+    ///
+    /// # Errors
+    /// As [`Self::load`], except for what reading the file can give.
     pub fn parse(
         text: &str,
         name: &str,
@@ -134,6 +137,9 @@ impl Recipe {
     }
 
     /// The recipe as TOML, every value stated; loading it gives the same recipe.
+    ///
+    /// # Errors
+    /// A value that TOML cannot write.
     pub fn to_toml(&self) -> Result<String, RecipeError> {
         toml::to_string_pretty(self).map_err(RecipeError::Write)
     }

@@ -17,6 +17,7 @@ const DURATION_TOLERANCE_SECS: f64 = 0.1;
 
 /// What to hold an utterance against.
 pub struct CheckOptions<'a> {
+    /// Vocabulary that has to spell the transcripts.
     pub tokens: &'a Tokens,
     /// Encoder frames for feature frames.
     pub encoder_length: &'a dyn Fn(usize) -> usize,
@@ -32,12 +33,19 @@ const UTTERANCES_PER_TASK: usize = 32;
 /// What a check found. Lists name utterances, one line each.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CheckReport {
+    /// The manifest.
     pub manifest: PathBuf,
+    /// Its entries, unusable ones included.
     pub utterances: usize,
+    /// Of the usable ones, together.
     pub audio_seconds: f64,
+    /// Of the usable ones; 0 if there is none.
     pub shortest_seconds: f64,
+    /// Of the usable ones.
     pub longest_seconds: f64,
+    /// Of the normalised transcripts, together.
     pub words: usize,
+    /// Different names of speakers.
     pub speakers: usize,
     /// Utterances by container and sample rate, `flac 16000 Hz`.
     pub formats: HashMap<String, usize>,

@@ -17,14 +17,18 @@ use crate::loss::is_feasible;
 /// An utterance with the ids of its transcript.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
+    /// Where the audio is and what is said.
     pub utterance: Utterance,
+    /// Token ids of its text, without blanks.
     pub targets: Vec<u32>,
 }
 
 /// Utterances left out, by reason.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Dropped {
+    /// Shorter than [`Filter::min_secs`].
     pub too_short: usize,
+    /// Longer than [`Filter::max_secs`].
     pub too_long: usize,
     /// No transcript after normalisation.
     pub without_text: usize,
@@ -34,10 +38,12 @@ pub struct Dropped {
     pub infeasible: usize,
     /// First transcript that could not be encoded.
     pub example: Option<String>,
+    /// Utterances that remain.
     pub kept: usize,
 }
 
 impl Dropped {
+    /// Utterances left out.
     pub fn total(&self) -> usize {
         self.too_short + self.too_long + self.without_text + self.not_encodable + self.infeasible
     }
@@ -66,10 +72,13 @@ impl fmt::Display for Dropped {
 
 /// What an utterance must satisfy to be used.
 pub struct Filter<'a> {
+    /// Vocabulary that has to spell the transcripts.
     pub tokens: &'a Tokens,
     /// Encoder frames for feature frames, `ModelConfig::encoder_length` of the coarsest network.
     pub encoder_length: &'a dyn Fn(usize) -> usize,
+    /// Shortest utterance that is kept; of an unknown length all are.
     pub min_secs: f64,
+    /// Longest utterance that is kept.
     pub max_secs: f64,
     /// Fastest playback that augmentation may choose (1: none); it shortens the audio.
     pub fastest_speed: f64,
@@ -122,16 +131,23 @@ impl Filter<'_> {
 /// Training and development examples of a recipe.
 #[derive(Debug, Clone)]
 pub struct TrainingData {
+    /// Utterances with transcripts.
     pub train: Vec<Example>,
     /// Audio without a transcript: step 1 learns from it, CTC cannot.
     pub untranscribed: Vec<Example>,
+    /// What progress is measured on.
     pub dev: Vec<Example>,
+    /// What was left out of the training manifests.
     pub dropped_train: Dropped,
+    /// What was left out of the development data.
     pub dropped_dev: Dropped,
 }
 
 /// Reads the development manifest, or holds out some of `training` where the recipe names none, and
 /// filters. The same seed gives the same split and the same `limit`ed choice.
+///
+/// # Errors
+/// A development manifest that cannot be read, or no training utterance left.
 pub fn load_training_data(
     training: Vec<Utterance>,
     config: &DataConfig,
@@ -189,6 +205,9 @@ pub fn load_training_data(
 }
 
 /// All utterances of several manifests.
+///
+/// # Errors
+/// The first manifest that cannot be read, is empty, or has a line that is no utterance.
 pub fn read_all<P: AsRef<Path>>(manifests: &[P]) -> Result<Vec<Utterance>, DataError> {
     let mut all = Vec::new();
     for path in manifests {

@@ -192,15 +192,20 @@ impl EvaluationBatches {
         }
     }
 
+    /// Batches of a pass.
     pub fn num_batches(&self) -> usize {
         self.plan.len()
     }
 
+    /// What makes the batches.
     pub fn pipeline(&self) -> &Arc<Pipeline> {
         &self.pipeline
     }
 
     /// Passes every batch to `visit` in order, until one fails.
+    ///
+    /// # Errors
+    /// What `visit` gives, or more than 1 % of the audio unreadable.
     pub fn for_each<E: From<DataError>>(
         &self,
         mut visit: impl FnMut(&Batch) -> Result<(), E>,

@@ -41,6 +41,7 @@ pub use word_pieces::build_tokens;
 pub struct Utterance {
     /// The manifest's name for it, or its file's stem.
     pub id: String,
+    /// File that holds it, as the manifest resolves it.
     pub audio_path: std::path::PathBuf,
     /// Seconds into the file.
     pub offset_secs: f64,
@@ -48,6 +49,7 @@ pub struct Utterance {
     pub duration_secs: f64,
     /// Normalised; empty for audio without a transcript.
     pub text: String,
+    /// Who speaks, where the manifest says.
     pub speaker: Option<String>,
 }
 
@@ -60,12 +62,15 @@ pub struct Batch {
     pub masks: Vec<SpecMask>,
     /// Rows of an utterance, one after the other: the same audio under other masks.
     pub views: usize,
+    /// Frames of a row, padding included.
     pub time: usize,
+    /// Values of a frame.
     pub n_mels: usize,
     /// Valid frames per row.
     pub lengths: Vec<usize>,
     /// Token ids per row (empty: no transcript).
     pub targets: Vec<Vec<u32>>,
+    /// [`Utterance::id`] of each row.
     pub utterance_ids: Vec<String>,
     /// Audio in the batch, seconds, without padding.
     pub audio_secs: f64,

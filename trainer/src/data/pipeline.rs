@@ -1,7 +1,6 @@
 //! From utterance indices to a padded batch: decode, vary, extract, draw masks.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use rand::RngExt;
@@ -24,7 +23,9 @@ const JOIN_GAP_SECS: std::ops::Range<f32> = 0.05..0.4;
 /// How training audio is varied.
 #[derive(Debug, Clone)]
 pub struct Augmentation {
+    /// Shares and ranges of each kind of variation.
     pub config: AugmentConfig,
+    /// With it the same epoch varies the same utterance in the same way.
     pub seed: u64,
     /// Longest result of joining two clips, seconds.
     pub max_secs: f64,
@@ -51,13 +52,12 @@ impl Augmentation {
 
 /// Settings of a [`Pipeline`].
 pub struct PipelineOptions {
+    /// What the batches hold.
     pub features: FeatureConfig,
     /// Absent: audio and features as they are.
     pub augment: Option<Augmentation>,
     /// Decoded audio kept in memory, bytes.
     pub cache_bytes: usize,
-    /// Where unreadable files are listed.
-    pub quarantine_file: Option<PathBuf>,
 }
 
 /// Makes batches of one data set. Shared by threads; results depend on the arguments alone.
@@ -91,6 +91,10 @@ struct Prepared {
 }
 
 impl Pipeline {
+    /// Makes batches of `examples`, whose indices the other functions take.
+    ///
+    /// # Errors
+    /// Features that cannot be computed with these settings.
     pub fn new(
         examples: Vec<Example>,
         tokens: Tokens,
@@ -112,7 +116,7 @@ impl Pipeline {
             }
         }
         Ok(Self {
-            quarantine: Quarantine::new(examples.len(), options.quarantine_file),
+            quarantine: Quarantine::new(examples.len()),
             n_mels: options.features.n_mels,
             cache: AudioCache::new(options.cache_bytes),
             gentle: options.augment.as_ref().map(Augmentation::gentle),
@@ -124,6 +128,7 @@ impl Pipeline {
         })
     }
 
+    /// The utterances by index.
     pub fn examples(&self) -> &[Example] {
         &self.examples
     }
@@ -152,6 +157,7 @@ impl Pipeline {
         }
     }
 
+    /// What could not be read so far.
     pub fn quarantine(&self) -> &Quarantine {
         &self.quarantine
     }

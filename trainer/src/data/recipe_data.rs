@@ -81,13 +81,16 @@ pub struct RecipeData {
 }
 
 impl RecipeData {
+    /// Batches of `data` as the recipe wants them: sizes, variation, memory for decoded audio.
+    ///
+    /// # Errors
+    /// Features that cannot be computed with the recipe's settings.
     pub fn new(recipe: &Recipe, tokens: &Tokens, data: TrainingData) -> Result<Self, DataError> {
         let cache_bytes = recipe.data.cache_mb * 1_000_000;
         let options = |augment: Option<Augmentation>, cache_bytes| PipelineOptions {
             features: recipe.features.clone(),
             augment,
             cache_bytes,
-            quarantine_file: None,
         };
         let augmentation = Augmentation {
             config: recipe.augment.clone(),

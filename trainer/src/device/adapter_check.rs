@@ -10,8 +10,9 @@ use burn::prelude::{Device, Tensor};
 use burn::tensor::TensorData;
 use burn::tensor::activation::log_softmax;
 use shared_model::model::{CtcModel, CtcOutput, Mode, ModelConfig};
+use shared_model::weights::WeightError;
 
-use crate::fault::{self, one_line};
+use crate::fault;
 
 /// Greatest difference that passes, relative to the greatest value of the same quantity. Float
 /// summation order explains 1e-5 or so; a miscompiled kernel is off by orders more.
@@ -48,8 +49,11 @@ impl Trial {
 /// Greatest relative differences from the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Agreement {
+    /// Of the logits of real frames.
     pub forward: f32,
+    /// Of the gradients of all weights.
     pub gradients: f32,
+    /// Of the changes of all weights by one step of AdamW.
     pub step: f32,
 }
 
@@ -70,11 +74,17 @@ impl fmt::Display for Agreement {
     }
 }
 
+/// Why a device did not pass its trial.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
 pub enum AdapterCheckError {
+    /// It computes something else than the CPU.
     #[error("its results differ from the CPU's ({0}; at most {TOLERANCE:.0e} passes)")]
     Differs(Agreement),
+    /// The network cannot be built.
+    #[error(transparent)]
+    Network(#[from] WeightError),
+    /// The device gives up; the message of its panic.
     #[error("it failed the self-test: {0}")]
     Failed(String),
 }
@@ -119,11 +129,11 @@ fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 }
 
 /// Runs the trial on a device (without autodiff; it is added here).
-fn compute(trial: &Trial, device: &Device) -> Result<Computed, String> {
+fn compute(trial: &Trial, device: &Device) -> Result<Computed, WeightError> {
     let device = device.clone().autodiff();
     let Trial { config, lengths } = trial;
     let (batch, frames) = (lengths.len(), lengths.iter().copied().max().unwrap_or(0));
-    let model = CtcModel::init(config, 7, &device).map_err(|error| error.to_string())?;
+    let model = CtcModel::init(config, 7, &device)?;
     let before = model.weights();
     let features = TensorData::new(
         pattern(batch * frames * config.n_mels, 2.0),
@@ -183,11 +193,12 @@ fn zero_padding(values: &mut [f32], output: &CtcOutput) {
 
 /// The CPU's results, computed once.
 fn reference() -> Result<&'static Computed, AdapterCheckError> {
-    static REFERENCE: OnceLock<Result<Computed, String>> = OnceLock::new();
-    REFERENCE
-        .get_or_init(|| compute(&Trial::tiny(), &Device::flex()))
-        .as_ref()
-        .map_err(|message| AdapterCheckError::Failed(message.clone()))
+    static REFERENCE: OnceLock<Computed> = OnceLock::new();
+    if let Some(known) = REFERENCE.get() {
+        return Ok(known);
+    }
+    let computed = compute(&Trial::tiny(), &Device::flex())?;
+    Ok(REFERENCE.get_or_init(|| computed))
 }
 
 /// Tries a device with [`Trial::tiny`].
@@ -210,7 +221,7 @@ pub fn agreement(device: &Device) -> Result<Agreement, AdapterCheckError> {
 ///
 /// The network cannot be built, or the device fails on the way.
 pub fn compare_with_cpu(trial: &Trial, device: &Device) -> Result<Agreement, AdapterCheckError> {
-    let expected = compute(trial, &Device::flex()).map_err(AdapterCheckError::Failed)?;
+    let expected = compute(trial, &Device::flex())?;
     differences(&expected, trial, device)
 }
 
@@ -220,9 +231,7 @@ fn differences(
     trial: &Trial,
     device: &Device,
 ) -> Result<Agreement, AdapterCheckError> {
-    let found = fault::trial(|| compute(trial, device))
-        .and_then(|result| result)
-        .map_err(|message| AdapterCheckError::Failed(one_line(&message)))?;
+    let found = fault::trial(|| compute(trial, device)).map_err(AdapterCheckError::Failed)??;
     Ok(compare(expected, &found))
 }
 

@@ -48,19 +48,24 @@ impl DeviceChoice {
     }
 }
 
+/// Whether work is spread over processor cores or given to one graphics card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceKind {
+    /// The processor.
     Cpu,
+    /// A graphics adapter, software ones included.
     Gpu,
 }
 
 /// A device that is ready to compute.
 #[derive(Debug, Clone)]
 pub struct OpenDevice {
+    /// What tensors are made on.
     pub device: Device,
     /// `cpu`, or graphics interface and adapter.
     pub name: String,
+    /// How work is spread.
     pub kind: DeviceKind,
     /// Why this one, for people.
     pub reason: String,
@@ -78,19 +83,34 @@ impl OpenDevice {
     }
 }
 
+/// A device that was asked for and cannot be had.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
 pub enum DeviceError {
+    /// Graphics support was left out of this build.
     #[error(
         "--device {choice}: this fledge was built without graphics support; use --device cpu or build with the feature `gpu`"
     )]
-    NotBuilt { choice: &'static str },
+    NotBuilt {
+        /// What `--device` says.
+        choice: &'static str,
+    },
+    /// Nothing answers through the graphics interfaces that the choice allows.
     #[error("--device {choice}: no adapter was found ({seen}); see `fledge devices`")]
-    NoAdapter { choice: &'static str, seen: String },
+    NoAdapter {
+        /// What `--device` says.
+        choice: &'static str,
+        /// What there is instead.
+        seen: String,
+    },
+    /// Adapters are there, and none may be used.
     #[error("--device {choice}: {adapter} was refused: {reason}; use --device cpu")]
     Refused {
+        /// What `--device` says.
         choice: &'static str,
+        /// The first of them.
         adapter: String,
+        /// Why it is not used.
         reason: String,
     },
 }
@@ -108,14 +128,17 @@ impl HasExitStatus for DeviceError {
 /// One adapter of this machine, or the CPU.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeviceReport {
+    /// For people: the adapter's name, or cores and instruction sets.
     pub name: String,
     /// `cpu`, `vulkan`, `gl`, `metal` or `dx12`.
     pub backend: String,
     /// `cpu`, `discrete GPU`, `integrated GPU`, `virtual GPU`, `software` or `other`.
     pub device_type: String,
+    /// Name and version of the driver.
     pub driver: String,
     /// What `--device auto` would do with it, and why.
     pub used_by_auto: bool,
+    /// Why it would be used or not.
     pub reason: String,
     /// Greatest relative differences from the CPU, if the self-test ran to its end.
     pub agreement: Option<Agreement>,
@@ -123,6 +146,10 @@ pub struct DeviceReport {
 
 /// Opens the device that `choice` asks for. `allow_software`: accept adapters that compute on the
 /// CPU (lavapipe, llvmpipe, SwiftShader) when a graphics card is named explicitly.
+///
+/// # Errors
+/// A graphics card that was asked for and is not there, was left out of this build, or fails its
+/// self-test; `auto` takes the CPU then.
 pub fn open(choice: DeviceChoice, allow_software: bool) -> Result<OpenDevice, DeviceError> {
     if choice == DeviceChoice::Cpu {
         return Ok(OpenDevice::cpu("asked for"));
@@ -207,6 +234,7 @@ pub fn gpu_reports(self_test: bool) -> Vec<DeviceReport> {
         .collect()
 }
 
+/// None: graphics support was left out of this build.
 #[cfg(not(feature = "gpu"))]
 pub fn gpu_reports(_self_test: bool) -> Vec<DeviceReport> {
     Vec::new()

@@ -14,24 +14,54 @@ use crate::exit_status::{ExitStatus, HasExitStatus};
 /// Greatest language model or word list read.
 const MAX_FILE_BYTES: u64 = 2 << 30;
 
+/// A language model or word list that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecoderFileError {
+    /// It cannot be read or unpacked.
     #[error("{path}")]
     Read {
+        /// The file.
         path: PathBuf,
+        /// What the system says.
         source: std::io::Error,
     },
+    /// It is over the limit.
     #[error("{path} is {bytes} bytes, more than the limit of {MAX_FILE_BYTES}")]
-    TooLarge { path: PathBuf, bytes: u64 },
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// It is over the limit once unpacked.
     #[error("{path} unpacks to more than the limit of {max_bytes} bytes")]
-    UnpacksTooLarge { path: PathBuf, max_bytes: u64 },
+    UnpacksTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// It is no language model.
     #[error("{path}")]
-    Content { path: PathBuf, source: DecodeError },
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+    /// A word list is not UTF-8.
     #[error("{path}: not UTF-8 text")]
-    NotText { path: PathBuf },
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A word list is empty once it is normalised.
     #[error("{path} holds no word")]
-    NoWords { path: PathBuf },
+    NoWords {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl HasExitStatus for DecoderFileError {
@@ -50,12 +80,19 @@ impl HasExitStatus for DecoderFileError {
 /// Settings as given; what is left out comes from the model folder, then from the defaults.
 #[derive(Debug, Clone, Default)]
 pub struct DecoderSettings {
+    /// In place of [`BeamConfig::beam`].
     pub beam: Option<usize>,
+    /// In place of [`BeamConfig::lm_weight`].
     pub lm_weight: Option<f32>,
+    /// In place of [`BeamConfig::word_bonus`].
     pub word_bonus: Option<f32>,
+    /// In place of [`BeamConfig::unknown_word_bonus`].
     pub unknown_word_bonus: Option<f32>,
+    /// In place of [`BeamConfig::blank_penalty`].
     pub blank_penalty: Option<f32>,
+    /// In place of [`BeamConfig::token_min_log_prob`].
     pub token_min_log_prob: Option<f32>,
+    /// In place of [`BeamConfig::score_margin`].
     pub score_margin: Option<f32>,
     /// ARPA or binary; without one the model folder's own.
     pub lm: Option<PathBuf>,
@@ -65,11 +102,17 @@ pub struct DecoderSettings {
     pub words: Option<PathBuf>,
 }
 
+/// The decoder that words are written by.
 pub enum DecoderChoice {
+    /// The best token of each frame.
     Greedy,
+    /// Prefix beam search.
     Beam {
+        /// Its settings.
         config: BeamConfig,
+        /// The only words that may be written, if they are limited.
         words: Option<Vec<String>>,
+        /// The language model, if one takes part.
         lm: Option<Arc<NgramLm>>,
         /// File name of the language model, for reports.
         lm_name: Option<String>,
@@ -78,6 +121,9 @@ pub enum DecoderChoice {
 
 impl DecoderChoice {
     /// Beam search with the given settings for this model.
+    ///
+    /// # Errors
+    /// A language model or word list that cannot be read or used.
     pub fn beam(
         loaded: &LoadedModel,
         settings: &DecoderSettings,
@@ -116,6 +162,7 @@ impl DecoderChoice {
         })
     }
 
+    /// `greedy` or `beam`, as reports call it.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Greedy => "greedy",
@@ -123,6 +170,7 @@ impl DecoderChoice {
         }
     }
 
+    /// File name of the language model, if one takes part.
     pub fn lm_name(&self) -> Option<&str> {
         match self {
             Self::Greedy => None,
@@ -131,6 +179,9 @@ impl DecoderChoice {
     }
 
     /// A decoder of its own for each thread.
+    ///
+    /// # Errors
+    /// Settings out of their ranges, or words that the tokens cannot spell.
     pub fn build(&self, tokens: &Tokens) -> Result<Decoder, DecodeError> {
         match self {
             Self::Greedy => Ok(Decoder::Greedy),
@@ -188,6 +239,9 @@ fn inflate(path: &Path, compressed: &[u8], max_bytes: u64) -> Result<Vec<u8>, De
 }
 
 /// A language model in any of its forms, compressed or not.
+///
+/// # Errors
+/// A file that cannot be read, is over 2 GiB, or is no language model.
 pub fn read_lm(path: &Path) -> Result<NgramLm, DecoderFileError> {
     NgramLm::from_bytes(&read_file(path)?).map_err(|source| DecoderFileError::Content {
         path: path.to_owned(),

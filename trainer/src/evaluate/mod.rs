@@ -27,7 +27,7 @@ use shared_model::metrics::{character_errors, word_errors};
 use shared_model::recognizer::{Decoder, Posteriors, RecognizeError, Recognizer, Transcript};
 use shared_model::tokens::{Tokens, normalize_text};
 
-use crate::data::audio_file::decode_16k;
+use crate::data::audio_file::decode_16k_with_notices;
 use crate::data::{AudioFileError, Utterance};
 use crate::device::{DeviceKind, OpenDevice};
 use crate::exit_status::{ExitStatus, HasExitStatus};
@@ -38,27 +38,38 @@ use workers::spread;
 /// Greatest share of unreadable audio that an error rate may be stated over.
 pub const MAX_BROKEN_SHARE: f64 = 0.01;
 
+/// Why there is no error rate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvaluateError {
+    /// No utterance at all.
     #[error("there is no utterance to evaluate")]
     Empty,
+    /// Nothing to compare words with.
     #[error("no utterance has a text to measure against: a manifest needs \"text\" for that")]
     NoText,
+    /// The network or its device fails.
     #[error(transparent)]
     Recognize(#[from] RecognizeError),
+    /// The decoder's settings are out of their ranges.
     #[error(transparent)]
     Decode(#[from] shared_model::decode::DecodeError),
+    /// So much audio is unreadable that a rate would be one of another set.
     #[error(
         "{broken} of {utterances} utterances cannot be read, more than 1 %; the first: {first}"
     )]
     TooManyBroken {
+        /// Utterances that cannot be read.
         broken: usize,
+        /// Of so many.
         utterances: usize,
+        /// Why the first of them cannot be read.
         first: String,
     },
+    /// A thread ended without a result.
     #[error("a worker thread failed")]
     Worker,
+    /// The user wants no result any more.
     #[error("stopped by Ctrl-C")]
     Stopped,
 }
@@ -89,7 +100,9 @@ fn check_texts(utterances: &[Utterance]) -> Result<(), EvaluateError> {
 /// Audio that could not be read, in the order of the manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BrokenAudio {
+    /// The file.
     pub path: PathBuf,
+    /// Path and what is wrong with it.
     pub reason: String,
 }
 
@@ -98,16 +111,23 @@ pub struct BrokenAudio {
 pub struct Evaluated {
     /// In the order of the manifest, broken ones left out.
     pub outcomes: Vec<Outcome>,
+    /// Utterances that have no outcome.
     pub broken: Vec<BrokenAudio>,
 }
 
 impl Evaluated {
     /// An error if more audio is broken than an error rate may hide.
+    ///
+    /// # Errors
+    /// [`EvaluateError::TooManyBroken`] above [`MAX_BROKEN_SHARE`].
     pub fn check_broken(&self) -> Result<(), EvaluateError> {
         self.check_broken_of(self.outcomes.len() + self.broken.len())
     }
 
     /// As [`Self::check_broken`], of so many utterances.
+    ///
+    /// # Errors
+    /// As [`Self::check_broken`].
     pub fn check_broken_of(&self, utterances: usize) -> Result<(), EvaluateError> {
         match self.broken.first() {
             Some(first) if self.broken.len() as f64 > MAX_BROKEN_SHARE * utterances as f64 => {
@@ -125,6 +145,10 @@ impl Evaluated {
 /// Transcribes every utterance and counts its errors. On the CPU utterances are spread over
 /// `threads` threads; results do not depend on their number. `progress(done, total)` is called
 /// from those threads; `stop` ends the work early with [`EvaluateError::Stopped`].
+///
+/// # Errors
+/// No utterance, or none with a text; a decoder or network that cannot be made; a device that
+/// fails; a stop. Audio that cannot be read is in the result.
 pub fn evaluate(
     loaded: &LoadedModel,
     utterances: &[Utterance],
@@ -165,8 +189,8 @@ fn hear(
     index: usize,
     utterance: &Utterance,
 ) -> Result<Result<Outcome, BrokenAudio>, EvaluateError> {
-    let samples = match read_samples(utterance) {
-        Ok(samples) => samples,
+    let (samples, notices) = match read_samples(utterance) {
+        Ok(read) => read,
         Err(broken) => return Ok(Err(broken)),
     };
     let started = Instant::now();
@@ -196,6 +220,7 @@ fn hear(
         audio_secs: samples.len() as f64 / f64::from(shared_model::audio::SAMPLE_RATE_HZ),
         processing_secs: (encoded - started).as_secs_f64() + decoding_secs,
         decoding_secs,
+        notices,
     }))
 }
 
@@ -213,9 +238,10 @@ fn written(heard: &[Posteriors], decoder: &Decoder, tokens: &Tokens, frame_secs:
     normalize_text(&Transcript::from_words(words.collect()).text)
 }
 
-fn read_samples(utterance: &Utterance) -> Result<Vec<f32>, BrokenAudio> {
+/// Samples at 16 kHz, and what decoding found worth saying.
+fn read_samples(utterance: &Utterance) -> Result<(Vec<f32>, Vec<String>), BrokenAudio> {
     let duration_secs = (utterance.duration_secs > 0.0).then_some(utterance.duration_secs);
-    decode_16k(&utterance.audio_path, utterance.offset_secs, duration_secs)
+    decode_16k_with_notices(&utterance.audio_path, utterance.offset_secs, duration_secs)
         .map_err(|error| broken(utterance, &error))
 }
 

@@ -15,26 +15,35 @@ pub struct Outcome {
     pub index: usize,
     /// Normalised.
     pub hypothesis: String,
+    /// Of the words.
     pub word_errors: ErrorCounts,
+    /// Of the characters, spaces included.
     pub character_errors: ErrorCounts,
     /// Word and character errors of the greedy decoder, where another one was asked for.
     pub greedy_errors: Option<[ErrorCounts; 2]>,
     /// CTC loss of the reference per label, nats; `None` without a reference, where it does not fit
     /// the frames, and where the audio was heard in several stretches or none.
     pub ctc_loss: Option<f64>,
+    /// Length of the audio.
     pub audio_secs: f64,
     /// Features, network and decoding, on one thread; reading the file is not in it.
     pub processing_secs: f64,
     /// The decoding in it.
     pub decoding_secs: f64,
+    /// What reading the file found worth saying, each in a sentence with the file's name.
+    pub notices: Vec<String>,
 }
 
 /// What the greedy decoder would have given for the same log-probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct GreedyReport {
+    /// Word error rate, a fraction.
     pub wer: f64,
+    /// Lower end of its 95 % interval, bootstrap over utterances.
     pub wer_low: f64,
+    /// Upper end.
     pub wer_high: f64,
+    /// Character error rate.
     pub cer: f64,
 }
 
@@ -64,33 +73,46 @@ fn sum(counts: &[ErrorCounts]) -> ErrorCounts {
 /// The figures of a set of utterances; rates are fractions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvaluationReport {
+    /// Word error rate.
     pub wer: f64,
     /// 95 % interval of the WER, bootstrap over utterances.
     pub wer_low: f64,
+    /// Its upper end.
     pub wer_high: f64,
+    /// Character error rate.
     pub cer: f64,
     /// Words of the references.
     pub words: usize,
+    /// Words that nobody said.
     pub insertions: usize,
+    /// Words that are missing.
     pub deletions: usize,
+    /// Words taken for others.
     pub substitutions: usize,
+    /// Utterances that were heard.
     pub utterances: usize,
     /// Utterances left out because their audio could not be read.
     pub broken: usize,
+    /// Of them, together.
     pub audio_seconds: f64,
     /// Processing seconds of one thread per second of audio.
     pub real_time_factor: f64,
     /// Decoding time over the time of features and network.
     pub decoding_ratio: f64,
+    /// Of the network.
     pub parameters: u64,
     /// Of the model folder: weights, configuration and tokens.
     pub bytes: u64,
+    /// `greedy` or `beam`.
     pub decoder: String,
+    /// File name of the language model, if one took part.
     pub lm: Option<String>,
     /// Beside a beam search's figures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub greedy: Option<GreedyReport>,
+    /// How the weights are stored.
     pub precision: Precision,
+    /// What computed.
     pub device: String,
 }
 
@@ -109,6 +131,7 @@ pub fn scores(outcomes: &[Outcome]) -> (ErrorCounts, ErrorCounts, f64, f64) {
 }
 
 impl EvaluationReport {
+    /// The figures of what was heard with the model that `manifest` is about.
     pub fn new(
         evaluated: &super::Evaluated,
         manifest: &shared_model::bundle::Manifest,

@@ -52,7 +52,7 @@ pub fn hear_all(
         &|| Ok(Recognizer::new(loaded, Decoder::Greedy, &device.device)?),
         &|recognizer, index| {
             let samples = match read_samples(&utterances[index]) {
-                Ok(samples) => samples,
+                Ok((samples, _)) => samples,
                 Err(broken) => return Ok(Err(broken)),
             };
             let started = Instant::now();
@@ -77,8 +77,11 @@ pub fn hear_all(
 /// Settings and what they give on the development set.
 #[derive(Debug, Clone, Serialize)]
 pub struct Trial {
+    /// The settings.
     pub config: BeamConfig,
+    /// Word error rate, a fraction.
     pub wer: f64,
+    /// Errors by utterance.
     #[serde(skip)]
     pub counts: Vec<ErrorCounts>,
     /// Summed over threads.
@@ -86,6 +89,7 @@ pub struct Trial {
 }
 
 impl Trial {
+    /// Word errors, together.
     pub fn errors(&self) -> usize {
         self.counts.iter().map(ErrorCounts::errors).sum()
     }
@@ -96,7 +100,9 @@ impl Trial {
 pub struct SearchSpace {
     /// From small to large.
     pub beams: Vec<usize>,
+    /// Weights of the language model, for the grid that the search starts with.
     pub lm_weights: Vec<f32>,
+    /// Bonuses of a word, for the same grid.
     pub word_bonuses: Vec<f32>,
 }
 
@@ -123,18 +129,28 @@ const MOVES: [Move; 4] = [
 const NUM_HALVINGS: i32 = 2;
 /// From fast to thorough.
 const SCORE_MARGINS: [f32; 4] = [8.0, 11.0, 14.0, 20.0];
+/// Wider pruning wins a word in a thousand for twice the time, which a visitor waits for: so many
+/// thousandths more errors are taken for less work.
+const PRUNING_PER_MILLE: usize = 5;
 const TOKEN_MIN_LOG_PROBS: [f32; 3] = [-6.0, -8.0, -11.0];
 
 /// Decodes what was heard with one setting after another.
 pub struct Tuner<'a> {
+    /// What the network wrote of the development set.
     pub heard: &'a [HeardUtterance],
+    /// Its vocabulary.
     pub tokens: &'a Tokens,
+    /// Seconds between encoder frames.
     pub frame_secs: f32,
+    /// Language model that takes part, if any.
     pub lm: Option<Arc<NgramLm>>,
+    /// Utterances are spread over so many.
     pub threads: usize,
+    /// Set from outside to end the search.
     pub stop: &'a AtomicBool,
     /// Called after each trial.
     pub report: &'a mut dyn FnMut(&Trial),
+    /// Every setting that was measured, in order.
     pub trials: Vec<Trial>,
 }
 
@@ -176,7 +192,8 @@ impl Tuner<'_> {
             beam,
             ..best.config.clone()
         });
-        let mut best = self.fastest(beams.collect())?.unwrap_or(best);
+        let beams: Vec<_> = beams.collect();
+        let mut best = self.fastest(&beams, 0)?.unwrap_or(best);
         if self.lm.is_some() {
             // A wide beam finds what a narrow one lost: other weights may be right for it.
             self.descend(&mut best, 1)?;
@@ -185,17 +202,22 @@ impl Tuner<'_> {
             score_margin,
             ..best.config.clone()
         });
-        best = self.cheap_enough(&margins)?.unwrap_or(best);
+        best = self.fastest(&margins, PRUNING_PER_MILLE)?.unwrap_or(best);
         let limits = TOKEN_MIN_LOG_PROBS.map(|token_min_log_prob| BeamConfig {
             token_min_log_prob,
             ..best.config.clone()
         });
-        Ok(self.cheap_enough(&limits)?.unwrap_or(best))
+        Ok(self.fastest(&limits, PRUNING_PER_MILLE)?.unwrap_or(best))
     }
 
-    fn cheap_enough(&mut self, configs: &[BeamConfig]) -> Result<Option<Trial>, EvaluateError> {
+    /// The first of `configs` that is [`close_to_the_best`]: they come from fast to slow.
+    fn fastest(
+        &mut self,
+        configs: &[BeamConfig],
+        per_mille: usize,
+    ) -> Result<Option<Trial>, EvaluateError> {
         let trials: Result<Vec<_>, _> = configs.iter().map(|config| self.measure(config)).collect();
-        Ok(first_close_to_the_best(trials?))
+        Ok(close_to_the_best(trials?, per_mille))
     }
 
     /// Steps to better neighbours, in smaller steps where there is none; the first ones are halved
@@ -218,21 +240,6 @@ impl Tuner<'_> {
             scale /= 2.0;
         }
         Ok(())
-    }
-
-    /// The first of the best, so settings come from fast to slow.
-    fn fastest(&mut self, configs: Vec<BeamConfig>) -> Result<Option<Trial>, EvaluateError> {
-        let mut best: Option<Trial> = None;
-        for config in configs {
-            let trial = self.measure(&config)?;
-            if best
-                .as_ref()
-                .is_none_or(|best| trial.errors() < best.errors())
-            {
-                best = Some(trial);
-            }
-        }
-        Ok(best)
     }
 
     fn keep_better(
@@ -295,13 +302,11 @@ impl Tuner<'_> {
     }
 }
 
-/// The first trial with at most a two-hundredth more errors than the best, so trials come from fast to
-/// slow. Wider pruning wins a word in a thousand for twice the time, which a visitor waits for.
-fn first_close_to_the_best(trials: Vec<Trial>) -> Option<Trial> {
+/// The first trial with at most so many thousandths more errors than the best.
+fn close_to_the_best(trials: Vec<Trial>, per_mille: usize) -> Option<Trial> {
     let fewest = trials.iter().map(Trial::errors).min()?;
-    trials
-        .into_iter()
-        .find(|trial| trial.errors() <= fewest + fewest / 200)
+    let most = fewest + fewest * per_mille / 1000;
+    trials.into_iter().find(|trial| trial.errors() <= most)
 }
 
 #[cfg(test)]
@@ -323,11 +328,14 @@ mod tests {
             }],
             decoding_secs: 0.0,
         };
-        let chosen = |errors: [usize; 3]| {
+        let fastest = |errors: [usize; 3], per_mille| {
             let trials = [8.0, 11.0, 14.0].into_iter().zip(errors);
             let trials = trials.map(|(margin, errors)| trial(margin, errors));
-            first_close_to_the_best(trials.collect()).map(|trial| trial.config.score_margin)
+            let chosen = close_to_the_best(trials.collect(), per_mille);
+            chosen.map(|trial| trial.config.score_margin)
         };
+        assert_eq!(fastest([402, 400, 400], 0), Some(11.0));
+        let chosen = |errors| fastest(errors, PRUNING_PER_MILLE);
         assert_eq!(chosen([402, 401, 400]), Some(8.0));
         assert_eq!(chosen([403, 402, 400]), Some(11.0));
         assert_eq!(chosen([403, 403, 400]), Some(14.0));

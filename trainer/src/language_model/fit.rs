@@ -11,6 +11,7 @@ const MAX_TRIALS: usize = 24;
 
 /// The outcome of [`fit_to_bytes`].
 pub struct Fitted {
+    /// The pruned model.
     pub lm: NgramLm,
     /// As `write` gave them.
     pub bytes: Vec<u8>,

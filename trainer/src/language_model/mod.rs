@@ -30,34 +30,78 @@ use crate::exit_status::{ExitStatus, HasExitStatus};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LmError {
+    /// A text cannot be read or unpacked.
     #[error("{path}")]
-    Read { path: PathBuf, source: io::Error },
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A line is not UTF-8.
     #[error("{path}, line {line}: not UTF-8 text; convert the file to UTF-8")]
-    NotText { path: PathBuf, line: usize },
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+    },
+    /// A line is too long for a sentence.
     #[error(
         "{path}, line {line}: longer than {limit} bytes; put one sentence on a line, in plain text"
     )]
     LongLine {
+        /// The file.
         path: PathBuf,
+        /// From 1.
         line: usize,
+        /// The most it may have, bytes.
         limit: usize,
     },
+    /// The text is too long.
     #[error("the text has more than {limit} words; use a part of it")]
-    TooManyWords { limit: usize },
+    TooManyWords {
+        /// The most that are counted.
+        limit: usize,
+    },
+    /// A text is empty once it is normalised.
     #[error("{path} holds no word")]
-    NoWords { path: PathBuf },
+    NoWords {
+        /// The file.
+        path: PathBuf,
+    },
+    /// N-grams of a length that is not supported.
     #[error("order {order}: 1 to {limit} are supported")]
-    Order { order: usize, limit: usize },
+    Order {
+        /// What was asked for.
+        order: usize,
+        /// The longest.
+        limit: usize,
+    },
+    /// Count cut-offs that do not fit the order.
     #[error(
         "{given} count cut-offs for order {order}: give one for each order, from 1, none below the one before"
     )]
-    CutOffs { given: String, order: usize },
+    CutOffs {
+        /// What was asked for.
+        given: String,
+        /// Longest n-gram.
+        order: usize,
+    },
+    /// The vocabulary alone is over the size that was asked for.
     #[error(
         "{bytes} bytes with no n-gram longer than a word, more than the {limit} allowed; limit the vocabulary"
     )]
-    DoesNotFit { bytes: usize, limit: usize },
+    DoesNotFit {
+        /// Size of the words alone.
+        bytes: usize,
+        /// What was asked for.
+        limit: usize,
+    },
+    /// A file cannot be packed.
     #[error("the model could not be compressed")]
     Compress(#[source] io::Error),
+    /// The estimate does not make a model.
     #[error(transparent)]
     Model(#[from] shared_model::decode::DecodeError),
 }

@@ -11,9 +11,11 @@ use super::text::TextReader;
 /// The sums behind a perplexity.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Perplexity {
+    /// Lines with words.
     pub sentences: usize,
     /// Unknown ones included.
     pub words: usize,
+    /// Words that the model does not know, each time they occur.
     pub unknown_words: usize,
     /// Per word and sentence end, `<unk>` standing for every unknown word.
     pub perplexity: f64,

@@ -27,6 +27,7 @@ pub struct Pruner<'a> {
 }
 
 impl<'a> Pruner<'a> {
+    /// Prepares to prune `estimate` at any threshold.
     pub fn new(estimate: &'a Estimate) -> Self {
         let losses = estimate
             .levels

@@ -112,6 +112,7 @@ pub struct Corpus {
     pub(super) words: Vec<Box<str>>,
     /// Every sentence's words and its `</s>`.
     pub(super) tokens: Vec<u32>,
+    /// Lines with words.
     pub num_sentences: usize,
     /// Words outside the vocabulary, each time they occur.
     pub num_unknown: usize,

@@ -16,12 +16,14 @@ pub struct Console {
 }
 
 impl Console {
+    /// Lines on standard error.
     pub fn stderr() -> Self {
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && io::stderr().is_terminal();
         Self::new(Box::new(io::stderr()), colour)
     }
 
+    /// Lines on `out`, in colour or not.
     pub fn new(out: Box<dyn Write>, colour: bool) -> Self {
         Self {
             out,

@@ -10,12 +10,16 @@ use crate::event::TrainEvent;
 
 const HEADER: &str = "unix_secs,phase,step,epoch,name,value\n";
 
+/// Appends the numbers of events to `metrics.csv`.
 pub struct CsvLog {
     file: File,
 }
 
 impl CsvLog {
     /// Continues an existing file.
+    ///
+    /// # Errors
+    /// A file that cannot be opened or begun.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut file = open_log(path)?;
         if file.metadata()?.len() == 0 {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{EventSink, cut_off, open_log};
 use crate::event::TrainEvent;
 
+/// Appends events to `metrics.jsonl`.
 pub struct JsonlLog {
     file: File,
 }
@@ -22,6 +23,9 @@ struct Line<'a> {
 
 impl JsonlLog {
     /// Continues an existing file.
+    ///
+    /// # Errors
+    /// A file that cannot be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
             file: open_log(path)?,

@@ -22,6 +22,9 @@ use crate::exit_status::{ExitStatus, HasExitStatus};
 /// A place that events go to.
 pub trait EventSink {
     /// `unix_secs`: when it happened, seconds since 1970.
+    ///
+    /// # Errors
+    /// What the file or stream says.
     fn event(&mut self, unix_secs: f64, event: &TrainEvent) -> io::Result<()>;
 }
 
@@ -55,6 +58,9 @@ impl Reports {
     }
 
     /// The console and the log files of a run folder, which are continued if they exist.
+    ///
+    /// # Errors
+    /// A log file that cannot be opened.
     pub fn for_run(folder: &Path, quiet: bool) -> Result<Self, ReportError> {
         let mut reports = Self::console_only(quiet);
         let jsonl = folder.join("metrics.jsonl");
@@ -74,6 +80,9 @@ impl Reports {
     }
 
     /// Hands an event to every consumer.
+    ///
+    /// # Errors
+    /// A log file that cannot be written.
     pub fn event(&mut self, event: &TrainEvent) -> Result<(), ReportError> {
         let now = unix_secs();
         for (path, sink) in &mut self.sinks {

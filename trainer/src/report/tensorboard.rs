@@ -11,12 +11,16 @@ use crc::{CRC_32_ISCSI, Crc};
 use super::{EventSink, position, scalars};
 use crate::event::TrainEvent;
 
+/// Appends the numbers of events to a TensorBoard file.
 pub struct TensorBoard {
     file: File,
 }
 
 impl TensorBoard {
     /// A new event file in `folder`; TensorBoard reads all files of a folder as one run.
+    ///
+    /// # Errors
+    /// A folder or file that cannot be made.
     pub fn create(folder: &Path, unix_secs: f64) -> io::Result<Self> {
         create_dir_all(folder)?;
         let pid = std::process::id();

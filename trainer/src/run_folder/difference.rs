@@ -21,9 +21,9 @@ pub(crate) fn is_free(key: &str) -> bool {
 }
 
 /// What differs between two resolved recipes, in words; `None` if nothing does that matters.
-pub(super) fn difference(old: &str, new: &str) -> Result<Option<String>, String> {
-    let flat = |text: &str| -> Result<BTreeMap<String, String>, String> {
-        let table: toml::Table = toml::from_str(text).map_err(|e| e.message().to_string())?;
+pub(super) fn difference(old: &str, new: &str) -> Result<Option<String>, toml::de::Error> {
+    let flat = |text: &str| -> Result<BTreeMap<String, String>, toml::de::Error> {
+        let table: toml::Table = toml::from_str(text)?;
         let mut values = BTreeMap::new();
         flatten("", &toml::Value::Table(table), &mut values);
         Ok(values)

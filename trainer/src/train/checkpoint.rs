@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use shared_model::weights::Weights;
 
-use super::TrainError;
+use super::{CheckpointProblem, TrainError};
 use crate::{
     config::Phase,
     costs::PhaseCosts,
@@ -105,7 +105,7 @@ impl Checkpoints {
     fn io<T>(&self, result: io::Result<T>) -> Result<T, TrainError> {
         result.map_err(|e| TrainError::Checkpoint {
             path: self.folder.clone(),
-            reason: e.to_string(),
+            reason: e.into(),
         })
     }
 
@@ -131,8 +131,7 @@ impl Checkpoints {
         let written = write_folder_atomically(&path, |folder| {
             for (network, tensors) in state.networks.iter().zip(tensors) {
                 for (kind, weights) in kinds(tensors) {
-                    tensor_file::write(&file(folder, &network.name, kind), weights)
-                        .map_err(io::Error::other)?;
+                    tensor_file::write(&file(folder, &network.name, kind), weights)?;
                 }
             }
             write_atomically(&folder.join(STATE), &json)
@@ -150,17 +149,15 @@ impl Checkpoints {
         let Some(path) = self.all()?.pop() else {
             return Ok(None);
         };
-        let failed = |reason: String| TrainError::Checkpoint {
+        let failed = |reason: CheckpointProblem| TrainError::Checkpoint {
             path: path.clone(),
             reason,
         };
-        let json = fs::read(path.join(STATE)).map_err(|e| failed(e.to_string()))?;
-        let state: PhaseState = serde_json::from_slice(&json).map_err(|e| failed(e.to_string()))?;
+        let json = fs::read(path.join(STATE)).map_err(|e| failed(e.into()))?;
+        let state: PhaseState = serde_json::from_slice(&json).map_err(|e| failed(e.into()))?;
         if state.format_version != FORMAT_VERSION {
-            return Err(failed(format!(
-                "format version {} is not {FORMAT_VERSION}",
-                state.format_version
-            )));
+            let (found, expected) = (state.format_version, FORMAT_VERSION);
+            return Err(failed(CheckpointProblem::Version { found, expected }));
         }
         let read = |network: &NetworkState| {
             let read = |kind| tensor_file::read(&file(&path, &network.name, kind));

@@ -1,8 +1,8 @@
 //! What stops training.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
-use shared_model::weights::WeightError;
+use shared_model::weights::{SafetensorsError, WeightError};
 
 use crate::{
     config::Phase,
@@ -54,7 +54,7 @@ pub enum TrainError {
         /// Its folder or file.
         path: PathBuf,
         /// What is wrong.
-        reason: String,
+        reason: CheckpointProblem,
     },
     /// A phase comes before the one that it needs.
     #[error("{phase} needs {missing}; run `fledge {run_first}` first")]
@@ -88,6 +88,32 @@ pub enum TrainError {
     Folder(#[from] RunFolderError),
 }
 
+/// What is wrong with a checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointProblem {
+    /// What the system says.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// Its counters are not what this program writes.
+    #[error(transparent)]
+    State(#[from] serde_json::Error),
+    /// A file of its tensors is none.
+    #[error(transparent)]
+    Tensors(#[from] SafetensorsError),
+    /// Another version of this program wrote it.
+    #[error("format version {found} is not {expected}")]
+    Version {
+        /// Its format.
+        found: u32,
+        /// The only one that is read.
+        expected: u32,
+    },
+    /// Its networks are not those of the recipe: how they differ.
+    #[error("{0}")]
+    Networks(String),
+}
+
 impl HasExitStatus for TrainError {
     fn exit_status(&self) -> ExitStatus {
         match self {
@@ -105,10 +131,11 @@ impl HasExitStatus for TrainError {
 
 impl From<TensorFileError> for TrainError {
     fn from(error: TensorFileError) -> Self {
-        Self::Checkpoint {
-            path: error.path,
-            reason: error.reason,
-        }
+        let (path, reason) = match error {
+            TensorFileError::Io { path, source } => (path, source.into()),
+            TensorFileError::Content { path, source } => (path, source.into()),
+        };
+        Self::Checkpoint { path, reason }
     }
 }
 

@@ -35,7 +35,7 @@ mod teacher;
 mod tests;
 mod validate;
 
-pub use error::TrainError;
+pub use error::{CheckpointProblem, TrainError};
 pub use phases::{
     TEACHER, TrainedFamily, TrainedNetwork, distill, finetune, finished_networks, run, teach,
     trained_before,

@@ -12,12 +12,13 @@ use crate::{
 
 use super::{steps::BatchArgs, vocab_size};
 
-/// Check a graphics card: whether it computes as the CPU does, and how fast it trains beside two cores
+/// Check a graphics card: does it compute as the CPU does, and how fast does it train?
 ///
-/// Prints one Markdown table: adapters and their self-test, parity of a recipe's training with the
-/// CPU, speed of every phase's step at several batch sizes, where a step's time goes, the same step
-/// in PyTorch where there is one with CUDA, and the recipe trained from beginning to end. A part that
-/// fails is a row that says so. `scripts/gpu-check.sh` calls it.
+/// Prints one Markdown table: adapters and their self-tests, parity of a recipe's training with the
+/// CPU, the speed of a step of every phase at several batch sizes beside two CPU cores, where a
+/// step's time goes, the same step in PyTorch if it is installed with CUDA, and the whole recipe
+/// trained once. A part that fails is reported in its row. `scripts/gpu-check.sh` runs this
+/// command.
 ///
 /// Example:
 ///   fledge bench gpu --recipe recipes/quick.toml --out gpu-check
@@ -27,25 +28,25 @@ pub struct GpuArgs {
     /// The recipe, a TOML file
     #[arg(long, value_name = "FILE")]
     recipe: PathBuf,
-    /// Change a value of the recipe, `section.key=value`; may be repeated
+    /// Override a value of the recipe, as `section.key=value`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Gets the report as JSON (gpu-check.json) and what each part printed
+    /// Folder for the report as JSON (gpu-check.json) and the output of each part
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
     batches: BatchArgs,
-    /// Training steps of each phase whose losses are compared
+    /// Training steps to compare in each phase
     #[arg(long, value_name = "N", default_value_t = 20)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
     parity_steps: u16,
-    /// The teacher's step in PyTorch (trainer/benches/pytorch/teacher_step.py)
+    /// Script of the teacher's step in PyTorch (trainer/benches/pytorch/teacher_step.py)
     #[arg(long, value_name = "FILE")]
     pytorch: Option<PathBuf>,
-    /// The Python that may have PyTorch
+    /// Python interpreter to look for PyTorch in
     #[arg(long, value_name = "PROGRAM", default_value = "python3")]
     python: PathBuf,
-    /// Seconds for everything; each part may take its share
+    /// Time limit for everything, seconds; each part may take its share
     #[arg(long, value_name = "SECONDS", default_value_t = BUDGET_SECS)]
     budget_seconds: u64,
     /// Accept a graphics adapter that is emulated on the CPU (slow; for tests)

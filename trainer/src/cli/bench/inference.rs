@@ -13,10 +13,10 @@ use shared_model::recognizer::{Decoder, Recognizer};
 use super::super::{CliResult, WeightArgs};
 use crate::device::OpenDevice;
 
-/// Time model folders on one thread of the CPU, greedy
+/// Time model folders on one CPU thread with the greedy decoder
 ///
 /// Each line gives the lowest and the median time from samples to words, and the lowest time of
-/// each part: features, network, decoding.
+/// each part: features, network and decoding.
 ///
 /// Example:
 ///   fledge bench inference www/models/* --secs 5 --repeats 50
@@ -29,12 +29,12 @@ pub struct InferenceArgs {
     /// Length of the utterance, seconds
     #[arg(long, default_value_t = 5.0, value_name = "SECS")]
     secs: f32,
-    /// Timed runs, after three that are not
+    /// Timed runs, after three warm-up runs
     #[arg(long, default_value_t = 30, value_name = "N")]
     repeats: usize,
     #[command(flatten)]
     weights: WeightArgs,
-    /// One JSON object a model
+    /// Print one JSON object per model
     #[arg(long)]
     json: bool,
 }

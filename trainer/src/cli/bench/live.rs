@@ -15,12 +15,13 @@ use crate::data::{decode_16k, read_manifest};
 use crate::device::OpenDevice;
 use crate::model_folder;
 
-/// Time a live session: how soon words appear, and what a second of it costs
+/// Time a live session: how soon words appear, and what a second of audio costs
 ///
-/// The clips of a manifest are pushed as one session in blocks of 20 ms, as a microphone would,
-/// with a second of silence between them; one thread of the CPU, greedy. A word's delay is from its
-/// end in the final transcript to the end of the block after which a partial result first had a word
-/// at its place (shown), and the word that stays there (settled), plus the time that this block took.
+/// Feeds the clips of a manifest into one session in blocks of 20 ms, as a microphone would, with a
+/// second of silence between clips, on one CPU thread with the greedy decoder. A word's delay runs
+/// from its end in the final transcript to the end of the block whose partial result first has any
+/// word in its place (shown) or the final word in its place (settled), plus the time taken to
+/// compute that block.
 ///
 /// Example:
 ///   fledge bench live --model www/models/quick-tiny --manifest trainer/corpus/test.jsonl
@@ -30,13 +31,13 @@ pub struct LiveArgs {
     /// Model folder
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Clips that are pushed, JSON lines
+    /// Manifest of the clips (JSONL)
     #[arg(long, value_name = "FILE")]
     manifest: PathBuf,
-    /// Seconds of audio at most
+    /// Use at most this much audio, seconds
     #[arg(long, default_value_t = 600.0, value_name = "SECS")]
     secs: f32,
-    /// One JSON object on standard output
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }

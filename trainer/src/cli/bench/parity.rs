@@ -13,10 +13,10 @@ use crate::{
     train::TrainError,
 };
 
-/// Compare the training of a recipe on a device with the CPU's
+/// Compare a recipe's training on a device with training on the CPU
 ///
-/// The teacher's forward pass, gradients and optimiser step, with fresh weights on the first batch
-/// of the recipe's data; then the losses of the first steps of every phase, side by side.
+/// Compares the teacher's forward pass, gradients and optimiser step, with fresh weights on the
+/// first batch of the recipe's data, then the losses of the first steps of every phase.
 ///
 /// Example:
 ///   fledge bench parity --recipe recipes/quick.toml --device wgpu
@@ -26,7 +26,7 @@ pub struct ParityArgs {
     /// The recipe, a TOML file
     #[arg(long, value_name = "FILE")]
     recipe: PathBuf,
-    /// Change a value of the recipe, `section.key=value`; may be repeated
+    /// Override a value of the recipe, as `section.key=value`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Steps of each phase
@@ -35,7 +35,7 @@ pub struct ParityArgs {
     steps: u16,
     #[command(flatten)]
     device: DeviceArgs,
-    /// One JSON object on standard output
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }

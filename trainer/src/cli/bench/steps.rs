@@ -14,9 +14,9 @@ use super::{check_seconds, vocab_size};
 
 /// Measure a step of every phase at several batch sizes, on the CPU or on a graphics card
 ///
-/// By the code that trains, with fresh networks and synthetic batches: no corpus is needed and
-/// nothing is written. Of a graphics card it also says what was launched and how long the kernels
-/// ran by the card's own clock.
+/// Runs the code that trains with fresh networks and synthetic batches; it needs no corpus and
+/// writes nothing. For a graphics card it also reports how many kernels were launched and how long
+/// they ran by the card's own clock.
 ///
 /// Example:
 ///   fledge bench steps --recipe recipes/quick.toml --batch-seconds 60,960 --device wgpu
@@ -26,14 +26,14 @@ pub struct StepsArgs {
     /// The recipe, a TOML file
     #[arg(long, value_name = "FILE")]
     recipe: PathBuf,
-    /// Change a value of the recipe, `section.key=value`; may be repeated
+    /// Override a value of the recipe, as `section.key=value`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
     batches: BatchArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// One JSON object a step and size on standard output
+    /// Print one JSON object per step and size
     #[arg(long)]
     json: bool,
 }
@@ -41,14 +41,14 @@ pub struct StepsArgs {
 /// The synthetic batches; the same options wherever steps are timed at several sizes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct BatchArgs {
-    /// Seconds of audio of the batches
+    /// Batch sizes to try, seconds of audio
     #[arg(long, value_name = "SECONDS,...", value_delimiter = ',')]
     #[arg(default_values_t = [60.0, 240.0, 960.0])]
     pub batch_seconds: Vec<f64>,
-    /// Seconds of each utterance
+    /// Length of each utterance, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 7.5)]
     pub utterance_seconds: f64,
-    /// Steps that are timed of each network and size; fewer where they take over 5 seconds
+    /// Timed steps for each network and size; fewer if they take more than 5 seconds
     #[arg(long, value_name = "N", default_value_t = 10)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub repeats: u16,

@@ -13,9 +13,9 @@ use super::{check_seconds, vocab_size};
 
 /// Measure the steps of training: teacher, EncRL and CTC of each student, all students at once
 ///
-/// By the code that trains, on the CPU, with a synthetic batch: no corpus is needed and nothing is
-/// written. Beside each step stands the rate of plain matrix multiplications on this machine, and
-/// where the time of the step goes. On a machine that does other things too, read the columns of
+/// Runs the code that trains on the CPU with a synthetic batch; it needs no corpus and writes
+/// nothing. Each step is shown beside the rate of plain matrix multiplications on this machine,
+/// with where its time goes. If the machine is busy with other things, rely on the columns of
 /// processor time.
 ///
 /// Example:
@@ -26,21 +26,21 @@ pub struct TrainArgs {
     /// The recipe, a TOML file
     #[arg(long, value_name = "FILE")]
     recipe: PathBuf,
-    /// Change a value of the recipe, `section.key=value`; may be repeated
+    /// Override a value of the recipe, as `section.key=value`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Utterances of the batch
+    /// Utterances in the batch
     #[arg(long, value_name = "N", default_value_t = 16)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     utterances: u16,
-    /// Seconds of each utterance
+    /// Length of each utterance, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 8.0)]
     seconds: f64,
-    /// Steps of each network; the least time counts
+    /// Steps of each network; the fastest counts
     #[arg(long, value_name = "N", default_value_t = 5)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
     repeats: u16,
-    /// One JSON object on standard output
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }

@@ -14,7 +14,7 @@ use crate::{
     model_folder,
 };
 
-/// Write a recipe's students with fresh weights, as model folders: only their speed means anything
+/// Write a recipe's students with fresh weights as model folders, for measuring speed
 ///
 /// Example:
 ///   fledge bench untrained recipes/browser-sizes.toml --out runs/browser-sizes
@@ -24,13 +24,13 @@ pub struct UntrainedArgs {
     /// Recipe (TOML file)
     #[arg(value_name = "RECIPE")]
     recipe: PathBuf,
-    /// Where to put a folder for each student
+    /// Where to put the model folders, one per student
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// How weights are stored
+    /// How to store the weights
     #[arg(long, value_enum, default_value_t = PrecisionArg::F32)]
     precision: PrecisionArg,
-    /// Change a value of the recipe, `section.key=value`; may be repeated
+    /// Override a value of the recipe, as `section.key=value`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
 }

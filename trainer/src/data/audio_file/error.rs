@@ -13,6 +13,7 @@ use crate::exit_status::{ExitStatus, HasExitStatus};
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {problem}", path = path.display())]
 pub struct AudioFileError {
+    /// The file as it was named.
     pub path: PathBuf,
     problem: Problem,
 }

@@ -43,13 +43,27 @@ pub fn decode_16k(
     offset_secs: f64,
     duration_secs: Option<f64>,
 ) -> Result<Vec<f32>, AudioFileError> {
+    Ok(decode_16k_with_notices(path, offset_secs, duration_secs)?.0)
+}
+
+/// As [`decode_16k`], with what its user should know of the audio: each a sentence that begins with
+/// the file's name.
+///
+/// # Errors
+/// As [`decode_16k`].
+pub fn decode_16k_with_notices(
+    path: &Path,
+    offset_secs: f64,
+    duration_secs: Option<f64>,
+) -> Result<(Vec<f32>, Vec<String>), AudioFileError> {
     let stretch = Stretch {
         offset_secs,
         duration_secs,
         rate_hz: Some(SAMPLE_RATE_HZ),
         ..WHOLE
     };
-    Ok(decode(path, &stretch)?.samples)
+    let audio = decode(path, &stretch)?;
+    Ok((audio.samples, sentences(path, &audio.notices).collect()))
 }
 
 /// Reads only what is needed to know rate, channels and duration.
@@ -134,10 +148,15 @@ impl FileBlocks {
     /// What its user should know, as far as it was decoded; each a sentence that begins with the
     /// file's name.
     pub fn notices(&self) -> impl Iterator<Item = String> {
-        let path = self.path.display();
-        let notices = self.blocks.notices().iter();
-        notices.map(move |notice| format!("{path}: {notice}"))
+        sentences(&self.path, self.blocks.notices())
     }
+}
+
+fn sentences(path: &Path, notices: &[AudioNotice]) -> impl Iterator<Item = String> {
+    let path = path.display();
+    notices
+        .iter()
+        .map(move |notice| format!("{path}: {notice}"))
 }
 
 fn decode(path: &Path, stretch: &Stretch) -> Result<DecodedAudio, AudioFileError> {

@@ -57,7 +57,6 @@ fn pipeline(examples: Vec<Example>, augment: bool, cache_bytes: usize) -> Arc<Pi
             max_secs: 10.0,
         }),
         cache_bytes,
-        quarantine_file: None,
     };
     Arc::new(Pipeline::new(examples, Tokens::characters(), options).unwrap())
 }
@@ -99,7 +98,6 @@ fn a_gentle_epoch_masks_nothing_and_adds_nothing() {
         features: FeatureConfig::default(),
         augment,
         cache_bytes: 0,
-        quarantine_file: None,
     };
     let varied = options(Some(Augmentation {
         config,
@@ -143,7 +141,6 @@ fn two_views_are_the_same_audio_under_masks_of_their_own() {
                 max_secs: 10.0,
             }),
             cache_bytes: 0,
-            quarantine_file: None,
         };
         let pipeline = Pipeline::new(examples.clone(), Tokens::characters(), options).unwrap();
         let plan = EpochPlan { views, ..plan(1) };
@@ -188,7 +185,6 @@ fn masks_come_beside_features_that_they_do_not_change() {
                 max_secs: 10.0,
             }),
             cache_bytes: 0,
-            quarantine_file: None,
         };
         let pipeline = Pipeline::new(examples.clone(), Tokens::characters(), options).unwrap();
         pipeline.batch(&[0, 1, 2, 3, 4, 5], plan(1)).unwrap()

@@ -72,8 +72,11 @@ pub struct PrepareOptions {
 /// A manifest that was written.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WrittenManifest {
+    /// The file.
     pub path: PathBuf,
+    /// Lines of it.
     pub utterances: usize,
+    /// Of its utterances, together.
     pub audio_seconds: f64,
 }
 
@@ -83,6 +86,7 @@ const ENTRIES_PER_TASK: usize = 32;
 /// The result of [`prepare`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PrepareReport {
+    /// One a split, in the order of their names.
     pub manifests: Vec<WrittenManifest>,
     /// Entries left out, one line each.
     pub problems: Vec<String>,

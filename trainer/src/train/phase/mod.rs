@@ -9,7 +9,7 @@ use std::{collections::HashMap, ops::Range, sync::atomic::Ordering, time::Instan
 use shared_model::weights::Weights;
 
 use super::{
-    Compute, RunContext, TrainError,
+    CheckpointProblem, Compute, RunContext, TrainError,
     checkpoint::{Checkpoints, NetworkTensors, PhaseState},
     network_trainer::{MAX_NOT_FINITE, NetworkTrainer},
     progress::{Progress, resident_bytes},
@@ -78,7 +78,7 @@ impl PhaseRun {
                 .map_err(|error| match error {
                     TrainError::Recipe(reason) => TrainError::Checkpoint {
                         path: context.folder.checkpoints(phase),
-                        reason,
+                        reason: CheckpointProblem::Networks(reason),
                     },
                     other => other,
                 })?;
