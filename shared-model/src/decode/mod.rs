@@ -27,8 +27,8 @@ mod prefix_beam;
 mod words;
 
 pub use greedy::greedy;
-pub use prefix_beam::{BeamConfig, BeamDecoder};
-pub use words::{Word, words};
+pub use prefix_beam::{BeamConfig, BeamDecoder, spell};
+pub use words::{WORD_MARK, Word, words, written_piece};
 
 /// Natural-log posteriors of one utterance, `[num_frames, vocab_size]`, row-major.
 #[derive(Debug, Clone, Copy)]
