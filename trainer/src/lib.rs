@@ -86,6 +86,7 @@ mod clock;
 pub mod config;
 pub mod costs;
 pub mod data;
+pub mod decoding_graph;
 pub mod device;
 pub mod evaluate;
 pub mod event;
