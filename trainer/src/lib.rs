@@ -97,6 +97,7 @@ mod files;
 pub mod language_model;
 pub mod loss;
 pub mod model_folder;
+pub mod onnx;
 mod parallel;
 pub mod report;
 pub mod run_folder;
