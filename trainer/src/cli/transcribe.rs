@@ -45,10 +45,10 @@ pub struct TranscribeArgs {
     quiet: bool,
     /// Write the log-probabilities of the only file, JSON `[frame][token]`: what another engine's
     /// are compared with
-    #[arg(long, value_name = "OUT", hide = true)]
+    #[arg(long, value_name = "OUT")]
     log_probs: Option<PathBuf>,
     /// Write the features that those log-probabilities are of, JSON `[frame][mel band]`
-    #[arg(long, value_name = "OUT", hide = true, requires = "log_probs")]
+    #[arg(long, value_name = "OUT", requires = "log_probs")]
     features: Option<PathBuf>,
 }
 
