@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use shared_model::bundle::{
-    BundleError, CardInfo, Evaluation, LoadedModel, ModelParts, Precision, read_model, write_model,
+    BundleError, CardInfo, Evaluation, Files, LoadedModel, ModelParts, Precision, read_model,
+    write_model,
 };
 use shared_model::tokens::Tokens;
 
@@ -143,23 +144,9 @@ impl Exporter<'_> {
         folder: &Path,
         notice: &mut dyn FnMut(String),
     ) -> Result<ExportedModel, ExportError> {
-        let bundle_error = |source| ExportError::Bundle {
-            name: network.name.to_owned(),
-            source: Box::new(source),
-        };
         let card = card(network, self.recipe);
-        let mut parts = ModelParts {
-            features: &self.recipe.features,
-            model: &network.config,
-            tokens: self.tokens,
-            weights: &network.weights,
-            beam: None,
-            precision: self.precision,
-            evaluations: &[],
-            card: &card,
-        };
-        let files = write_model(&parts).map_err(bundle_error)?;
-        let loaded = read_model(&files).map_err(bundle_error)?;
+        let mut parts = self.parts(network, &card);
+        let (_, loaded) = written(&parts)?;
         let mut evaluations = Vec::new();
         let mut reports = Vec::new();
         for set in self
@@ -187,8 +174,7 @@ impl Exporter<'_> {
             reports.push((set.name.clone(), report));
         }
         parts.evaluations = &evaluations;
-        let files = write_model(&parts).map_err(bundle_error)?;
-        let manifest = read_model(&files).map_err(bundle_error)?.manifest;
+        let (files, LoadedModel { manifest, .. }) = written(&parts)?;
         model_folder::write(folder, &files)?;
         Ok(ExportedModel {
             name: network.name.to_owned(),
@@ -198,6 +184,29 @@ impl Exporter<'_> {
             evaluations,
             reports,
         })
+    }
+
+    /// A network as its model folder would hold it, without figures.
+    ///
+    /// # Errors
+    /// A network that does not fit a model folder.
+    pub fn unmeasured(&self, network: &TrainedNetwork) -> Result<LoadedModel, ExportError> {
+        let card = card(network, self.recipe);
+        let (_, loaded) = written(&self.parts(network, &card))?;
+        Ok(loaded)
+    }
+
+    fn parts<'p>(&'p self, network: &'p TrainedNetwork, card: &'p CardInfo) -> ModelParts<'p> {
+        ModelParts {
+            features: &self.recipe.features,
+            model: &network.config,
+            tokens: self.tokens,
+            weights: &network.weights,
+            beam: None,
+            precision: self.precision,
+            evaluations: &[],
+            card,
+        }
     }
 
     fn measure(
@@ -224,6 +233,17 @@ impl Exporter<'_> {
             &device.name,
         ))
     }
+}
+
+/// The files of a model folder, and what reading them gives.
+fn written(parts: &ModelParts<'_>) -> Result<(Files, LoadedModel), ExportError> {
+    let error = |source| ExportError::Bundle {
+        name: parts.card.name.clone(),
+        source: Box::new(source),
+    };
+    let files = write_model(parts).map_err(error)?;
+    let loaded = read_model(&files).map_err(error)?;
+    Ok((files, loaded))
 }
 
 /// Word of a model card for the recipe's networks.

@@ -4,30 +4,42 @@
 use super::usable_sample;
 
 /// RMS that the loud frames are brought to: -20 dBFS, about that of recorded speech.
-const WORKING_LEVEL: f32 = 0.1;
+pub const WORKING_LEVEL: f32 = 0.1;
 
-/// +60 dB.
-const LARGEST_GAIN: f32 = 1000.0;
-/// -40 dB, reached only by samples far outside `[-1, 1]`.
-const SMALLEST_GAIN: f32 = 0.01;
+/// Most that a clip is amplified by: +60 dB.
+pub const LARGEST_GAIN: f32 = 1000.0;
+/// Most that a clip is attenuated by: -40 dB, reached only by samples far outside `[-1, 1]`.
+pub const SMALLEST_GAIN: f32 = 0.01;
 
 /// Frames below -75 dBFS are the noise of an empty room or of the converter.
-const QUIETEST_SPEECH: f32 = 1.78e-4;
+pub const QUIETEST_SPEECH: f32 = 1.78e-4;
 
 /// Frames below -120 dBFS are digital silence: they say nothing about the room.
-const DIGITAL_SILENCE: f32 = 1e-6;
+pub const DIGITAL_SILENCE: f32 = 1e-6;
 
 /// From -45 dBFS on a sound is taken for speech however steady it is.
-const SURELY_MEANT: f32 = 5.6e-3;
+pub const SURELY_MEANT: f32 = 5.6e-3;
 
 /// Frames more than 30 dB under the loudest are pauses.
-const PAUSE: f32 = 0.0316;
+pub const PAUSE: f32 = 0.0316;
 
 /// Speech stands out from its pauses by at least this factor (8 dB); a hum or hiss does not.
-const SPEECH_OVER_NOISE: f32 = 2.5;
+pub const SPEECH_OVER_NOISE: f32 = 2.5;
 
-/// 20 ms at 16 kHz.
-const FRAME: usize = 320;
+/// Samples of a frame whose level is taken: 20 ms at 16 kHz.
+pub const FRAME: usize = 320;
+
+/// A click is no speech: one frame in so many is passed over when the loudest is sought.
+pub const CLICK_SHARE: usize = 20;
+
+/// Frames that are passed over at most as a click: 200 ms.
+pub const LONGEST_CLICK: usize = 10;
+
+/// The level of a clip is that of the frame that one in so many without pauses are louder than.
+pub const LOUD_SHARE: usize = 20;
+
+/// The level of a room is that of the frame that one in so many are quieter than.
+pub const QUIET_SHARE: usize = 10;
 
 /// Gain (linear factor) that brings the loud part of `samples` (16 kHz) to the working level, an
 /// RMS of 0.1. Never more than +60 dB; 1.0 for silence, for anything below -75 dBFS and for steady
@@ -46,11 +58,10 @@ pub fn level_gain(samples: &[f32]) -> f32 {
     if levels.is_empty() {
         return 1.0;
     }
-    // The loudest, but for a click: a twentieth of the frames, 200 ms at most.
-    let loudest = levels[(levels.len() / 20).min(10)];
+    let loudest = levels[(levels.len() / CLICK_SHARE).min(LONGEST_CLICK)];
     let num_active = levels.partition_point(|&level| level >= loudest * PAUSE);
-    let level = levels[num_active / 20];
-    let quiet = levels[levels.len() - 1 - levels.len() / 10];
+    let level = levels[num_active / LOUD_SHARE];
+    let quiet = levels[levels.len() - 1 - levels.len() / QUIET_SHARE];
     if level < QUIETEST_SPEECH || (level < SURELY_MEANT && level < quiet * SPEECH_OVER_NOISE) {
         return 1.0;
     }

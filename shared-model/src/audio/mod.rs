@@ -1,6 +1,6 @@
 //! Mono PCM in `[-1, 1]`: sample rate conversion, down-mixing and level.
 
-mod level;
+pub mod level;
 mod resample;
 
 pub use level::level_gain;
@@ -25,7 +25,7 @@ pub enum AudioError {
 }
 
 /// A sample of this size is no audio; larger ones would overflow in the power spectrum.
-const LARGEST_SAMPLE: f32 = 1e6;
+pub const LARGEST_SAMPLE: f32 = 1e6;
 
 /// The sample itself, 0 for NaN and infinities, and no more than a large bound.
 pub(crate) fn usable_sample(sample: f32) -> f32 {

@@ -28,9 +28,9 @@ mod words;
 
 pub use greedy::greedy;
 pub(crate) use greedy::greedy_ids;
-pub use prefix_beam::{BeamConfig, BeamDecoder};
+pub use prefix_beam::{BeamConfig, BeamDecoder, spell};
 pub(crate) use words::num_letters;
-pub use words::{Word, words};
+pub use words::{WORD_MARK, Word, words, written_piece};
 
 /// Natural-log posteriors of one utterance, `[num_frames, vocab_size]`, row-major.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use super::{Hypothesis, TokenSpan};
 use crate::tokens::Tokens;
 
 /// U+2581, the mark that begins a word (or is the space, in a character set).
-pub(super) const WORD_MARK: char = '▁';
+pub const WORD_MARK: char = '▁';
 
 /// One written word of a transcript.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub fn words(
 }
 
 /// The piece of an id that stands for text; `None` for blank, special pieces and unknown ids.
-pub(super) fn written_piece(tokens: &Tokens, id: u32) -> Option<&str> {
+pub fn written_piece(tokens: &Tokens, id: u32) -> Option<&str> {
     let piece = tokens.piece(id)?;
     let only_marks = piece.chars().all(|character| character == WORD_MARK);
     (only_marks || !tokens.decode(&[id]).is_empty()).then_some(piece)

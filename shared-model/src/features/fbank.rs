@@ -1,7 +1,7 @@
 //! The batch form over a whole clip.
 
 use super::frame::FramePlan;
-use super::{FeatureConfig, FeatureError, Features};
+use super::{FeatureConfig, FeatureError, Features, FrontEndParts};
 use crate::audio::level_gain;
 
 /// Computes features of 16 kHz samples. Windows, filters and FFT plan are made once.
@@ -29,6 +29,11 @@ impl FeatureExtractor {
         } else {
             1.0
         }
+    }
+
+    /// What its frames are computed with.
+    pub fn parts(&self) -> FrontEndParts {
+        self.plan.parts()
     }
 
     /// Frames that a clip of `num_samples` gives: one per 160 samples, rounded for

@@ -6,13 +6,16 @@ use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
 use super::mel::{MelFilters, ln_in_place};
-use super::{FeatureConfig, FeatureError, FrontEnd};
+use super::{FeatureConfig, FeatureError, FrontEnd, FrontEndParts};
 use crate::audio::{mean, usable_sample};
 
 /// Samples between frames: 10 ms.
 const SHIFT: usize = 160;
 
 const PRE_EMPHASIS: f32 = 0.97;
+
+/// Mel power below which the logarithm does not look.
+const LOG_FLOOR: f32 = f32::EPSILON;
 
 /// Window, transform and filters of a front end, made once.
 #[derive(Clone)]
@@ -61,6 +64,21 @@ impl FramePlan {
         self.n_mels
     }
 
+    pub(super) fn parts(&self) -> FrontEndParts {
+        let is_kaldi = self.front_end == FrontEnd::Kaldi;
+        FrontEndParts {
+            window: self.window.clone(),
+            fft_size: self.fft.len(),
+            shift: SHIFT,
+            count_offset: self.count_offset(),
+            lead: self.lead(),
+            repeats_edges: is_kaldi,
+            pre_emphasis: is_kaldi.then_some(PRE_EMPHASIS),
+            log_floor: is_kaldi.then_some(LOG_FLOOR),
+            bands: self.filters.bands(),
+        }
+    }
+
     pub(super) fn scratch(&self) -> Scratch {
         Scratch {
             samples: vec![0.0; self.window.len()],
@@ -72,12 +90,17 @@ impl FramePlan {
     }
 
     pub(super) fn num_frames(&self, num_samples: usize) -> usize {
+        match num_samples {
+            0 => 0,
+            _ => (num_samples + self.count_offset()) / SHIFT,
+        }
+    }
+
+    /// Added to the samples of a clip, of which each [`SHIFT`] then gives a frame.
+    fn count_offset(&self) -> usize {
         match self.front_end {
-            FrontEnd::Kaldi => {
-                (num_samples / SHIFT) + usize::from(num_samples % SHIFT >= SHIFT / 2)
-            }
-            FrontEnd::Paper if num_samples == 0 => 0,
-            FrontEnd::Paper => num_samples / SHIFT + 1,
+            FrontEnd::Kaldi => SHIFT / 2,
+            FrontEnd::Paper => SHIFT,
         }
     }
 
@@ -150,8 +173,8 @@ impl FramePlan {
             let bands = &mut out[start..];
             for value in bands.iter_mut() {
                 // `f32::max` is a call on WebAssembly.
-                let enough = *value > f32::EPSILON;
-                *value = if enough { *value } else { f32::EPSILON };
+                let enough = *value > LOG_FLOOR;
+                *value = if enough { *value } else { LOG_FLOOR };
             }
             ln_in_place(bands);
         }

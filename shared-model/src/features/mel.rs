@@ -94,6 +94,22 @@ impl MelFilters {
         filters
     }
 
+    /// First bin and weights of every band.
+    pub(super) fn bands(&self) -> Vec<(usize, Vec<f32>)> {
+        let mut weights = self.weights.as_flattened();
+        let bands = self.bands.iter().map(|&(first, num_groups)| {
+            let (band, rest) = weights.split_at(num_groups * LANES);
+            weights = rest;
+            // Zeros fill the last group.
+            let num_weights = band
+                .iter()
+                .rposition(|&w| w != 0.0)
+                .map_or(0, |last| last + 1);
+            (first, band[..num_weights].to_vec())
+        });
+        bands.collect()
+    }
+
     /// Bins that [`Self::apply`] reads: the spectrum's, and zeros after them.
     pub(super) fn num_bins(&self) -> usize {
         self.num_bins

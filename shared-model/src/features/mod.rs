@@ -90,6 +90,36 @@ impl Features {
     }
 }
 
+/// Everything that a front end's frames are computed with, for programs that compute them elsewhere.
+///
+/// Frame `t` is made of `window.len()` samples from sample `t * shift - lead` on. Beyond its ends a
+/// clip is mirrored. The mean is taken away and the samples are pre-emphasised, where there is a
+/// pre-emphasis; then come the window, zeros up to `fft_size`, the power spectrum, the bands and,
+/// where there is a floor, the natural logarithm of what is above it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FrontEndParts {
+    /// `[window]`
+    pub window: Vec<f32>,
+    /// Samples of the Fourier transform.
+    pub fft_size: usize,
+    /// Samples between frames.
+    pub shift: usize,
+    /// A clip of `n` samples gives `(n + count_offset) / shift` frames, rounded down; without samples
+    /// there are none.
+    pub count_offset: usize,
+    /// Samples that the first frame begins before the clip.
+    pub lead: usize,
+    /// Whether the mirrored clip repeats its first and last sample.
+    pub repeats_edges: bool,
+    /// How much of the sample before is taken away, the mean of the frame being taken away first. The
+    /// first sample stands for the one before it.
+    pub pre_emphasis: Option<f32>,
+    /// Least power of a band before the logarithm; without one the features are the power itself.
+    pub log_floor: Option<f32>,
+    /// Of each mel band: the first bin of the power spectrum, and the weights from there on.
+    pub bands: Vec<(usize, Vec<f32>)>,
+}
+
 /// Features that cannot be computed.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]

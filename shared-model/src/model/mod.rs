@@ -4,7 +4,7 @@ mod normalize;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use normalize::NORMALIZATION_EPSILON;
+pub use normalize::NORMALIZATION_EPSILON;
 
 pub use crate::{
     kernels::operations::CpuOperations,
@@ -12,6 +12,7 @@ pub use crate::{
         BatchStats, Mode, ModelConfig, NormKind, Normalization, Positions, Product,
         SubsamplingPadding, TrainContext,
     },
+    nn::{norm::EPSILON as NORM_EPSILON, positions::turn_rates},
 };
 
 use burn::{module::Param, prelude::*};

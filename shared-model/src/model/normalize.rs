@@ -6,7 +6,7 @@ use crate::nn::{host, mask::FrameMask};
 
 /// Added to a band's variance. Far below the variance of speech (log-mel bands have 4 to 10), far
 /// above what rounding leaves of a constant band.
-pub(crate) const NORMALIZATION_EPSILON: f64 = 1e-3;
+pub const NORMALIZATION_EPSILON: f64 = 1e-3;
 
 /// `(x - mean) / sqrt(variance + epsilon)` with each band's mean and (biased) variance over the
 /// utterance's real frames. `[batch, time, n_mels]`, zero in padded frames before and after.

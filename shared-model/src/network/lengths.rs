@@ -13,8 +13,9 @@ pub(crate) fn conv_length(frames: usize, is_padded: bool) -> usize {
 }
 
 impl ModelConfig {
-    /// Whether each convolution of the front end is padded by a frame on each side.
-    pub(crate) fn paddings(&self) -> impl Iterator<Item = bool> {
+    /// Of each convolution of the front end (kernel 3, stride 2): whether it is padded by a frame on
+    /// each side.
+    pub fn paddings(&self) -> impl Iterator<Item = bool> {
         let second = self.subsampling_padding == SubsamplingPadding::Same;
         let num_convs = if self.subsampling_factor == 8 { 3 } else { 2 };
         [true, second, true].into_iter().take(num_convs)

@@ -9,8 +9,8 @@ use crate::{
     weights::{Init, WeightError, WeightTensor, Weights},
 };
 
-/// PyTorch's default of both norms.
-pub(crate) const EPSILON: f64 = 1e-5;
+/// Added to the variance by both norms: PyTorch's default.
+pub const EPSILON: f64 = 1e-5;
 
 /// Weight of a new batch in the running statistics (PyTorch's `momentum`).
 const BATCH_WEIGHT: f64 = 0.1;

@@ -6,16 +6,18 @@ use burn::prelude::*;
 
 use super::host;
 
-/// Angle of channel pair `pair` of `pairs` at `frame` (Vaswani et al. 2017, section 3.5; base
-/// 10000, as in rotary positions, Su et al. 2021, equation 15).
-fn angle(frame: usize, pair: usize, pairs: usize) -> f64 {
-    frame as f64 * 10000f64.powf(-(pair as f64) / pairs as f64)
+/// Angle in radians by which each of `pairs` pairs of channels turns from a frame to the next
+/// (Vaswani et al. 2017, section 3.5; base 10000, as in rotary positions, Su et al. 2021, equation
+/// 15).
+pub fn turn_rates(pairs: usize) -> Vec<f64> {
+    let rate = |pair| 10000f64.powf(-(pair as f64) / pairs as f64);
+    (0..pairs).map(rate).collect()
 }
 
 /// `[1, time, d_model]`: sine at even channels, cosine at odd ones.
 pub(crate) fn sinusoids(time: usize, d_model: usize, device: &Device) -> Tensor<3> {
     let pairs = d_model / 2;
-    let rates: Vec<f64> = (0..pairs).map(|pair| angle(1, pair, pairs)).collect();
+    let rates = turn_rates(pairs);
     let mut table = Vec::with_capacity(time * d_model);
     for frame in 0..time {
         for rate in &rates {
@@ -35,7 +37,7 @@ pub(crate) struct Angles {
 
 impl Angles {
     fn new(time: usize, half: usize) -> Self {
-        let rates: Vec<f64> = (0..half).map(|pair| angle(1, pair, half)).collect();
+        let rates = turn_rates(half);
         let turns = (0..time).flat_map(|frame| {
             rates.iter().map(move |rate| {
                 let (sin, cos) = (frame as f64 * rate).sin_cos();

@@ -192,10 +192,9 @@ impl<'a> Search<'a> {
     }
 
     fn finds_voiced_sound(mut self) -> bool {
-        let looks = LOOKS.into_iter();
-        looks.fold(false, |found, look| {
-            found || self.look(look, Glides::are_voiced)
-        })
+        LOOKS
+            .into_iter()
+            .any(|look| self.look(look, Glides::are_voiced))
     }
 
     fn finds_a_voice(mut self) -> bool {

@@ -46,10 +46,10 @@ pub struct TranscribeArgs {
     quiet: bool,
     /// Write the log-probabilities of a single file as JSON, `[frame][token]`, for comparison with
     /// other engines
-    #[arg(long, value_name = "OUT", hide = true)]
+    #[arg(long, value_name = "OUT")]
     log_probs: Option<PathBuf>,
     /// Write the features behind those log-probabilities as JSON, `[frame][mel band]`
-    #[arg(long, value_name = "OUT", hide = true, requires = "log_probs")]
+    #[arg(long, value_name = "OUT", requires = "log_probs")]
     features: Option<PathBuf>,
 }
 

@@ -75,7 +75,7 @@ pub enum TrainError {
         /// As the recipe has it.
         folder: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// There is nothing to learn from.
     #[error("there is no training batch: every utterance was filtered out")]

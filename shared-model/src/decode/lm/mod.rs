@@ -49,6 +49,17 @@ pub struct LmState {
     node: u32,
 }
 
+/// A word that is listed after a history.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ListedWord {
+    /// See [`NgramLm::word`].
+    pub id: u32,
+    /// Natural log of its probability.
+    pub ln_prob: f32,
+    /// The state after it.
+    pub next: LmState,
+}
+
 /// A back-off model of order 1 to 5.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NgramLm {
@@ -212,6 +223,25 @@ impl NgramLm {
         end.map_or(0.0, |word| self.score_from(state.node, word).0)
     }
 
+    /// The words that are listed after the history of `state`, all words where it is empty: `<s>`,
+    /// `</s>` and `<unk>` among them.
+    pub fn listed(&self, state: &LmState) -> impl Iterator<Item = ListedWord> + '_ {
+        self.children(state.node).map(|child| ListedWord {
+            id: self.node_words[child as usize],
+            ln_prob: self.ln_probs[child as usize],
+            next: self.state_at(child),
+        })
+    }
+
+    /// What the other words cost after `state`, a natural logarithm, and the state of the longest
+    /// listed suffix of its history, which knows more of them; `None` for the empty history.
+    pub fn back_off(&self, state: &LmState) -> Option<(f32, LmState)> {
+        let node = state.node as usize;
+        let ln_backoff = self.ln_backoffs.get(node).copied().unwrap_or(0.0);
+        let node = self.suffixes.get(node).copied().unwrap_or(ROOT);
+        (state.node != ROOT).then_some((ln_backoff, LmState { node }))
+    }
+
     /// Words of the longest n-gram, 1 to 5.
     pub fn order(&self) -> usize {
         self.order
@@ -242,7 +272,7 @@ impl NgramLm {
     }
 
     /// As [`Self::words`], each with its id.
-    pub(super) fn word_ids(&self) -> impl Iterator<Item = (u32, &str)> {
+    pub fn word_ids(&self) -> impl Iterator<Item = (u32, &str)> {
         let special =
             |word: &str| word == SENTENCE_START || word == SENTENCE_END || UNKNOWN.contains(&word);
         let words = self.words.iter().map(AsRef::as_ref);
@@ -250,7 +280,10 @@ impl NgramLm {
     }
 
     /// The word with this id.
-    pub(super) fn word(&self, id: u32) -> &str {
+    ///
+    /// # Panics
+    /// For an id that no word of the model has.
+    pub fn word(&self, id: u32) -> &str {
         &self.words[id as usize]
     }
 

@@ -48,6 +48,41 @@ const BY_HAND: [(&[&str], &str, f32); 12] = [
 ];
 
 #[test]
+fn listed_words_and_back_offs_are_those_of_the_file() {
+    let lm = NgramLm::from_arpa(TRIGRAMS.as_bytes()).unwrap();
+    let after = state_after(&lm, &["a", "b"]);
+    let listed = |state: &LmState| -> Vec<(String, f32)> {
+        let words = lm.listed(state);
+        let mut words: Vec<_> = words
+            .map(|word| {
+                (
+                    lm.word(word.id).to_string(),
+                    word.ln_prob / std::f32::consts::LN_10,
+                )
+            })
+            .collect();
+        words.sort_by(|a, b| a.0.cmp(&b.0));
+        words
+    };
+    let after_b = listed(&after);
+    assert!(after_b.len() == 1 && after_b[0].0 == "</s>" && (after_b[0].1 + 0.3).abs() < 1e-6);
+    let (ln_backoff, shorter) = lm.back_off(&after).unwrap();
+    assert!((ln_backoff / std::f32::consts::LN_10 + 0.25).abs() < 1e-6);
+    let of_b = listed(&shorter);
+    assert_eq!(of_b.len(), 2, "{of_b:?}");
+    assert!(of_b[0].0 == "</s>" && (of_b[0].1 + 0.5).abs() < 1e-6);
+    let (_, empty) = lm.back_off(&shorter).unwrap();
+    assert_eq!((empty, lm.back_off(&empty)), (LmState::default(), None));
+    assert_eq!(listed(&empty).len(), 5);
+    for word in lm.listed(&shorter) {
+        let name = lm.word(word.id);
+        if name == "a" {
+            assert_eq!(lm.score(&shorter, name), (word.ln_prob, word.next));
+        }
+    }
+}
+
+#[test]
 fn probabilities_follow_the_chain_of_back_offs() {
     let lm = NgramLm::from_arpa(TRIGRAMS.as_bytes()).unwrap();
     assert_eq!((lm.order(), lm.num_ngrams()), (3, vec![5, 4, 2]));

@@ -18,6 +18,7 @@ mod tree;
 mod word_model;
 
 pub use config::BeamConfig;
+pub use word_model::spell;
 
 use std::sync::Arc;
 

@@ -245,7 +245,7 @@ impl Fusion {
 
 /// The word as the tokens write it: as given, else in lower case, else in capitals; `None` if none
 /// can be written.
-fn spell(word: &str, alphabet: &BTreeSet<char>) -> Option<String> {
+pub fn spell(word: &str, alphabet: &BTreeSet<char>) -> Option<String> {
     [word.to_string(), word.to_lowercase(), word.to_uppercase()]
         .into_iter()
         .find(|form| form.chars().all(|character| alphabet.contains(&character)))

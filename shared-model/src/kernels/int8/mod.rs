@@ -52,12 +52,10 @@ impl Int8Matrix {
         let columns = scales.len();
         assert_eq!(values.len() % columns.max(1), 0, "whole rows");
         let depth = values.len().checked_div(columns).unwrap_or(0);
-        let panel_len = depth.div_ceil(2) * 2 * COLUMNS;
-        let mut pairs = vec![0; columns.div_ceil(COLUMNS) * panel_len];
+        let mut pairs = vec![0; columns.div_ceil(COLUMNS) * panel_len(depth)];
         for (d, row) in values.chunks_exact(columns.max(1)).enumerate() {
             for (c, &value) in row.iter().enumerate() {
-                let in_panel = (d / 2 * COLUMNS + c % COLUMNS) * 2 + d % 2;
-                pairs[c / COLUMNS * panel_len + in_panel] = value;
+                pairs[place(depth, d, c)] = value;
             }
         }
         Self {
@@ -65,6 +63,18 @@ impl Int8Matrix {
             pairs,
             scales: scales.to_vec(),
         }
+    }
+
+    /// The integers, `[depth, columns]` row after row.
+    pub fn values(&self) -> Vec<i8> {
+        let columns = self.scales.len();
+        let row = |d| (0..columns).map(move |c| self.pairs[place(self.depth, d, c)]);
+        (0..self.depth).flat_map(row).collect()
+    }
+
+    /// What each column's integers are multiplied by.
+    pub fn scales(&self) -> &[f32] {
+        &self.scales
     }
 
     /// Largest magnitude of an activation's integer.
@@ -99,6 +109,16 @@ impl Int8Matrix {
             }
         }
     }
+}
+
+/// Integers of a panel, zeros included.
+fn panel_len(depth: usize) -> usize {
+    depth.div_ceil(2) * 2 * COLUMNS
+}
+
+/// Where row `d` of column `c` lies among the pairs.
+fn place(depth: usize, d: usize, c: usize) -> usize {
+    c / COLUMNS * panel_len(depth) + (d / 2 * COLUMNS + c % COLUMNS) * 2 + d % 2
 }
 
 /// `out += sums * scale * scales`.
@@ -214,6 +234,17 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_integers_come_back_as_they_were_given() {
+        for (depth, columns) in [(1, 1), (33, 40), (97, 29)] {
+            let values: Vec<i8> = (0..depth * columns).map(integer).collect();
+            let scales: Vec<f32> = (0..columns).map(|c| 0.01 + c as f32).collect();
+            let matrix = Int8Matrix::new(&values, &scales);
+            assert_eq!(matrix.values(), values, "{depth} x {columns}");
+            assert_eq!(matrix.scales(), scales);
         }
     }
 
