@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use shared_model::model::ModelConfig;
+
 use super::{Record, Study, StudyError, cell::with_origins};
 use crate::{
     config::{Paths, Recipe},
@@ -121,21 +123,21 @@ fn work(recipe: &Recipe, audio: &mut HashMap<String, Option<f64>>) -> Option<f64
     let secs = *audio
         .entry(key)
         .or_insert_with(|| audio_secs(&recipe.data.train));
-    let teacher = recipe.teacher.model.num_parameters() as f64;
+    let of = |model: &ModelConfig, epochs: usize| (model.num_parameters() * epochs) as f64;
     let mut passes = 0.0;
-    if recipe.teacher.from.is_none() {
-        passes += TRAINING_PASSES * teacher * recipe.teach.epochs as f64;
+    if recipe.teacher.from.is_none() && recipe.needs_teacher() {
+        passes += TRAINING_PASSES * of(&recipe.teacher.model, recipe.teach.epochs);
     }
-    let step_one: usize = recipe
-        .step_one_students()
-        .map(|student| student.model.num_parameters())
-        .sum();
-    if step_one > 0 {
-        passes += (teacher + TRAINING_PASSES * step_one as f64) * recipe.distill.epochs as f64;
+    let mut asked = 0;
+    for student in recipe.step_one_students() {
+        let epochs = recipe.distill_of(student).epochs;
+        passes += TRAINING_PASSES * of(&student.model, epochs);
+        asked = asked.max(epochs);
     }
-    for student in &recipe.students {
+    passes += of(&recipe.teacher.model, asked);
+    for student in recipe.whole_students() {
         let epochs = recipe.finetune_of(student).epochs;
-        passes += TRAINING_PASSES * student.model.num_parameters() as f64 * epochs as f64;
+        passes += TRAINING_PASSES * of(&student.model, epochs);
     }
     Some(passes * secs?)
 }
