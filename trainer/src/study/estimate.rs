@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Record, Study, StudyError, cell::with_origins};
 use crate::{
-    config::{Paths, Recipe},
+    config::{Paths, Recipe, StudentConfig},
     data::read_all,
 };
 
@@ -123,19 +123,21 @@ fn work(recipe: &Recipe, audio: &mut HashMap<String, Option<f64>>) -> Option<f64
         .or_insert_with(|| audio_secs(&recipe.data.train));
     let teacher = recipe.teacher.model.num_parameters() as f64;
     let mut passes = 0.0;
-    if recipe.teacher.from.is_none() {
+    if recipe.teacher.from.is_none() && recipe.needs_teacher() {
         passes += TRAINING_PASSES * teacher * recipe.teach.epochs as f64;
     }
-    let step_one: usize = recipe
-        .step_one_students()
-        .map(|student| student.model.num_parameters())
-        .sum();
-    if step_one > 0 {
-        passes += (teacher + TRAINING_PASSES * step_one as f64) * recipe.distill.epochs as f64;
+    let training = |student: &StudentConfig, epochs: usize| {
+        TRAINING_PASSES * student.model.num_parameters() as f64 * epochs as f64
+    };
+    let mut answers = 0;
+    for student in recipe.step_one_students() {
+        let epochs = recipe.distill_of(student).epochs;
+        passes += training(student, epochs);
+        answers = answers.max(epochs);
     }
-    for student in &recipe.students {
-        let epochs = recipe.finetune_of(student).epochs;
-        passes += TRAINING_PASSES * student.model.num_parameters() as f64 * epochs as f64;
+    passes += teacher * answers as f64;
+    for student in recipe.whole_students() {
+        passes += training(student, recipe.finetune_of(student).epochs);
     }
     Some(passes * secs?)
 }
