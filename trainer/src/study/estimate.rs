@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 
-use shared_model::model::ModelConfig;
-
 use super::{Record, Study, StudyError, cell::with_origins};
 use crate::{
-    config::{Paths, Recipe},
+    config::{Paths, Recipe, StudentConfig},
     data::read_all,
 };
 
@@ -123,21 +121,23 @@ fn work(recipe: &Recipe, audio: &mut HashMap<String, Option<f64>>) -> Option<f64
     let secs = *audio
         .entry(key)
         .or_insert_with(|| audio_secs(&recipe.data.train));
-    let of = |model: &ModelConfig, epochs: usize| (model.num_parameters() * epochs) as f64;
+    let teacher = recipe.teacher.model.num_parameters() as f64;
     let mut passes = 0.0;
     if recipe.teacher.from.is_none() && recipe.needs_teacher() {
-        passes += TRAINING_PASSES * of(&recipe.teacher.model, recipe.teach.epochs);
+        passes += TRAINING_PASSES * teacher * recipe.teach.epochs as f64;
     }
-    let mut asked = 0;
+    let training = |student: &StudentConfig, epochs: usize| {
+        TRAINING_PASSES * student.model.num_parameters() as f64 * epochs as f64
+    };
+    let mut answers = 0;
     for student in recipe.step_one_students() {
         let epochs = recipe.distill_of(student).epochs;
-        passes += TRAINING_PASSES * of(&student.model, epochs);
-        asked = asked.max(epochs);
+        passes += training(student, epochs);
+        answers = answers.max(epochs);
     }
-    passes += of(&recipe.teacher.model, asked);
+    passes += teacher * answers as f64;
     for student in recipe.whole_students() {
-        let epochs = recipe.finetune_of(student).epochs;
-        passes += TRAINING_PASSES * of(&student.model, epochs);
+        passes += training(student, recipe.finetune_of(student).epochs);
     }
     Some(passes * secs?)
 }

@@ -1,10 +1,13 @@
 //! What arms have cost: whole, and by student.
 //!
 //! The rule: what only one student needed is its own. The rest (the training of a shared teacher,
-//! the frozen teacher's passes, data and checkpoints) is divided equally among the students of the
-//! arm, and shown whole beside it.
+//! the frozen teacher's passes, a network that has students as exits, data and checkpoints) is
+//! divided equally among the students of the arm, and shown whole beside it.
+
+use std::collections::BTreeMap;
 
 use super::{
+    super::Record,
     collect::{FinishedArm, FinishedCell},
     results::{ArmCosts, StudentCost},
 };
@@ -30,13 +33,14 @@ impl Spent {
         }
     }
 
-    /// Adds a share of a phase.
-    pub fn add(&mut self, costs: &PhaseCosts, share: f64, students: &[String]) {
+    /// Adds a share of a phase of a cell.
+    pub fn add(&mut self, cell: &Record, costs: &PhaseCosts, share: f64, students: &[String]) {
         let own = |name: &String| {
-            costs
-                .networks
+            let networks = &costs.networks;
+            let own = networks
                 .get(name)
-                .map_or(0.0, |n| n.training.cpu_secs)
+                .filter(|_| !has_exits(&cell.recipe, name));
+            own.map_or(0.0, |network| network.training.cpu_secs)
         };
         let all: f64 = students.iter().map(own).sum();
         self.shared += share * (costs.training.cpu_secs - all);
@@ -61,12 +65,19 @@ impl Spent {
     }
 }
 
+/// Whether a student of a recipe, by dotted keys, has others as its exits.
+fn has_exits(recipe: &BTreeMap<String, String>, student: &str) -> bool {
+    let student = format!("\"{student}\"");
+    let mut keys = recipe.iter();
+    keys.any(|(key, value)| key.ends_with(".exit_of") && *value == student)
+}
+
 /// What a cell began with.
 pub(super) fn before(cell: &FinishedCell<'_>, students: &[String]) -> Spent {
     let mut spent = Spent::none(students.len());
     for origin in &cell.origins {
         for costs in origin.record.costs.values() {
-            spent.add(costs, 1.0, students);
+            spent.add(origin.record, costs, 1.0, students);
         }
     }
     spent
@@ -76,7 +87,7 @@ pub(super) fn before(cell: &FinishedCell<'_>, students: &[String]) -> Spent {
 pub(super) fn spent(cell: &FinishedCell<'_>, students: &[String]) -> Spent {
     let mut spent = before(cell, students);
     for costs in cell.record.costs.values() {
-        spent.add(costs, 1.0, students);
+        spent.add(cell.record, costs, 1.0, students);
     }
     spent
 }

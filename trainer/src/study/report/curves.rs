@@ -61,11 +61,11 @@ pub(super) fn spent_until(
     let mut phase = Spent::none(students.len());
     for (of, costs) in &cell.record.costs {
         if *of < point.phase {
-            all.add(costs, 1.0, students);
+            all.add(cell.record, costs, 1.0, students);
         } else if *of == point.phase {
             let share = point.phase_cpu_secs / costs.training.cpu_secs.max(f64::MIN_POSITIVE);
-            all.add(costs, share.min(1.0), students);
-            phase.add(costs, share.min(1.0), students);
+            all.add(cell.record, costs, share.min(1.0), students);
+            phase.add(cell.record, costs, share.min(1.0), students);
         }
     }
     (all, phase)

@@ -86,6 +86,8 @@ fn race(
     other: &FinishedCell<'_>,
     network: &str,
 ) -> Option<Race> {
+    // Exits of another network are not measured while they are trained.
+    own.record.network(network)?.dev.first()?;
     // What a network ends with is its best epoch or its averaged weights.
     let points = &other.record.network(network)?.dev;
     let last = points.iter().map(|point| point.phase).max()?;

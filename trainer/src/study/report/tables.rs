@@ -267,7 +267,7 @@ fn by_student(results: &Results) -> Table {
     Table {
         title: "What it cost, by student",
         note: "Processor time of training, mean over seeds. What only one student needed is its own: one more \
-               like it costs as much again. The rest (the teacher's training and passes, data, checkpoints) is \
+               like it costs as much again. The rest (the teacher's training and passes, a network that has students as exits, data, checkpoints) is \
                shared, and divided equally among the students that used it."
             .to_owned(),
         header: strings(["arm", "student", "its own", "shared by all", "with its part of it"]),

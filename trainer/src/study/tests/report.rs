@@ -198,6 +198,26 @@ fn costs_are_whole_and_by_student_and_add_up() {
 }
 
 #[test]
+fn a_network_with_exits_is_shared_by_them() {
+    let (_folder, study, _results) = results();
+    let index = study.find("alone.seed1").unwrap();
+    let mut record = study.valid_record(index).unwrap().unwrap();
+    // As if "tiny" were the first blocks of "small".
+    record
+        .recipe
+        .insert("student.1.exit_of".into(), "\"small\"".into());
+    let costs = record.costs.get_mut(&Phase::Finetune).unwrap();
+    costs.networks.remove("tiny");
+    record.networks[1].dev.clear();
+    record.write(&study.record_path(index)).unwrap();
+    let results = study.results().unwrap();
+    let costs = &results.arms[1].costs;
+    close(costs.shared, 100.0);
+    let students: Vec<f64> = costs.students.iter().map(|s| s.attributed).collect();
+    assert_eq!(students, [50.0, 50.0]);
+}
+
+#[test]
 fn speed_ups_are_counted_both_ways() {
     let (_folder, _study, results) = results();
     let [speed_up] = results.speed_ups.as_slice() else {
