@@ -6,7 +6,7 @@
 # FLEDGE: the program, where it is not to be built. LIMIT: use only so many utterances.
 . "$(dirname "$0")/common.sh"
 cd "$ROOT"
-MODEL=${1:-www/models/english-medium}
+MODEL=${1:-www/models/quick-medium}
 MANIFEST=${2:-trainer/corpus/test.jsonl}
 LM=${3:-www/models/lm/english.bin}
 OUT=$ROOT/runs/interchange

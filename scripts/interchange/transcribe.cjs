@@ -10,6 +10,7 @@ const recognizer = sherpa.createOfflineRecognizer({
     zipformerCtc: { model: path.join(folder, 'model.onnx') },
     tokens: path.join(folder, 'tokens.txt'),
     numThreads: 1,
+    debug: 0,
   },
 });
 for (const file of fs.readFileSync(list, 'utf8').trim().split('\n')) {

@@ -166,6 +166,34 @@ fn the_best_path_is_the_best_of_all_texts_and_alignments() {
 }
 
 #[test]
+fn a_doubled_letter_needs_a_blank_between() {
+    let lm = NgramLm::from_arpa(ARPA.as_bytes()).unwrap();
+    let tokens = Tokens::from_txt(TOKENS.as_bytes()).unwrap();
+    let graph = ReadBack::new(&decoding_graph(&tokens, &lm, &config()).unwrap());
+    // The network is almost sure of each of these tokens.
+    let heard = |ids: &[usize]| -> Vec<[f32; 4]> {
+        let frame = |&id: &usize| {
+            let mut log_probs = [-4.0; 4];
+            log_probs[id] = -0.1;
+            log_probs
+        };
+        ids.iter().map(frame).collect()
+    };
+    for ids in [
+        [2, 3, 3, 2].as_slice(),
+        &[2, 3, 0, 3, 2],
+        &[3, 1, 2, 3, 3, 2],
+    ] {
+        let log_probs = heard(ids);
+        let (found, expected) = (graph.best(&log_probs), best_by_trial(&lm, &log_probs));
+        assert!(
+            (found - expected).abs() < 1e-4,
+            "{ids:?}: {found} for {expected}"
+        );
+    }
+}
+
+#[test]
 fn every_arc_reads_a_frame_and_every_state_may_be_the_last() {
     let lm = NgramLm::from_arpa(ARPA.as_bytes()).unwrap();
     let tokens = Tokens::from_txt(TOKENS.as_bytes()).unwrap();

@@ -1,7 +1,7 @@
 const sherpa = require('sherpa-onnx');
 
 const recognizer = sherpa.createOfflineRecognizer({
-  modelConfig: { zipformerCtc: { model: 'model.onnx' }, tokens: 'tokens.txt' },
+  modelConfig: { zipformerCtc: { model: 'model.onnx' }, tokens: 'tokens.txt', debug: 0 },
 });
 const clip = sherpa.readWave(process.argv[2]);
 const stream = recognizer.createStream();
