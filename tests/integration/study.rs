@@ -321,6 +321,33 @@ fn what_cannot_be_run_is_refused_in_a_line() {
 }
 
 #[test]
+fn the_studies_of_the_repository_and_of_its_page_have_cells() {
+    let list = |file: &Path| {
+        let listed = fledge(["study", text(file), "--list-cells"]);
+        listed.assert_done();
+        listed.stdout.lines().count()
+    };
+    let studies = fs::read_dir(repository().join("studies")).unwrap();
+    let files: Vec<PathBuf> = studies
+        .map(|entry| entry.unwrap().path().join("study.toml"))
+        .collect();
+    assert!(files.len() > 1);
+    assert!(files.iter().all(|file| list(file) > 5));
+
+    // The page's study file, and the arm that it adds.
+    let page = fs::read_to_string(repository().join("docs/study.md")).unwrap();
+    let blocks = page.split("```toml\n").skip(1);
+    let blocks = blocks.map(|block| block.split("```").next().unwrap());
+    let root = format!("{}/", text(&repository()));
+    let example = blocks.collect::<String>().replace("../../", &root);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("study.toml");
+    fs::write(&file, example).unwrap();
+    // A teacher and four arms, three seeds.
+    assert_eq!(list(&file), 15);
+}
+
+#[test]
 fn two_systems_are_compared_by_what_they_heard() {
     let folder = tempfile::tempdir().unwrap();
     let manifest = repository().join("trainer/corpus/test.jsonl");
