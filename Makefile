@@ -2,13 +2,14 @@
 PORT ?= 8080
 CORPUS ?=
 
-.PHONY: help demo test site bench-web
+.PHONY: help demo test site package bench-web
 help:
 	@echo 'make demo                     serve the students at http://127.0.0.1:$(PORT), and train a family beside them'
 	@echo 'make demo CORPUS=FILE.jsonl   the same on your own speech (a NeMo-style manifest)'
 	@echo 'make test                     every check and test'
 	@echo 'make bench-web                time the students: native, in the browser, and beside onnxruntime'
 	@echo 'make site                     only build the site, into www/dist'
+	@echo 'make package                  build what puts a student on another site, into dist/package'
 
 demo:
 	@PORT='$(PORT)' CORPUS='$(CORPUS)' scripts/demo.sh
@@ -21,3 +22,6 @@ bench-web:
 
 site:
 	@scripts/build-site.sh
+
+package: site
+	@scripts/package.sh

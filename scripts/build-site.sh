@@ -17,3 +17,4 @@ else
   trunk build --release --config Trunk.toml || die "the site did not build: see the messages above"
   touch "$FULL_SITE"
 fi
+"$ROOT/scripts/write-catalog.sh"

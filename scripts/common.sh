@@ -8,7 +8,7 @@ NATIVE_TARGET=$FLEDGE_CACHE/native
 WEB_TARGET=$FLEDGE_CACHE/web
 TOOLS=$FLEDGE_CACHE/tools
 FLEDGE_BIN=$NATIVE_TARGET/release/fledge
-SITE=$ROOT/www/dist
+SITE=${FLEDGE_SITE:-$ROOT/www/dist}
 PYTHON=$FLEDGE_CACHE/python/bin/python
 BROWSER_TOOLS=$FLEDGE_CACHE/browser-tools
 # Stand for the dear halves of the builds, once they were made.

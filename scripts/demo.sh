@@ -62,19 +62,20 @@ if [ -n "$CORPUS" ]; then
   "$FLEDGE_BIN" check "$CORPUS" >/dev/null || die "fix the entries above in $CORPUS, then run the command again"
 fi
 
-# The students of the run, copied into the served site and listed before the shipped ones.
+# The students of the run, copied into the served site as a family of their own, behind the shipped ones.
 publish_students() {
-  local folder name entries=() separator='' entry
+  local folder name entries=() fresh=() separator='' entry
   for folder in "$RUN"/models/*/; do
     name=$(basename "$folder")
     [ "$name" != teacher ] && [ -d "$folder" ] || continue
     rm -rf "$SITE/models/fresh-$name"
     cp -r "$folder" "$SITE/models/fresh-$name"
-    entries+=("{\"path\": \"fresh-$name\", \"group\": \"Trained just now on this machine\"}")
+    fresh+=("{\"path\": \"fresh-$name\", \"group\": \"Trained just now on this machine\"}")
   done
-  [ ${#entries[@]} -gt 0 ] || die "the run in $RUN ended without students"
+  [ ${#fresh[@]} -gt 0 ] || die "the run in $RUN ended without students"
   # One entry a line.
-  mapfile -O ${#entries[@]} -t entries < <(grep -o '{"path".*}' "$ROOT/www/models/index.json")
+  mapfile -t entries < <(grep -o '{"path".*}' "$ROOT/www/models/index.json")
+  entries+=("${fresh[@]}")
   {
     printf '{"models": ['
     for entry in "${entries[@]}"; do
@@ -84,6 +85,7 @@ publish_students() {
     printf '\n]}\n'
   } >"$SITE/models/index.json.new"
   mv "$SITE/models/index.json.new" "$SITE/models/index.json"
+  "$ROOT/scripts/write-catalog.sh"
 }
 
 stage
@@ -106,7 +108,7 @@ say "the shipped students are at http://127.0.0.1:$PORT after $SECONDS s - train
 stage
 "$FLEDGE_BIN" run "${recipe[@]}" --run "$RUN"
 publish_students
-say "reload http://127.0.0.1:$PORT - the fresh students stand first, after $SECONDS s"
+say "reload http://127.0.0.1:$PORT - the fresh students are a family of their own, under Settings, after $SECONDS s"
 
 [ $graphics = 0 ] || stage
 if [ ! -e "$FULL_BUILD" ]; then

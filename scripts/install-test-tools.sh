@@ -19,4 +19,5 @@ fi
 need_python "safetensors, numpy" safetensors==0.8.0 numpy
 
 need_node playwright-core 1.65.1
+need_node axe-core 4.14.1
 ln -sfn "$BROWSER_TOOLS/node_modules" "$ROOT/tests/browser/node_modules"

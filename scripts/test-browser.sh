@@ -5,4 +5,4 @@ export FLEDGE_BIN FLEDGE_SITE=$SITE
 export FLEDGE_SCREENSHOTS=${FLEDGE_SCREENSHOTS:-$FLEDGE_CACHE/screenshots}
 mkdir -p "$FLEDGE_SCREENSHOTS"
 cd "$ROOT"
-node --test --test-concurrency=1 tests/browser/site.test.mjs
+node --test --test-concurrency=1 tests/browser/*.test.mjs

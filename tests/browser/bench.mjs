@@ -47,7 +47,7 @@ function assemble(folder) {
       if (/^ort\.wasm\.min\.mjs$|^ort-wasm-simd-threaded\.(mjs|wasm)$/.test(name)) cpSync(join(options.ort, name), join(folder, "ort", name));
     }
   }
-  writeFileSync(join(folder, "engine-webgpu-counted_loader.js"), COUNTED_ENGINE);
+  writeFileSync(join(folder, "engine-webgpu-counted.js"), COUNTED_ENGINE);
   if (options.onnx) cpSync(options.onnx, join(folder, "onnx"), { recursive: true });
   return { models, withLm };
 }
@@ -64,7 +64,7 @@ count(self.GPUDevice?.prototype, "createComputePipeline", "pipelines");
 count(self.GPUDevice?.prototype, "createComputePipelineAsync", "pipelines");
 const post = self.postMessage.bind(self);
 self.postMessage = (message, moved) => post(Object.assign(message, { counts: { ...counts } }), moved);
-await import("./engine-webgpu_loader.js");
+export { default } from "./engine-webgpu.js";
 `;
 
 async function timeEngine(page, engine, models, report) {
@@ -120,9 +120,9 @@ async function timeLanguageModels(page, site, entries, report) {
     const result = await page.evaluate(
       async ({ path, lm, sound, repeats }) => {
         const at = (file) => new URL(`models/${file}`, document.baseURI).href;
-        const time = async (lm_url) => {
+        const time = async (lm) => {
           const worker = await openWorker("engine-cpu");
-          await worker.ask({ Load: { model_url: at(path), lm_url } });
+          await worker.ask({ Load: { model_url: at(path), lm } });
           const times = [];
           for (let i = 0; i < repeats + 1; i += 1) {
             let ms = 0;
@@ -136,7 +136,7 @@ async function timeLanguageModels(page, site, entries, report) {
           worker.close();
           return times.sort((a, b) => a - b);
         };
-        return { greedy: await time(null), beam: await time(at(lm)) };
+        return { greedy: await time(null), beam: await time({ url: at(lm) }) };
       },
       { path, lm, sound, repeats: Math.min(repeats, 10) },
     );

@@ -20,8 +20,9 @@ export async function launch({ webgpu = false, microphone } = {}) {
 }
 
 /** A page that records what it asks for and everything it complains about. */
-export async function openPage(browser, url, options = {}) {
-  const context = await browser.newContext({ permissions: ["microphone"], ...options });
+export async function openPage(browser, url, options = {}, prepare = async () => {}) {
+  // Requests are watched and changed by the tests, which a page's service worker would hide.
+  const context = await browser.newContext({ permissions: ["microphone"], serviceWorkers: "block", ...options });
   // The machine may be busy with other tests.
   context.setDefaultTimeout(120_000);
   const page = await context.newPage();
@@ -37,64 +38,84 @@ export async function openPage(browser, url, options = {}) {
       console.error(`policy violated: ${event.violatedDirective} by ${event.blockedURI}`),
     );
   });
+  await prepare(page);
   await page.goto(url);
   return { page, context, requests, complaints };
 }
 
 /** Nothing went wrong and nobody else was asked for anything. */
-export function assertClean({ requests, complaints }, origin) {
+export function assertClean({ requests, complaints }, origin, expected = /^$/) {
   // The browser itself remarks on a missing or a software GPU; that is what is being tested.
-  const ours = complaints.filter((text) => !/WebGPU|powerPreference|adapter|GPU stall/i.test(text));
+  const remarks = /WebGPU|powerPreference|adapter|GPU stall|blocked by Playwright/i;
+  const ours = complaints.filter((text) => !remarks.test(text) && !expected.test(text));
   assert.deepEqual(ours, []);
   const foreign = requests.filter((url) => !url.startsWith(origin) && !url.startsWith("blob:"));
   assert.deepEqual(foreign, []);
 }
 
-/**
- * Waits until an engine runs and files can be given, which needs the list of students; the sentence
- * that says which engine.
- */
+/** Waits until the first engine runs; the sentence that says which and why. */
 export async function engineReady(page, timeout = 300_000) {
-  await page.locator("#engine-status.ready").waitFor({ timeout });
+  await page.locator("#engine-status.ready").waitFor({ state: "attached", timeout });
   await idle(page, timeout);
   return page.locator("#engine-text").textContent();
 }
 
-/** Waits until the page is idle again after an action. */
+/** Waits until nothing runs. */
 export async function idle(page, timeout = 600_000) {
-  await page.locator("#file:not([disabled])").waitFor({ state: "attached", timeout });
+  await page.locator('body[data-state="idle"]').waitFor({ timeout });
 }
 
-/** Does something that ends with a result or an error, and waits for that. */
-export async function settled(page, action, timeout = 600_000) {
-  await page.evaluate(() => {
-    document.querySelector("#result-note").textContent = "";
-    document.querySelector("#error").hidden = true;
-  });
-  await action();
-  await page.waitForFunction(
-    () => {
-      const find = (id) => document.querySelector(id);
-      return (find("#result-note").textContent || !find("#error").hidden) && !find("#file").disabled;
-    },
-    undefined,
-    { timeout },
-  );
+export async function state(page, name, timeout = 60_000) {
+  await page.locator(`body[data-state="${name}"]`).waitFor({ timeout });
 }
 
-export async function transcript(page) {
-  const parts = await page.locator("#finals p").allTextContents();
-  return parts.join(" ");
+/** The error that the page shows, if it shows one. */
+export async function errorOf(page) {
+  return (await page.locator("#error").isVisible()) ? page.locator("#error").textContent() : "";
+}
+
+export function lane(page, name) {
+  return page.locator(`.lane[aria-label="${name}"], .lane[aria-label^="${name},"]`);
+}
+
+/** The words that a student wrote: what is struck out with them, what they should have been not. */
+export async function wordsOf(page, name) {
+  return (await lane(page, name).locator(".word").allTextContents()).join(" ");
+}
+
+/** Transcribes a file in all lanes. */
+export async function transcribeFile(page, file) {
+  await page.locator("#file").setInputFiles(file);
+  await idle(page);
+  assert.equal(await errorOf(page), "");
+}
+
+export async function openSettings(page) {
+  await page.locator("#settings").evaluate((details) => (details.open = true));
+}
+
+/** Switches all lanes off but these. */
+export async function only(page, names) {
+  await openSettings(page);
+  for (const label of await page.locator("#lane-switches label").all()) {
+    const name = (await label.textContent()).trim().match(/^[^ ,]+/)[0];
+    await label.locator("input").setChecked(names.includes(name));
+  }
+  await idle(page);
 }
 
 /**
  * Gives the page `openWorker(script)`: one of the site's workers, spoken to directly. `ask(body,
- * payload)` answers `{ body, payload }`; `started` is what the worker said about itself.
+ * payload, file)` answers `{ body, payload }`; `started` is what the worker said about itself.
  */
 export async function teachWorkers(page) {
   await page.evaluate(() => {
     globalThis.openWorker = async (script) => {
-      const worker = new Worker(`${script}_loader.js`, { type: "module" });
+      const base = document.baseURI;
+      const program = await fetch(`${script.replace("-counted", "")}_bg.wasm`);
+      const module = await WebAssembly.compile(await program.arrayBuffer());
+      const worker = new Worker("worker.js", { type: "module" });
+      worker.postMessage({ script: new URL(`${script}.js`, base).href, module });
       const waiting = new Map();
       const started = await new Promise((resolve, reject) => {
         worker.onerror = (event) => reject(new Error(event.message));
@@ -102,15 +123,15 @@ export async function teachWorkers(page) {
           if (body.Ready || body.ReaderReady) resolve(body.Ready ?? body.ReaderReady);
           else if (body.Unusable || body.Crashed) reject(new Error(JSON.stringify(body)));
           else if (body.Failed) waiting.get(id)?.reject(new Error(body.Failed.message));
-          else if (!body.Loading && !body.Transcribing) waiting.get(id)?.resolve({ body, payload, counts });
+          else if (!body.Loading && !body.Transcribing && body !== "Taken") waiting.get(id)?.resolve({ body, payload, counts });
         };
       });
       let next = 1;
-      const ask = (body, payload) =>
+      const ask = (body, payload, file) =>
         new Promise((resolve, reject) => {
           const id = next++;
           waiting.set(id, { resolve, reject });
-          worker.postMessage({ id, body, payload }, payload ? [payload] : []);
+          worker.postMessage({ id, body, payload, file }, payload ? [payload] : []);
         });
       return { started, ask, close: () => worker.terminate() };
     };
@@ -123,13 +144,14 @@ export async function engineLogProbs(page, engine, model, clipUrl) {
   return page.evaluate(
     async ({ engine, model, clipUrl }) => {
       const reader = await openWorker("audio-file");
-      const clip = await (await fetch(clipUrl)).arrayBuffer();
-      const decoded = await reader.ask("DecodeFile", clip);
+      const clip = await (await fetch(clipUrl)).blob();
+      const opened = await reader.ask("OpenFile", undefined, clip);
+      const block = await reader.ask("NextBlock");
       reader.close();
       const worker = await openWorker(engine);
       await worker.ask({ Load: { model_url: new URL(model, document.baseURI).href } });
-      const { sample_rate_hz } = decoded.body.Decoded;
-      const { payload } = await worker.ask({ LogProbs: { sample_rate_hz } }, decoded.payload);
+      const { sample_rate_hz } = opened.body.Opened;
+      const { payload } = await worker.ask({ LogProbs: { sample_rate_hz } }, block.payload);
       worker.close();
       return { started: worker.started, values: Array.from(new Float32Array(payload)) };
     },

@@ -26,6 +26,21 @@ export function transcribeWith(lm, model, clip) {
   return transcript(model, clip, "--decoder", "beam", "--lm", lm).text;
 }
 
+/** Word errors over clips whose texts are known, by beam search with a language model. */
+export function wordErrors(lm, model, clips) {
+  const folder = mkdtempSync(join(tmpdir(), "fledge-"));
+  try {
+    const manifest = join(folder, "clips.jsonl");
+    const line = ({ path, text, secs }) => `${JSON.stringify({ audio_filepath: path, text, duration: secs })}\n`;
+    writeFileSync(manifest, clips.map(line).join(""));
+    const told = fledge("evaluate", "--model", model, "--manifest", manifest, "--lm", lm, "--device", "cpu", "--json");
+    const { substitutions, insertions, deletions } = JSON.parse(told);
+    return substitutions + insertions + deletions;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 /** Makes a language model of sentences. */
 export function languageModel(sentences, file) {
   const text = `${file}.txt`;

@@ -1,5 +1,5 @@
 // The built site on a random port of this machine, under a sub-path, without any special header:
-// what a plain static host does.
+// what a plain static host does. It knows ranges, and can be told to misbehave.
 
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
@@ -11,18 +11,28 @@ const TYPES = {
   ".js": "text/javascript",
   ".mjs": "text/javascript",
   ".json": "application/json",
+  ".mp3": "audio/mpeg",
+  ".ogg": "audio/ogg",
   ".svg": "image/svg+xml",
   ".wasm": "application/wasm",
   ".wav": "audio/wav",
+  ".webmanifest": "application/manifest+json",
 };
 
 /**
  * @param {string} folder the site
  * @param {string} base the path it appears under, with slashes at both ends
+ * @param {{headers?: object, before?: Function}} options `headers`: of every answer; `before(name, request,
+ *   response, bytes)`: answers in the server's place, if it gives true
  */
-export async function serve(folder, base) {
+export async function serve(folder, base, { headers = {}, before = () => false } = {}) {
   const server = createServer(async (request, response) => {
     const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
+    // Browsers ask every host for it.
+    if (path === "/favicon.ico") {
+      response.writeHead(204).end();
+      return;
+    }
     if (!path.startsWith(base)) {
       response.writeHead(404).end();
       return;
@@ -31,8 +41,13 @@ export async function serve(folder, base) {
     try {
       if (name.startsWith("..")) throw new Error("outside of the site");
       const bytes = await readFile(join(folder, name));
-      response.writeHead(200, { "content-type": TYPES[extname(name)] ?? "application/octet-stream" });
-      response.end(bytes);
+      if (before(name, request, response, bytes)) return;
+      const type = { "content-type": TYPES[extname(name)] ?? "application/octet-stream", ...headers };
+      const start = Number(request.headers.range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0);
+      if (start > 0 && start < bytes.length) {
+        response.writeHead(206, { ...type, "content-range": `bytes ${start}-${bytes.length - 1}/${bytes.length}` });
+      } else response.writeHead(200, type);
+      response.end(start < bytes.length ? bytes.subarray(start) : bytes);
     } catch {
       response.writeHead(404).end();
     }

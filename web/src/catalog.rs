@@ -1,11 +1,13 @@
 //! What the site offers: its model folders and its sample clips, as small JSON files tell.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::RemoteFile;
 
 /// The language model in a model folder; the name is `shared_model::bundle`'s.
 const LM_FILE: &str = "lm.bin";
 
-/// `models/index.json`.
+/// `models/index.json`: what is on offer, written by hand or by a script.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct ModelIndex {
     pub models: Vec<ModelEntry>,
@@ -18,9 +20,39 @@ pub struct ModelEntry {
     /// Heading under which the page lists it, such as "Trained just now".
     #[serde(default)]
     pub group: String,
+    #[serde(default)]
+    pub role: Role,
     /// A language model that goes with it, relative to `index.json`.
     #[serde(default)]
     pub lm: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    #[default]
+    Student,
+    /// Taught the others of its group.
+    Teacher,
+}
+
+/// `models/catalog.json`: the index with everything that the page has to know before it loads a
+/// model, so that one request gives it all. The tool `catalog` makes it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Catalog {
+    pub models: Vec<CatalogEntry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CatalogEntry {
+    /// The folder, relative to the catalog.
+    pub path: String,
+    pub group: String,
+    pub role: Role,
+    /// Its address is relative to the catalog.
+    pub lm: Option<RemoteFile>,
+    /// The text of the folder's manifest, byte for byte: it holds its own digest.
+    pub manifest: String,
 }
 
 /// The part of a model folder's `manifest.json` that is shown before anything is downloaded.
@@ -29,8 +61,6 @@ pub struct ModelSummary {
     pub name: String,
     #[serde(default)]
     pub description: String,
-    #[serde(default)]
-    pub precision: String,
     pub parameters: u64,
     pub files: Vec<FileSummary>,
     #[serde(default)]
@@ -44,46 +74,80 @@ pub struct FileSummary {
     #[serde(default)]
     pub name: String,
     pub bytes: f64,
+    #[serde(default)]
+    pub sha256: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct EvaluationSummary {
     pub set: String,
     pub decoder: String,
+    /// File name of the language model, if one was used.
+    #[serde(default)]
+    pub lm: Option<String>,
     /// Of the references.
     #[serde(default)]
     pub words: u64,
-    /// A fraction.
+    #[serde(default)]
+    pub utterances: u64,
+    /// A fraction, as its interval.
     pub wer: f64,
+    #[serde(default)]
+    pub wer_low: f64,
+    #[serde(default)]
+    pub wer_high: f64,
 }
 
 impl ModelSummary {
-    /// Size of the download, a language model left out: it is fetched only when it is asked for.
+    /// What a page downloads: configuration, tokens and weights, but neither the card nor a language
+    /// model.
+    pub fn needed(&self) -> impl Iterator<Item = &FileSummary> {
+        let is_needed = |file: &&FileSummary| file.name != LM_FILE && !file.name.ends_with(".md");
+        self.files.iter().filter(is_needed)
+    }
+
     pub fn bytes(&self) -> f64 {
-        let files = self.files.iter().filter(|file| file.name != LM_FILE);
-        files.map(|file| file.bytes).sum()
+        self.needed().map(|file| file.bytes).sum()
     }
-    /// The file name of the folder's own language model.
-    pub fn lm(&self) -> Option<&str> {
-        let file = self.files.iter().find(|file| file.name == LM_FILE)?;
-        Some(&file.name)
+
+    /// The folder's own language model.
+    pub fn lm(&self) -> Option<&FileSummary> {
+        self.files.iter().find(|file| file.name == LM_FILE)
     }
-    /// The error rate to show: of the greedy decoder, which every student has, on the test set of
-    /// most words, where it is surest; else the first one.
-    pub fn published(&self) -> Option<&EvaluationSummary> {
-        let greedy = self.evaluations.iter().filter(|e| e.decoder == "greedy");
-        greedy
-            .max_by_key(|evaluation| evaluation.words)
-            .or(self.evaluations.first())
+
+    /// The error rate on a test set, with a language model or by the greedy decoder.
+    pub fn evaluation(&self, set: &str, with_lm: bool) -> Option<&EvaluationSummary> {
+        let decoder = if with_lm { "beam" } else { "greedy" };
+        self.evaluations
+            .iter()
+            .find(|one| one.set == set && one.decoder == decoder && one.lm.is_some() == with_lm)
+    }
+
+    /// The test set of most words, where a rate is surest.
+    pub fn largest_set(&self) -> Option<&str> {
+        let largest = self.evaluations.iter().max_by_key(|one| one.words)?;
+        Some(&largest.set)
     }
 }
 
 /// `samples/index.json`.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct SampleIndex {
-    /// How the clips were made, one sentence.
+    pub sets: Vec<SampleSet>,
+}
+
+/// Clips of one origin.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct SampleSet {
+    /// Groups of models that these clips are shown for; none: those that no other set names.
     #[serde(default)]
+    pub groups: Vec<String>,
+    /// Something to say that these models are good at.
+    pub prompt: String,
+    /// Who speaks and where the clips come from, one sentence.
     pub note: String,
+    /// Under what terms they are used.
+    pub license: String,
     pub clips: Vec<SampleClip>,
 }
 
@@ -93,9 +157,26 @@ pub struct SampleClip {
     pub file: String,
     /// What is said.
     pub text: String,
-    /// Length in seconds, shown beside its number.
+    /// What the page calls it; a clip without a name serves the check of figures only.
     #[serde(default)]
-    pub secs: Option<f64>,
+    pub name: Option<String>,
+    pub secs: f64,
+    pub bytes: f64,
+    /// The evaluation set that it is part of.
+    #[serde(default)]
+    pub evaluation_set: Option<String>,
+}
+
+impl SampleIndex {
+    /// The clips for a group of models.
+    pub fn for_group(&self, group: &str) -> Option<&SampleSet> {
+        let names = |set: &&SampleSet| set.groups.iter().any(|name| name == group);
+        let common = |set: &&SampleSet| set.groups.is_empty();
+        self.sets
+            .iter()
+            .find(names)
+            .or_else(|| self.sets.iter().find(common))
+    }
 }
 
 #[cfg(test)]
@@ -103,44 +184,64 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    const MANIFEST: &str = r#"{"format_version":1,"name":"small","description":"d","precision":"int8",
+        "parameters":370000,"files":[{"name":"README.md","bytes":7000,"sha256":""},
+        {"name":"config.json","bytes":400,"sha256":""},{"name":"tokens.txt","bytes":24,"sha256":""}],
+        "evaluations":[{"set":"dev","decoder":"beam","lm":"x.bin","words":9,"wer":0.1},
+                       {"set":"test","decoder":"greedy","lm":null,"words":20,"wer":0.2},
+                       {"set":"test","decoder":"beam","lm":"x.bin","words":20,"wer":0.15}],
+        "license":"MIT"}"#;
+
     #[test]
-    fn a_manifest_gives_size_and_published_error_rate() {
-        let text = r#"{"format_version":1,"name":"quick-small","description":"d","precision":"int8",
-            "parameters":370000,"files":[{"name":"a","bytes":400,"sha256":""},{"name":"b","bytes":24,"sha256":""}],
-            "evaluations":[{"set":"dev","decoder":"beam","lm":null,"wer":0.1},
-                           {"set":"test","decoder":"greedy","lm":null,"words":20,"wer":0.2},
-                           {"set":"few","decoder":"greedy","lm":null,"words":9,"wer":0.3}],"license":"MIT"}"#;
-        let summary: ModelSummary = serde_json::from_str(text).unwrap();
+    fn the_card_and_a_language_model_are_no_part_of_the_download() {
+        let summary: ModelSummary = serde_json::from_str(MANIFEST).unwrap();
         assert_eq!((summary.bytes(), summary.lm()), (424.0, None));
-        let with_lm = text.replace(
+        let with_lm = MANIFEST.replace(
             "\"files\":[",
             "\"files\":[{\"name\":\"lm.bin\",\"bytes\":1e6},",
         );
         let summary: ModelSummary = serde_json::from_str(&with_lm).unwrap();
-        assert_eq!((summary.bytes(), summary.lm()), (424.0, Some("lm.bin")));
-        assert_eq!(summary.published().unwrap().set, "test");
+        assert_eq!(summary.bytes(), 424.0);
+        assert_eq!(summary.lm().unwrap().bytes, 1e6);
     }
 
     #[test]
-    fn the_shared_manifest_can_be_read_as_a_summary() {
+    fn an_error_rate_is_found_by_its_set_and_decoder() {
+        let summary: ModelSummary = serde_json::from_str(MANIFEST).unwrap();
+        assert_eq!(summary.largest_set(), Some("test"));
+        assert_eq!(summary.evaluation("test", true).unwrap().wer, 0.15);
+        assert_eq!(summary.evaluation("test", false).unwrap().wer, 0.2);
+        assert_eq!(summary.evaluation("dev", false), None);
+    }
+
+    #[test]
+    fn what_is_summed_up_is_what_the_recognizer_needs() {
+        let entry = |name: &str, bytes| shared_model::bundle::FileEntry {
+            name: name.to_owned(),
+            bytes,
+            sha256: "0".repeat(64),
+        };
         let manifest = shared_model::bundle::Manifest {
             format_version: 1,
             name: "n".to_owned(),
             description: "d".to_owned(),
             precision: shared_model::bundle::Precision::Int8,
             parameters: 7,
-            files: vec![shared_model::bundle::FileEntry {
-                name: "config.json".to_owned(),
-                bytes: 12,
-                sha256: String::new(),
-            }],
+            files: vec![
+                entry("README.md", 1),
+                entry("config.json", 10),
+                entry("lm.bin", 100),
+                entry("model-q8.safetensors", 1_000),
+                entry("tokens.txt", 10_000),
+            ],
             evaluations: Vec::new(),
             license: "CC0-1.0".to_owned(),
         };
         let text = serde_json::to_string(&manifest).unwrap();
         let summary: ModelSummary = serde_json::from_str(&text).unwrap();
-        assert_eq!((summary.parameters, summary.bytes()), (7, 12.0));
-        assert!(summary.published().is_none());
+        let needed: u64 = manifest.needed_files().iter().map(|file| file.bytes).sum();
+        assert_eq!(summary.bytes(), needed as f64);
+        assert_eq!(summary.largest_set(), None);
     }
 
     #[test]
@@ -149,9 +250,29 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_needs_no_group() {
+    fn an_entry_needs_neither_group_nor_role() {
         let index: ModelIndex =
             serde_json::from_str(r#"{"models":[{"path":"quick-small"}]}"#).unwrap();
-        assert_eq!((&*index.models[0].group, &index.models[0].lm), ("", &None));
+        let entry = &index.models[0];
+        assert_eq!(
+            (&*entry.group, entry.role, &entry.lm),
+            ("", Role::Student, &None)
+        );
+    }
+
+    #[test]
+    fn a_group_gets_its_own_clips_and_any_other_the_common_ones() {
+        let set = |groups: &[&str], note: &str| SampleSet {
+            groups: groups.iter().map(|name| (*name).to_owned()).collect(),
+            prompt: String::new(),
+            note: note.to_owned(),
+            license: String::new(),
+            clips: Vec::new(),
+        };
+        let index = SampleIndex {
+            sets: vec![set(&[], "common"), set(&["Digits"], "digits")],
+        };
+        assert_eq!(index.for_group("Digits").unwrap().note, "digits");
+        assert_eq!(index.for_group("Mine").unwrap().note, "common");
     }
 }

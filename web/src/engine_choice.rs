@@ -50,6 +50,11 @@ pub enum Adapter {
 }
 
 impl Adapter {
+    /// A GPU that is one.
+    pub fn is_hardware(&self) -> bool {
+        matches!(self, Self::Found { .. }) && !self.is_software()
+    }
+
     /// A GPU played by the processor is some hundred times slower than the processor itself.
     fn is_software(&self) -> bool {
         const SOFTWARE: [&str; 5] = [

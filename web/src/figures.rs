@@ -51,6 +51,15 @@ pub fn clock(secs: f64) -> String {
     }
 }
 
+/// `27×`, `0.4×`.
+pub fn times(factor: f64) -> String {
+    if factor < 9.95 {
+        format!("{factor:.1}×")
+    } else {
+        format!("{factor:.0}×")
+    }
+}
+
 /// `12.5 %` of a fraction.
 pub fn percent(fraction: f64) -> String {
     format!("{:.1} %", fraction * 100.0)
@@ -85,6 +94,10 @@ mod tests {
         assert_eq!(milliseconds(4.26), "4.3 ms");
         assert_eq!(milliseconds(85.4), "85 ms");
         assert_eq!(milliseconds(1_240.0), "1.24 s");
+        assert_eq!(
+            (times(0.44), times(26.7)),
+            ("0.4×".to_owned(), "27×".to_owned())
+        );
         assert_eq!(percent(0.1249), "12.5 %");
         assert_eq!(clock(7.4), "0:07");
         assert_eq!(clock(3_723.0), "1:02:03");

@@ -10,9 +10,12 @@
 
 pub mod catalog;
 pub mod engine_choice;
+pub mod export;
 pub mod figures;
+pub mod measurement;
 pub mod plot;
 pub mod protocol;
+pub mod published;
 
 #[cfg(any(feature = "engine", test))]
 pub mod self_test;
@@ -21,6 +24,8 @@ pub mod self_test;
 pub mod audio_file;
 #[cfg(all(target_arch = "wasm32", feature = "engine"))]
 pub mod engine;
+#[cfg(target_arch = "wasm32")]
+pub mod js;
 #[cfg(all(target_arch = "wasm32", feature = "page"))]
 pub mod page;
 #[cfg(target_arch = "wasm32")]

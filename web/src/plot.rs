@@ -9,6 +9,8 @@ pub struct Point {
     pub x: f64,
     /// A fraction.
     pub y: f64,
+    /// Taken from a card; drawn as a ring, where what was measured here is a dot.
+    pub is_published: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +27,7 @@ const TOP: f64 = 16.0;
 const BOTTOM: f64 = 54.0;
 
 /// Draws `points`, whose `y` is an error rate. Colours and fonts come from the page's style sheet
-/// (classes `grid`, `tick`, `axis`, `dot`, `name`). The text form of the same figures is in the
+/// (classes `grid`, `tick`, `axis`, `dot`, `ring`, `name`). The text form of the same figures is in the
 /// `desc` element, so that a screen reader has them too.
 pub fn scatter(title: &str, x_axis: Axis<'_>, points: &[Point]) -> String {
     let (x_low, x_high) = log_range(points.iter().map(|point| point.x));
@@ -100,7 +102,8 @@ pub fn scatter(title: &str, x_axis: Axis<'_>, points: &[Point]) -> String {
         push(
             &mut svg,
             format_args!(
-                r#"<circle class="dot" cx="{x:.1}" cy="{y:.1}" r="6"/><text class="name" x="{label_x:.1}" y="{:.1}" text-anchor="{anchor}">{}</text>"#,
+                r#"<circle class="{}" cx="{x:.1}" cy="{y:.1}" r="6"/><text class="name" x="{label_x:.1}" y="{:.1}" text-anchor="{anchor}">{}</text>"#,
+                if point.is_published { "ring" } else { "dot" },
                 label_y + 4.0,
                 escape(&point.name)
             ),
@@ -195,6 +198,7 @@ mod tests {
                 name: name.to_owned(),
                 x,
                 y,
+                is_published: false,
             })
             .collect()
     }

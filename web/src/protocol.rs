@@ -1,47 +1,79 @@
 //! What the page and its workers say to each other: the only thing that crosses between them.
 //!
-//! A message is a JavaScript object of three fields: `id` (the request it belongs to), `body` (one of
-//! the enums below) and, where a variant says so, `payload` (an `ArrayBuffer`, moved, not copied).
+//! A message is a JavaScript object: `id` (the request it belongs to), `body` (one of the enums below)
+//! and, where a variant says so, `payload` (an `ArrayBuffer`, moved, not copied) or `file` (a `Blob`).
 //! An engine answers nothing before it has posted [`Response::Ready`] or [`Response::Unusable`].
 
 use serde::{Deserialize, Serialize};
 
 /// Changes with every change of meaning. A page and an engine from different builds (a stale browser
 /// cache) must not talk.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
+
+/// The browser's cache in which fetched files are kept, each under its digest.
+pub const KEPT_FILES: &str = "fledge-files";
 
 /// Id of messages that belong to no request.
 pub const NO_REQUEST: u32 = 0;
+
+/// A file to fetch. With its digest it is checked, and kept in the browser's cache under it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RemoteFile {
+    pub url: String,
+    #[serde(default)]
+    pub bytes: Option<f64>,
+    /// Lower-case hexadecimal.
+    #[serde(default)]
+    pub sha256: Option<String>,
+}
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Request {
     /// Downloads a model folder and makes it the engine's student. Answers: any number of
     /// [`Response::Loading`], then [`Response::Loaded`].
     ///
-    /// With the address of a language model the student's beam search writes with it, else the most
-    /// probable token of each frame is written.
+    /// With a language model the student's beam search writes with it, else the most probable token
+    /// of each frame is written.
     Load {
         model_url: String,
-        lm_url: Option<String>,
+        /// The text of the folder's manifest; absent: it is fetched, too.
+        #[serde(default)]
+        manifest: Option<String>,
+        #[serde(default)]
+        lm: Option<RemoteFile>,
     },
-    /// Payload: mono f32 samples. With a reference, errors are counted against it. Answers: any
-    /// number of [`Response::Transcribing`], then [`Response::Transcribed`].
+    /// Payload: mono f32 samples, the first of a recording. With a reference, what was said is
+    /// compared with it. Answers: [`Response::Taken`] if there is `more`, any number of
+    /// [`Response::Transcribing`], then [`Response::Transcribed`].
     Transcribe {
         sample_rate_hz: u32,
+        #[serde(default)]
         reference: Option<String>,
+        /// [`Request::Piece`]s follow.
+        #[serde(default)]
+        more: bool,
     },
+    /// Payload: the next samples of the recording that a request began. Answer under that request's
+    /// id: [`Response::Taken`], or what it ends with.
+    Piece { of: u32, more: bool },
     /// Payload: mono f32 samples, at most one window. Answer: [`Response::LogProbs`].
     LogProbs { sample_rate_hz: u32 },
-    /// To the reader of audio files. Payload: the bytes of a wav, flac, ogg vorbis, mp3 or sphere
-    /// file. Answer: [`Response::Decoded`].
-    DecodeFile,
+    /// To the reader of audio files. File: wav, flac, ogg vorbis, mp3 or sphere. Answer:
+    /// [`Response::Opened`].
+    OpenFile,
+    /// To the reader. Answer: [`Response::Block`].
+    NextBlock,
     /// Starts a live session. Answers: [`Response::LiveStarted`], then [`Response::Live`] until
     /// [`Response::LiveEnded`].
     LiveStart { sample_rate_hz: u32 },
-    /// Payload: mono f32 samples at the session's rate. No answer of its own.
-    LivePush,
-    /// Ends the session; its open segment becomes final.
-    LiveStop,
+    /// Payload: mono f32 samples at the rate of the session that request `of` began. No answer of its
+    /// own.
+    LivePush { of: u32 },
+    /// Ends that session; its open segment becomes final.
+    LiveStop { of: u32 },
+    /// The error rate of utterances, each with its errors and the words of its reference. Answer:
+    /// [`Response::ErrorRate`].
+    ErrorRate { utterances: Vec<WordErrors> },
     /// Stops the request with this id within one window; it answers with what it has.
     Cancel { request: u32 },
 }
@@ -57,8 +89,9 @@ pub enum EngineKind {
 pub enum LoadPhase {
     /// Bytes so far and in all, over all files.
     Downloading { received: f64, total: f64 },
-    /// Bytes so far of a language model, which is fetched after the model folder.
-    DownloadingLm { received: f64 },
+    /// Bytes so far, and in all where that is known, of a language model, which is fetched after the
+    /// model folder.
+    DownloadingLm { received: f64, total: Option<f64> },
     /// Sizes, hashes, shapes and values are being checked.
     Checking,
     /// Weights go to the device; on a GPU its programs are compiled.
@@ -93,6 +126,15 @@ pub struct Transcript {
 pub struct WordErrors {
     pub reference_words: usize,
     pub errors: usize,
+}
+
+/// A word of the reference, a word of the transcript, or both where they stand for each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aligned {
+    pub said: Option<String>,
+    /// Its number in the transcript.
+    pub heard: Option<usize>,
+    pub is_right: bool,
 }
 
 /// A live segment. It opens once, changes, and ends with one final form that never changes again.
@@ -147,10 +189,13 @@ pub enum Response {
     },
     Loading(LoadPhase),
     Loaded(LoadTimes),
+    /// How far the recording is heard, and the words that were found since the last of these.
     Transcribing {
         done_secs: f32,
-        total_secs: f32,
+        words: Vec<Word>,
     },
+    /// The samples were taken; more may be sent.
+    Taken,
     Transcribed {
         transcript: Transcript,
         audio_secs: f64,
@@ -159,17 +204,32 @@ pub enum Response {
         /// Milliseconds from samples to words.
         recognize_ms: f64,
         errors: Option<WordErrors>,
+        /// With a reference: how the words stand against it.
+        alignment: Vec<Aligned>,
         cancelled: bool,
     },
     /// Payload: f32 `[num_frames, vocab_size]`, natural logarithm.
     LogProbs {
         vocab_size: usize,
     },
-    /// Payload: mono f32 samples.
-    Decoded {
+    Opened {
+        /// Of the blocks.
         sample_rate_hz: u32,
-        /// What the visitor should know; each goes on with a sentence that begins with the file.
+        /// How long the file is, where its header tells.
+        expected_secs: Option<f64>,
+    },
+    /// Payload: mono f32 samples.
+    Block {
+        is_last: bool,
+        /// With the last one, what the visitor should know; each goes on with a sentence that begins
+        /// with the file.
         notices: Vec<String>,
+    },
+    /// Fractions; the ends of the interval are those of the cards, 95 % by bootstrap.
+    ErrorRate {
+        rate: f64,
+        low: f64,
+        high: f64,
     },
     LiveStarted,
     Live(Vec<LiveSegment>),
@@ -190,6 +250,7 @@ mod tests {
         let request = Request::Transcribe {
             sample_rate_hz: 44_100,
             reference: Some("one two".to_owned()),
+            more: false,
         };
         let text = serde_json::to_string(&request).unwrap();
         assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);

@@ -1,14 +1,16 @@
-//! The JavaScript form of a message, the same in both directions: `{id, body, payload}`.
+//! The JavaScript form of a message, the same in both directions: `{id, body, payload, file}`.
 
 use js_sys::{Array, ArrayBuffer, Object, Reflect};
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue};
+use web_sys::Blob;
 
 /// One message with the request that it belongs to.
 pub struct Message<T> {
     pub id: u32,
     pub body: T,
     pub payload: Option<ArrayBuffer>,
+    pub file: Option<Blob>,
 }
 
 /// The message and the list of what is moved with it.
@@ -51,5 +53,11 @@ pub fn read<T: DeserializeOwned>(message: &JsValue) -> Result<Message<T>, String
             .map_err(|_| "a payload that is no ArrayBuffer".to_owned())?;
         Some(buffer)
     };
-    Ok(Message { id, body, payload })
+    let file = field("file")?.dyn_into().ok();
+    Ok(Message {
+        id,
+        body,
+        payload,
+        file,
+    })
 }

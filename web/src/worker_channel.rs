@@ -2,13 +2,14 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     rc::Rc,
+    task::{Poll, Waker},
 };
 
 use js_sys::{Float32Array, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
-use web_sys::{AbortController, DedicatedWorkerGlobalScope, MessageEvent};
+use web_sys::{AbortController, Blob, DedicatedWorkerGlobalScope, MessageEvent};
 
 use crate::{
     protocol::{FailureKind, NO_REQUEST, Request, Response},
@@ -20,6 +21,7 @@ pub struct Incoming {
     pub id: u32,
     pub request: Request,
     pub payload: Vec<u8>,
+    pub file: Option<Blob>,
 }
 
 impl Incoming {
@@ -38,6 +40,9 @@ pub struct Channel {
     cancelled: Rc<RefCell<BTreeSet<u32>>>,
     /// Request of the running download and what stops it.
     download: Rc<RefCell<Option<(u32, AbortController)>>>,
+    /// Parts of the recording under way that nobody took yet, and who waits for one.
+    pieces: Rc<RefCell<VecDeque<Incoming>>>,
+    wants_piece: Rc<RefCell<Option<Waker>>>,
     /// Ids are given in increasing order: everything up to here was served.
     served: Rc<Cell<u32>>,
 }
@@ -50,6 +55,8 @@ impl Channel {
             scope,
             cancelled: Rc::default(),
             download: Rc::default(),
+            pieces: Rc::default(),
+            wants_piece: Rc::default(),
             served: Rc::default(),
         })
     }
@@ -105,6 +112,7 @@ impl Channel {
                     payload: message
                         .payload
                         .map_or_else(Vec::new, |buffer| Uint8Array::new(&buffer).to_vec()),
+                    file: message.file,
                 }),
                 Err(error) => {
                     let message = format!("the page sent something unreadable: {error}");
@@ -129,6 +137,37 @@ impl Channel {
         {
             controller.abort();
         }
+        self.wake_for_piece();
+    }
+
+    /// Keeps a part of the recording that request `of` began; one that comes late is dropped.
+    pub fn add_piece(&self, of: u32, piece: Incoming) {
+        if of > self.served.get() {
+            self.pieces.borrow_mut().push_back(piece);
+            self.wake_for_piece();
+        }
+    }
+
+    /// The next part of the recording under way; `None` once the request is cancelled.
+    pub async fn next_piece(&self, request: u32) -> Option<Incoming> {
+        std::future::poll_fn(|context| {
+            if self.is_cancelled(request) {
+                return Poll::Ready(None);
+            }
+            let piece = self.pieces.borrow_mut().pop_front();
+            if piece.is_some() {
+                return Poll::Ready(piece);
+            }
+            *self.wants_piece.borrow_mut() = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn wake_for_piece(&self) {
+        if let Some(waker) = self.wants_piece.borrow_mut().take() {
+            waker.wake();
+        }
     }
 
     pub fn is_cancelled(&self, request: u32) -> bool {
@@ -143,5 +182,6 @@ impl Channel {
     pub fn finished(&self, request: u32) {
         self.served.set(self.served.get().max(request));
         self.cancelled.borrow_mut().retain(|id| *id > request);
+        self.pieces.borrow_mut().clear();
     }
 }

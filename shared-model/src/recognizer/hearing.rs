@@ -156,6 +156,7 @@ pub struct Transcription<'a> {
     /// Samples short of a chunk.
     pending: Vec<f32>,
     words: Vec<Word>,
+    told: Option<Box<dyn FnMut(&[Word]) + 'a>>,
     flow: Flow,
 }
 
@@ -166,12 +167,20 @@ impl Recognizer {
             hearing: Hearing::new(self),
             pending: Vec::new(),
             words: Vec::new(),
+            told: None,
             flow: Flow::Continue,
         }
     }
 }
 
-impl Transcription<'_> {
+impl<'a> Transcription<'a> {
+    /// Tells words as they are found, in the order they were said: each once, and all of them
+    /// before [`Self::finish`] gives them.
+    pub fn telling(mut self, told: impl FnMut(&[Word]) + 'a) -> Self {
+        self.told = Some(Box::new(told));
+        self
+    }
+
     /// Takes the next 16 kHz mono samples; `progress(done_secs)` after each window, false stops for
     /// good.
     ///
@@ -212,14 +221,25 @@ impl Transcription<'_> {
         chunk: &[f32],
         progress: &mut dyn FnMut(f32) -> bool,
     ) -> Result<(), RecognizeError> {
-        let Self { hearing, words, .. } = self;
+        let Self {
+            hearing,
+            words,
+            told,
+            ..
+        } = self;
         let recognizer = hearing.recognizer;
         let mut heard = |posteriors: Posteriors| {
-            words.extend(posteriors.words(
+            let found = posteriors.words(
                 &recognizer.decoder,
                 &recognizer.tokens,
                 recognizer.frame_secs(),
-            ));
+            );
+            if let Some(told) = told
+                && !found.is_empty()
+            {
+                told(&found);
+            }
+            words.extend(found);
         };
         self.flow = hearing.chunk(chunk, progress, &mut heard).await?;
         Ok(())

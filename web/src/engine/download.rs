@@ -1,19 +1,22 @@
-//! Fetching a model folder: one progress over the bytes of all its files.
+//! Fetching a model folder: one progress over the bytes of all its files. What the manifest gives a
+//! digest for is kept in the browser's cache under it, checked whenever it is read, fetched again
+//! where it is damaged, and fetched on where a connection broke.
 
-use js_sys::{Reflect, Uint8Array};
-use shared_model::bundle::{Files, LM_FILE, Manifest};
+mod kept;
+mod transfer;
+
+use js_sys::Reflect;
+use shared_model::bundle::{Files, Manifest};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    AbortController, ReadableStreamDefaultReader, Request, RequestInit, Response as HttpResponse,
-    Url,
-};
+use web_sys::{AbortController, Url};
 
 use super::Failure;
 use crate::{
-    protocol::{FailureKind, LoadPhase, Response},
+    protocol::{FailureKind, LoadPhase, RemoteFile, Response},
     worker_channel::Channel,
 };
+use kept::Kept;
+use transfer::Transfer;
 
 const MANIFEST: &str = "manifest.json";
 /// Ten reports a second are enough for a bar.
@@ -25,32 +28,48 @@ const MAX_FOLDER_BYTES: u64 = 1 << 30;
 /// Most bytes of a language model; those made for the browser have a tenth.
 const MAX_LM_BYTES: u64 = 16 << 20;
 
-/// Fetches every file that the folder's manifest lists, and the manifest itself. A language model
-/// in it is fetched when it is asked for.
-pub async fn fetch_folder(channel: &Channel, id: u32, folder_url: &str) -> Result<Files, Failure> {
+/// One file that is wanted.
+struct Wanted<'a> {
+    url: String,
+    /// For messages.
+    name: &'a str,
+    max_bytes: u64,
+    sha256: Option<&'a str>,
+}
+
+/// Fetches what of the folder a recognizer needs. `manifest`: its manifest's text, where it is known.
+pub async fn fetch_folder(
+    channel: &Channel,
+    id: u32,
+    folder_url: &str,
+    manifest: Option<String>,
+) -> Result<Files, Failure> {
     let controller = AbortController::new().map_err(|error| failure(MANIFEST, &error))?;
     channel.set_download(Some((id, controller.clone())));
-    let files = fetch_all(channel, id, folder_url, &controller).await;
+    let files = fetch_all(channel, id, folder_url, manifest, &controller).await;
     channel.set_download(None);
     files
 }
 
 /// Fetches a language model.
-pub async fn fetch_lm(channel: &Channel, id: u32, url: &str) -> Result<Vec<u8>, Failure> {
-    let name = url.rsplit('/').next().unwrap_or(url);
+pub async fn fetch_lm(channel: &Channel, id: u32, file: &RemoteFile) -> Result<Vec<u8>, Failure> {
+    let name = file.url.rsplit('/').next().unwrap_or(&file.url);
     let controller = AbortController::new().map_err(|error| failure(name, &error))?;
     channel.set_download(Some((id, controller.clone())));
-    let mut last_report_ms = f64::NEG_INFINITY;
-    let mut report = |received: u64| {
-        let now = channel.now();
-        if now - last_report_ms > REPORT_INTERVAL_MS {
-            last_report_ms = now;
-            let received = received as f64;
-            let phase = LoadPhase::DownloadingLm { received };
-            channel.post(id, &Response::Loading(phase), None);
-        }
+    let mut report = Reports::new(channel, id, |received| LoadPhase::DownloadingLm {
+        received,
+        total: file.bytes,
+    });
+    let wanted = Wanted {
+        url: file.url.clone(),
+        name,
+        max_bytes: MAX_LM_BYTES,
+        sha256: file.sha256.as_deref(),
     };
-    let bytes = fetch_file(channel, url, name, MAX_LM_BYTES, &controller, &mut report).await;
+    let bytes = fetch_file(channel, &wanted, &controller, &mut |bytes| {
+        report.tell(bytes)
+    })
+    .await;
     channel.set_download(None);
     bytes
 }
@@ -59,24 +78,30 @@ async fn fetch_all(
     channel: &Channel,
     id: u32,
     folder_url: &str,
+    manifest: Option<String>,
     controller: &AbortController,
 ) -> Result<Files, Failure> {
+    let manifest_bytes = match manifest {
+        Some(text) => text.into_bytes(),
+        None => {
+            let wanted = Wanted {
+                url: join(folder_url, MANIFEST)?,
+                name: MANIFEST,
+                max_bytes: MAX_MANIFEST_BYTES,
+                sha256: None,
+            };
+            fetch_file(channel, &wanted, controller, &mut |_| {}).await?
+        }
+    };
+    let manifest = Manifest::from_json(&manifest_bytes)
+        .map_err(|error| Failure::new(FailureKind::Model, error))?;
     let mut files = Files::new();
-    let manifest_bytes = fetch_file(
-        channel,
-        &join(folder_url, MANIFEST)?,
-        MANIFEST,
-        MAX_MANIFEST_BYTES,
-        controller,
-        &mut |_| {},
-    )
-    .await?;
-    let manifest: Manifest = serde_json::from_slice(&manifest_bytes)
-        .map_err(|error| Failure::new(FailureKind::Model, format!("{MANIFEST}: {error}")))?;
     files.insert(MANIFEST.to_owned(), manifest_bytes);
 
-    let wanted = || manifest.files.iter().filter(|file| file.name != LM_FILE);
-    let total: u64 = wanted().fold(0, |sum, file| file.bytes.saturating_add(sum));
+    let needed = manifest.needed_files();
+    let total: u64 = needed
+        .iter()
+        .fold(0, |sum, file| file.bytes.saturating_add(sum));
     if total > MAX_FOLDER_BYTES {
         return Err(Failure::new(
             FailureKind::Model,
@@ -84,105 +109,94 @@ async fn fetch_all(
         ));
     }
     let mut received_before = 0u64;
-    let mut last_report_ms = f64::NEG_INFINITY;
-    for file in wanted() {
-        let url = join(folder_url, &file.name)?;
-        let mut report = |received: u64| {
-            let received = received_before + received;
-            let now = channel.now();
-            if now - last_report_ms > REPORT_INTERVAL_MS || received == total {
-                last_report_ms = now;
-                let phase = LoadPhase::Downloading {
-                    received: received as f64,
-                    total: total as f64,
-                };
-                channel.post(id, &Response::Loading(phase), None);
-            }
+    let total = total as f64;
+    let mut report = Reports::new(channel, id, |received| LoadPhase::Downloading {
+        received,
+        total,
+    });
+    for file in needed {
+        let wanted = Wanted {
+            url: join(folder_url, &file.name)?,
+            name: &file.name,
+            max_bytes: file.bytes,
+            sha256: Some(&file.sha256),
         };
-        let bytes = fetch_file(
-            channel,
-            &url,
-            &file.name,
-            file.bytes,
-            controller,
-            &mut report,
-        )
-        .await?;
+        let mut tell = |received: u64| report.tell(received_before + received);
+        let bytes = fetch_file(channel, &wanted, controller, &mut tell).await?;
         received_before += bytes.len() as u64;
         files.insert(file.name.clone(), bytes);
     }
     Ok(files)
 }
 
-/// One file, at most `limit` bytes.
+/// One file: from the browser's cache, else from the server. A copy that is not what its digest says
+/// is fetched once more, past every cache.
 async fn fetch_file(
     channel: &Channel,
-    url: &str,
-    name: &str,
-    limit: u64,
+    wanted: &Wanted<'_>,
     controller: &AbortController,
     report: &mut dyn FnMut(u64),
 ) -> Result<Vec<u8>, Failure> {
-    let options = RequestInit::new();
-    options.set_signal(Some(&controller.signal()));
-    // File names are fixed: ask the server whether the copy in the browser's cache is still good.
-    Reflect::set(&options, &"cache".into(), &"no-cache".into())
-        .map_err(|error| failure(name, &error))?;
-    let request =
-        Request::new_with_str_and_init(url, &options).map_err(|error| failure(name, &error))?;
-    let response: HttpResponse = JsFuture::from(channel.scope().fetch_with_request(&request))
-        .await
-        .and_then(JsCast::dyn_into)
-        .map_err(|error| failure(name, &error))?;
-    if !response.ok() {
-        return Err(Failure::new(
-            FailureKind::Download,
-            format!("{name}: the server answered {}", response.status()),
-        ));
-    }
-    let Some(body) = response.body() else {
-        return Ok(Vec::new());
+    let Some(sha256) = wanted.sha256 else {
+        let mut transfer = Transfer::new(channel, wanted, controller, "no-cache");
+        return transfer.finish(report).await;
     };
-    let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
-    let mut bytes = Vec::new();
-    loop {
-        let part = JsFuture::from(reader.read())
-            .await
-            .map_err(|error| failure(name, &error))?;
-        let field = |key: &str| Reflect::get(&part, &key.into()).unwrap_or(JsValue::UNDEFINED);
-        if field("done").is_truthy() {
+    let kept = Kept::open().await;
+    if let Some(kept) = &kept
+        && let Some(bytes) = kept.get(sha256).await
+    {
+        report(bytes.len() as u64);
+        return Ok(bytes);
+    }
+    for cache in ["no-cache", "reload"] {
+        let mut transfer = Transfer::new(channel, wanted, controller, cache);
+        let bytes = transfer.finish(report).await?;
+        if kept::digest(&bytes) == sha256 {
+            if let Some(kept) = &kept {
+                kept.put(sha256, &bytes).await;
+            }
             return Ok(bytes);
         }
-        let part: Uint8Array = field("value")
-            .dyn_into()
-            .map_err(|error| failure(name, &error))?;
-        if bytes.len() as u64 + u64::from(part.length()) > limit {
-            controller.abort();
-            return Err(Failure::new(
-                FailureKind::Model,
-                format!("{name} is more than the {limit} bytes that are allowed"),
-            ));
+    }
+    Err(Failure::new(
+        FailureKind::Download,
+        format!(
+            "{} arrived damaged, twice: its SHA-256 is not the one in its manifest. Try again later, or tell whoever runs this site",
+            wanted.name
+        ),
+    ))
+}
+
+/// Tells the page how far a download is, now and then.
+struct Reports<'a, F: Fn(f64) -> LoadPhase> {
+    channel: &'a Channel,
+    id: u32,
+    phase: F,
+    last_ms: f64,
+}
+
+impl<'a, F: Fn(f64) -> LoadPhase> Reports<'a, F> {
+    fn new(channel: &'a Channel, id: u32, phase: F) -> Self {
+        Self {
+            channel,
+            id,
+            phase,
+            last_ms: f64::NEG_INFINITY,
         }
-        let start = bytes.len();
-        bytes.resize(start + part.length() as usize, 0);
-        part.copy_to(&mut bytes[start..]);
-        report(bytes.len() as u64);
+    }
+
+    fn tell(&mut self, received: u64) {
+        let now = self.channel.now();
+        if now - self.last_ms > REPORT_INTERVAL_MS {
+            self.last_ms = now;
+            let phase = (self.phase)(received as f64);
+            self.channel.post(self.id, &Response::Loading(phase), None);
+        }
     }
 }
 
-/// The URL of a file of the folder; a name that leads elsewhere is refused.
+/// The URL of a file of the folder; the manifest's reader allows plain names only.
 fn join(folder_url: &str, name: &str) -> Result<String, Failure> {
-    let is_plain = !name.is_empty()
-        && !name.starts_with('.')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
-    if !is_plain {
-        return Err(Failure::new(
-            FailureKind::Model,
-            format!("the manifest names a file {name:?}: expected a plain file name"),
-        ));
-    }
     let folder = folder_url.trim_end_matches('/');
     Url::new(&format!("{folder}/{name}"))
         .map(|url| url.href())
@@ -191,9 +205,14 @@ fn join(folder_url: &str, name: &str) -> Result<String, Failure> {
 
 fn failure(name: &str, error: &JsValue) -> Failure {
     let reason = error.dyn_ref::<js_sys::Error>().map_or_else(
-        || format!("{error:?}"),
-        |error| String::from(error.message()),
+        || {
+            Reflect::get(error, &"message".into())
+                .ok()
+                .and_then(|text| text.as_string())
+        },
+        |error| Some(String::from(error.message())),
     );
+    let reason = reason.unwrap_or_else(|| "the browser gives no reason".to_owned());
     Failure::new(
         FailureKind::Download,
         format!("{name} could not be fetched: {reason}"),

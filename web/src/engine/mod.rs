@@ -110,6 +110,10 @@ impl Queue {
             self.channel.cancel(request);
             return;
         }
+        if let Request::Piece { of, .. } = incoming.request {
+            self.channel.add_piece(of, incoming);
+            return;
+        }
         self.waiting.borrow_mut().push_back(incoming);
         let Some(mut session) = self.session.borrow_mut().take() else {
             return;
@@ -127,10 +131,10 @@ impl Queue {
     fn next(&self) -> Option<Incoming> {
         let mut waiting = self.waiting.borrow_mut();
         let mut next = waiting.pop_front()?;
-        if next.request == Request::LivePush {
+        if matches!(next.request, Request::LivePush { .. }) {
             while waiting
                 .front()
-                .is_some_and(|following| following.request == Request::LivePush)
+                .is_some_and(|following| following.request == next.request)
             {
                 if let Some(following) = waiting.pop_front() {
                     next.payload.extend_from_slice(&following.payload);

@@ -1,12 +1,17 @@
 //! What the engine holds between requests, and how each is served.
 
-use std::{rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    sync::Arc,
+};
 
 use shared_model::{
     audio::{SAMPLE_RATE_HZ, StreamResampler, resample},
     bundle::read_model,
     decode::{BeamDecoder, lm::NgramLm},
-    metrics::word_errors,
+    metrics::{ErrorCounts, align, bootstrap_interval, word_errors},
     recognizer::{Decoder, LiveConfig, LiveEvent, LiveRecognizer, Recognizer},
     tokens::normalize_text,
 };
@@ -18,11 +23,15 @@ use super::{
 };
 use crate::{
     protocol::{
-        FailureKind, LiveSegment, LoadPhase, LoadTimes, Request, Response, Transcript, Word,
-        WordErrors,
+        Aligned, FailureKind, LiveSegment, LoadPhase, LoadTimes, RemoteFile, Request, Response,
+        Transcript, Word, WordErrors,
     },
     worker_channel::{Channel, Incoming},
 };
+
+/// Those of the cards.
+const BOOTSTRAP_RESAMPLES: usize = 1000;
+const BOOTSTRAP_SEED: u64 = 1234;
 
 struct Student {
     recognizer: Rc<Recognizer>,
@@ -30,8 +39,6 @@ struct Student {
 }
 
 struct Live {
-    /// The request that started it; its answers carry this id.
-    id: u32,
     recognizer: LiveRecognizer,
     resampler: StreamResampler,
 }
@@ -40,7 +47,8 @@ pub struct Session {
     engine: EngineDevice,
     channel: Channel,
     student: Option<Student>,
-    live: Option<Live>,
+    /// By the request that began each; its answers carry that id.
+    live: BTreeMap<u32, Live>,
     /// The language model fetched last, and its address.
     lm: Option<(String, Arc<NgramLm>)>,
 }
@@ -51,7 +59,7 @@ impl Session {
             engine,
             channel,
             student: None,
-            live: None,
+            live: BTreeMap::new(),
             lm: None,
         }
     }
@@ -59,23 +67,30 @@ impl Session {
     pub async fn serve(&mut self, incoming: Incoming) {
         let id = incoming.id;
         let served = match incoming.request.clone() {
-            Request::Load { model_url, lm_url } => {
-                self.load(id, &model_url, lm_url.as_deref()).await
-            }
+            Request::Load {
+                model_url,
+                manifest,
+                lm,
+            } => self.load(id, &model_url, manifest, lm.as_ref()).await,
             Request::Transcribe {
                 sample_rate_hz,
                 reference,
+                ..
             } => {
                 self.transcribe(incoming, sample_rate_hz, reference.as_deref())
                     .await
             }
             Request::LogProbs { sample_rate_hz } => self.log_probs(incoming, sample_rate_hz).await,
             Request::LiveStart { sample_rate_hz } => self.live_start(id, sample_rate_hz),
-            Request::LivePush => self.live_push(&incoming).await,
-            Request::LiveStop => self.live_stop(id).await,
+            Request::LivePush { of } => self.live_push(of, &incoming).await,
+            Request::LiveStop { of } => self.live_stop(id, of).await,
+            Request::ErrorRate { utterances } => {
+                self.channel.post(id, &error_rate(&utterances), None);
+                Ok(())
+            }
             // Taken out before the queue.
-            Request::Cancel { .. } => Ok(()),
-            Request::DecodeFile => Err(Failure::new(
+            Request::Cancel { .. } | Request::Piece { .. } => Ok(()),
+            Request::OpenFile | Request::NextBlock => Err(Failure::new(
                 FailureKind::State,
                 "an engine reads no audio files",
             )),
@@ -100,12 +115,13 @@ impl Session {
         &mut self,
         id: u32,
         model_url: &str,
-        lm_url: Option<&str>,
+        manifest: Option<String>,
+        lm: Option<&RemoteFile>,
     ) -> Result<(), Failure> {
         let started = self.channel.now();
-        let files = fetch_folder(&self.channel, id, model_url).await?;
-        let lm = match lm_url {
-            Some(url) => Some(self.language_model(id, url).await?),
+        let files = fetch_folder(&self.channel, id, model_url, manifest).await?;
+        let lm = match lm {
+            Some(file) => Some(self.language_model(id, file).await?),
             None => None,
         };
         let downloaded = self.channel.now();
@@ -113,7 +129,7 @@ impl Session {
         let loaded = read_model(&files).map_err(|error| Failure::new(FailureKind::Model, error))?;
         drop(files);
         // The old student goes first: two at once may not fit.
-        self.live = None;
+        self.live.clear();
         self.student = None;
         self.post_phase(id, LoadPhase::Preparing);
         let vocab_size = loaded.tokens.len();
@@ -146,18 +162,22 @@ impl Session {
     }
 
     /// The last one asked for is kept: students of a family share it.
-    async fn language_model(&mut self, id: u32, url: &str) -> Result<Arc<NgramLm>, Failure> {
+    async fn language_model(
+        &mut self,
+        id: u32,
+        file: &RemoteFile,
+    ) -> Result<Arc<NgramLm>, Failure> {
         if let Some((known, lm)) = &self.lm
-            && known == url
+            && *known == file.url
         {
             return Ok(lm.clone());
         }
-        let bytes = fetch_lm(&self.channel, id, url).await?;
+        let bytes = fetch_lm(&self.channel, id, file).await?;
         self.post_phase(id, LoadPhase::Checking);
         // The page offers the compact form only; a reader of ARPA text would add to the download.
         let lm = NgramLm::from_binary(&bytes);
         let lm = Arc::new(lm.map_err(|error| Failure::new(FailureKind::Model, error))?);
-        self.lm = Some((url.to_owned(), lm.clone()));
+        self.lm = Some((file.url.clone(), lm.clone()));
         Ok(lm)
     }
 
@@ -173,38 +193,16 @@ impl Session {
     ) -> Result<(), Failure> {
         let (channel, id) = (&self.channel, incoming.id);
         let recognizer = self.student()?.recognizer.clone();
-        let started = channel.now();
-        let samples = samples_of(&incoming, sample_rate_hz)?;
-        let resampled = channel.now();
-        let mut progress = |done_secs: f32, total_secs: f32| {
-            let response = Response::Transcribing {
-                done_secs,
-                total_secs,
-            };
-            channel.post(id, &response, None);
-            !channel.is_cancelled(id)
-        };
-        let transcript = in_turns(
-            channel.scope(),
-            recognizer.transcribe_with_progress(&samples, &mut progress),
-        )
-        .await?;
-        let errors = reference.map(|reference| {
-            let counts = word_errors(
-                &normalize_text(reference),
-                &normalize_text(&transcript.text),
-            );
-            WordErrors {
-                reference_words: counts.reference_len,
-                errors: counts.errors(),
-            }
-        });
+        let heard = Heard::default();
+        let hearing = hear(channel, &recognizer, incoming, sample_rate_hz, &heard);
+        let transcript = in_turns(channel.scope(), hearing).await?;
         let response = Response::Transcribed {
+            errors: reference.map(|reference| errors_of(reference, &transcript)),
+            alignment: reference.map_or_else(Vec::new, |one| alignment_of(one, &transcript)),
             transcript: transcript_of(transcript),
-            audio_secs: samples.len() as f64 / f64::from(SAMPLE_RATE_HZ),
-            resample_ms: resampled - started,
-            recognize_ms: channel.now() - resampled,
-            errors,
+            audio_secs: heard.num_samples.get() as f64 / f64::from(SAMPLE_RATE_HZ),
+            resample_ms: heard.resample_ms.get(),
+            recognize_ms: heard.recognize_ms.get(),
             cancelled: channel.is_cancelled(id),
         };
         channel.post(id, &response, None);
@@ -226,18 +224,19 @@ impl Session {
         let recognizer = self.student()?.recognizer.clone();
         let resampler = StreamResampler::new(sample_rate_hz, SAMPLE_RATE_HZ)
             .map_err(|error| Failure::new(FailureKind::BadAudio, error))?;
-        self.live = Some(Live {
-            id,
-            recognizer: LiveRecognizer::new(recognizer, LiveConfig::default())?,
+        let recognizer = LiveRecognizer::new(recognizer, LiveConfig::default())?;
+        let live = Live {
+            recognizer,
             resampler,
-        });
+        };
+        self.live.insert(id, live);
         self.channel.post(id, &Response::LiveStarted, None);
         Ok(())
     }
 
-    async fn live_push(&mut self, incoming: &Incoming) -> Result<(), Failure> {
+    async fn live_push(&mut self, session: u32, incoming: &Incoming) -> Result<(), Failure> {
         // Audio that was on its way when the session ended belongs to nobody.
-        let Some(live) = &mut self.live else {
+        let Some(live) = self.live.get_mut(&session) else {
             return Ok(());
         };
         let samples = live
@@ -245,13 +244,12 @@ impl Session {
             .push(&incoming.samples())
             .map_err(|error| Failure::new(FailureKind::BadAudio, error))?;
         let events = live.recognizer.push(&samples).await?;
-        let id = live.id;
-        self.post_live(id, events);
+        self.post_live(session, events);
         Ok(())
     }
 
-    async fn live_stop(&mut self, id: u32) -> Result<(), Failure> {
-        let Some(mut live) = self.live.take() else {
+    async fn live_stop(&mut self, id: u32, session: u32) -> Result<(), Failure> {
+        let Some(mut live) = self.live.remove(&session) else {
             self.channel.post(id, &Response::LiveEnded, None);
             return Ok(());
         };
@@ -261,7 +259,7 @@ impl Session {
             .map_err(|error| Failure::new(FailureKind::BadAudio, error))?;
         let mut events = live.recognizer.push(&rest).await?;
         events.extend(live.recognizer.finish().await?);
-        self.post_live(live.id, events);
+        self.post_live(session, events);
         self.channel.post(id, &Response::LiveEnded, None);
         Ok(())
     }
@@ -294,6 +292,130 @@ impl Session {
     }
 }
 
+/// What was measured of a recording so far.
+#[derive(Default)]
+struct Heard {
+    num_samples: Cell<u64>,
+    resample_ms: Cell<f64>,
+    recognize_ms: Cell<f64>,
+}
+
+/// Transcribes a recording that comes in pieces, the first of them with its request.
+async fn hear(
+    channel: &Channel,
+    recognizer: &Recognizer,
+    first: Incoming,
+    sample_rate_hz: u32,
+    heard: &Heard,
+) -> Result<shared_model::recognizer::Transcript, Failure> {
+    let bad_audio = |error| Failure::new(FailureKind::BadAudio, error);
+    let id = first.id;
+    let mut resampler = StreamResampler::new(sample_rate_hz, SAMPLE_RATE_HZ).map_err(bad_audio)?;
+    let found = RefCell::new(Vec::new());
+    let mut transcription = recognizer.begin().telling(|words| {
+        found
+            .borrow_mut()
+            .extend(words.iter().cloned().map(word_of))
+    });
+    let mut progress = |done_secs: f32| {
+        let words = found.take();
+        channel.post(id, &Response::Transcribing { done_secs, words }, None);
+        !channel.is_cancelled(id)
+    };
+    let mut next = Some(first);
+    while let Some(piece) = next {
+        let is_more = matches!(
+            piece.request,
+            Request::Transcribe { more: true, .. } | Request::Piece { more: true, .. }
+        );
+        let started = channel.now();
+        let mut samples = resampler.push(&piece.samples()).map_err(bad_audio)?;
+        if !is_more {
+            samples.extend(resampler.finish().map_err(bad_audio)?);
+        }
+        let resampled = channel.now();
+        heard
+            .num_samples
+            .set(heard.num_samples.get() + samples.len() as u64);
+        heard
+            .resample_ms
+            .set(heard.resample_ms.get() + resampled - started);
+        transcription.push(&samples, &mut progress).await?;
+        heard
+            .recognize_ms
+            .set(heard.recognize_ms.get() + channel.now() - resampled);
+        next = if is_more {
+            channel.post(id, &Response::Taken, None);
+            channel.next_piece(id).await
+        } else {
+            None
+        };
+    }
+    let started = channel.now();
+    let transcript = transcription.finish(&mut progress).await?;
+    heard
+        .recognize_ms
+        .set(heard.recognize_ms.get() + channel.now() - started);
+    Ok(transcript)
+}
+
+/// As `fledge evaluate` does it.
+fn error_rate(utterances: &[WordErrors]) -> Response {
+    let counts: Vec<ErrorCounts> = utterances
+        .iter()
+        .map(|one| ErrorCounts {
+            reference_len: one.reference_words,
+            substitutions: one.errors,
+            ..ErrorCounts::default()
+        })
+        .collect();
+    let mut all = ErrorCounts::default();
+    counts.iter().for_each(|one| all.add(one));
+    let interval = bootstrap_interval(&counts, BOOTSTRAP_RESAMPLES, BOOTSTRAP_SEED);
+    Response::ErrorRate {
+        rate: all.rate(),
+        low: interval.low,
+        high: interval.high,
+    }
+}
+
+fn errors_of(reference: &str, transcript: &shared_model::recognizer::Transcript) -> WordErrors {
+    let counts = word_errors(
+        &normalize_text(reference),
+        &normalize_text(&transcript.text),
+    );
+    WordErrors {
+        reference_words: counts.reference_len,
+        errors: counts.errors(),
+    }
+}
+
+/// How the words stand against the reference. A word whose text normalises to nothing, or to more
+/// than one word, is no word of the comparison, and the number of a later one stays right.
+fn alignment_of(
+    reference: &str,
+    transcript: &shared_model::recognizer::Transcript,
+) -> Vec<Aligned> {
+    let reference = normalize_text(reference);
+    let said: Vec<&str> = reference.split_whitespace().collect();
+    let heard: Vec<String> = transcript
+        .words
+        .iter()
+        .map(|word| normalize_text(&word.text))
+        .collect();
+    let heard: Vec<&str> = heard.iter().map(String::as_str).collect();
+    let (_, pairs) = align(&said, &heard);
+    pairs
+        .into_iter()
+        .map(|pair| Aligned {
+            said: pair.reference.map(|number| said[number].to_owned()),
+            heard: pair.hypothesis,
+            is_right: pair.reference.map(|number| said[number])
+                == pair.hypothesis.map(|number| heard[number]),
+        })
+        .collect()
+}
+
 /// The payload at the rate of the models.
 fn samples_of(incoming: &Incoming, sample_rate_hz: u32) -> Result<Vec<f32>, Failure> {
     let samples = incoming.samples();
@@ -307,15 +429,15 @@ fn samples_of(incoming: &Incoming, sample_rate_hz: u32) -> Result<Vec<f32>, Fail
 fn transcript_of(transcript: shared_model::recognizer::Transcript) -> Transcript {
     Transcript {
         text: transcript.text,
-        words: transcript
-            .words
-            .into_iter()
-            .map(|word| Word {
-                text: word.text,
-                start_secs: word.start_secs,
-                end_secs: word.end_secs,
-                confidence: word.confidence,
-            })
-            .collect(),
+        words: transcript.words.into_iter().map(word_of).collect(),
+    }
+}
+
+fn word_of(word: shared_model::decode::Word) -> Word {
+    Word {
+        text: word.text,
+        start_secs: word.start_secs,
+        end_secs: word.end_secs,
+        confidence: word.confidence,
     }
 }

@@ -5,75 +5,93 @@ use std::{
     rc::Rc,
 };
 
-use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{AudioContext, Document, File};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{AudioContext, Blob, HtmlButtonElement, HtmlElement, HtmlInputElement};
 
 use super::{
-    audio_reader::AudioReader,
-    clips::{self, Clip, Player},
-    comparison::{self, Comparison},
-    controls::{Activity, Controls, Usable, is_free_space},
-    dom::{document, listen, listen_actively, window, words_of},
-    engine_host::EngineHost,
+    check::Check,
+    dom::{by_id, document, listen, set_note, window},
+    drop_target,
+    engines::Engines,
     event::{ListeningEvent, PageEvents},
     fetch,
+    hearing::Hearing,
+    lanes::{self, Job},
     listening::Listening,
-    microphone::{self, Microphone},
-    progress::ProgressBar,
-    students::{self, Student},
-    transcript_view::TranscriptView,
-    worker_client::Failure,
+    microphone::Microphone,
+    offer::Offer,
+    recording::{Recording, Sound},
+    said::Said,
+    samples,
+    settings::Settings,
+    storage::Storage,
+    stored,
+    toolbar::Toolbar,
+    turn::{Turn, Turns},
 };
-use crate::{
-    engine_choice::Wish,
-    figures,
-    protocol::{Request, Response},
-};
+use crate::{catalog::SampleClip, engine_choice::Wish};
+
+/// What the page is doing. Nothing is ever locked: whatever the visitor does next takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The list of students is on its way.
+    Starting,
+    Idle,
+    /// The browser asks the visitor for the microphone.
+    Asking,
+    Listening,
+    /// Loading or transcribing.
+    Working,
+}
 
 pub struct App {
-    activity: Cell<Activity>,
-    students: RefCell<Vec<Rc<Student>>>,
-    clips: RefCell<Vec<Clip>>,
-    selected: Cell<usize>,
-    /// Set by the visitor's "Cancel".
-    cancelled: Cell<bool>,
-    controls: Controls,
-    view: TranscriptView,
-    player: Player,
-    progress: Rc<ProgressBar>,
-    engine: Rc<EngineHost>,
-    reader: Rc<AudioReader>,
-    comparison: Comparison,
+    state: Cell<State>,
+    turns: Turns,
+    /// What was given last.
+    recording: RefCell<Option<Rc<Recording>>>,
+    offer: Rc<Offer>,
+    engines: Rc<Engines>,
+    hearing: Hearing,
     listening: Rc<Listening>,
+    said: Said,
+    toolbar: Rc<Toolbar>,
+    check: Rc<Check>,
+    settings: Settings,
+    storage: Rc<Storage>,
+    file: HtmlInputElement,
+    cancel: HtmlButtonElement,
+    error: HtmlElement,
+    status: HtmlElement,
 }
 
 impl App {
     pub fn start() -> Result<(), JsValue> {
         let search = window()?.location().search()?;
-        let wish = web_sys::UrlSearchParams::new_with_str(&search)?
-            .get("engine")
-            .map_or(Wish::Automatic, |name| Wish::from_name(&name));
-        let controls = Controls::new()?;
-        let progress = Rc::new(ProgressBar::new()?);
-        let engine = Rc::new(EngineHost::new(progress.clone(), controls.lm.checked())?);
-        let reader = Rc::new(AudioReader::default());
+        let parameters = web_sys::UrlSearchParams::new_with_str(&search)?;
+        let wish = parameters.get("engine");
+        let wish = wish.map_or(Wish::Automatic, |name| Wish::from_name(&name));
+        let family = parameters.get("family");
         let events = PageEvents::default();
+        let said = Said::new()?;
+        let engines = Rc::new(Engines::new()?);
         let app = Rc::new(Self {
-            activity: Cell::new(Activity::Starting),
-            students: RefCell::default(),
-            clips: RefCell::default(),
-            selected: Cell::new(0),
-            cancelled: Cell::new(false),
-            view: TranscriptView::new()?,
-            player: Player::new()?,
-            comparison: Comparison::new(engine.clone(), reader.clone())?,
+            state: Cell::new(State::Starting),
+            turns: Turns::default(),
+            recording: RefCell::default(),
+            offer: Rc::new(Offer::new()),
+            check: Check::new(engines.clone())?,
+            engines,
+            hearing: Hearing::default(),
             listening: Listening::new(events.clone())?,
-            controls,
-            progress,
-            engine,
-            reader,
+            toolbar: Toolbar::new(said.player.clone())?,
+            said,
+            settings: Settings::new()?,
+            storage: Rc::new(Storage::new()?),
+            file: by_id("file")?,
+            cancel: by_id("cancel")?,
+            error: by_id("error")?,
+            status: by_id("status")?,
         });
         let page = Rc::downgrade(&app);
         events.connect(move |event| {
@@ -81,319 +99,371 @@ impl App {
                 page.on_listening(event);
             }
         });
-        app.controls.engine_menu.set_value(wish.name());
+        app.settings.engine.set_value(wish.name());
         app.bind()?;
-        app.enable();
-        let catalog = app.clone();
-        spawn_local(async move { catalog.read_catalog().await });
-        spawn_local(async move { app.start_engine(wish).await });
+        app.set_state(State::Starting);
+        spawn_local(async move { app.begin_page(wish, family).await });
         Ok(())
     }
 
     fn bind(self: &Rc<Self>) -> Result<(), JsValue> {
         let app = self.clone();
-        listen(&self.listening.button, "click", move |_| {
-            app.clone().toggle_listening();
-        });
+        listen(&self.listening.button, "click", move |_| app.on_record());
         let app = self.clone();
-        listen(&self.controls.cancel, "click", move |_| app.cancel());
+        listen(&self.cancel, "click", move |_| app.on_cancel());
         let app = self.clone();
-        listen(&self.comparison.button, "click", move |_| {
-            app.clone().toggle_comparison();
-        });
-        let app = self.clone();
-        listen(&self.controls.engine_menu, "change", move |_| {
-            let app = app.clone();
-            let wish = Wish::from_name(&app.controls.engine_menu.value());
-            spawn_local(async move { app.start_engine(wish).await });
-        });
-        let app = self.clone();
-        listen(&self.controls.lm, "change", move |_| {
-            app.engine.use_lm(app.controls.lm.checked());
-        });
-        let app = self.clone();
-        listen(&self.controls.file, "change", move |_| {
-            if let Some(file) = app.controls.take_chosen_file() {
-                app.clone().accept_file(file);
+        listen(&self.file, "change", move |_| {
+            let file = app.file.files().and_then(|files| files.get(0));
+            // The same file may be chosen again.
+            app.file.set_value("");
+            if let Some(file) = file {
+                app.accept_file(&file.name(), &file);
             }
         });
         let app = self.clone();
-        self.controls
-            .on_drop(move |file| app.clone().accept_file(file));
-        let app = self.clone();
-        let document: Document = document()?;
-        listen_actively(&document, "keydown", move |event| {
-            if is_free_space(event) && !app.listening.button.disabled() {
-                event.prevent_default();
-                app.clone().toggle_listening();
-            }
-        });
+        drop_target::bind(move |file| app.accept_file(&file.name(), &file))?;
+        self.bind_settings();
         Ok(())
     }
 
-    async fn start_engine(self: Rc<Self>, wish: Wish) {
-        self.set_activity(Activity::Starting);
-        self.engine.start_wished(wish).await;
-        self.rest(Activity::Starting);
+    fn bind_settings(self: &Rc<Self>) {
+        let app = self.clone();
+        listen(&self.settings.engine, "change", move |_| {
+            let app = app.clone();
+            spawn_local(async move { app.change_engine().await });
+        });
+        let app = self.clone();
+        listen(&self.settings.lm, "change", move |_| app.on_choice());
+        let app = self.clone();
+        listen(&self.settings.family, "change", move |_| {
+            let family = app.settings.family.value();
+            app.turns.begin();
+            app.show_family(&family);
+            app.on_choice();
+        });
+        let app = self.clone();
+        listen(&self.storage.clear_button, "click", move |_| {
+            let app = app.clone();
+            spawn_local(async move {
+                stored::clear().await;
+                app.refresh_storage();
+            });
+        });
     }
 
-    async fn read_catalog(self: Rc<Self>) {
-        match students::fetch_students().await {
-            Ok((found, unreadable)) => {
-                for error in unreadable {
-                    web_sys::console::warn_1(&JsValue::from_str(&error));
+    async fn begin_page(self: Rc<Self>, wish: Wish, family: Option<String>) {
+        let (choosing, sampling, listing) = (self.clone(), self.clone(), self.clone());
+        lanes::all(vec![
+            Box::pin(async move { choosing.engines.choose(wish).await }),
+            Box::pin(async move { sampling.offer.read_samples().await }),
+            Box::pin(async move {
+                if let Err(message) = listing.offer.read_students().await {
+                    listing.show_error(&message);
                 }
-                *self.students.borrow_mut() = found;
-            }
-            Err(error) => self
-                .controls
-                .show_error(&format!("The list of students is missing. {error}")),
-        }
-        let app = self.clone();
-        let choose = move |index| {
-            app.selected.set(index);
-            app.enable();
+            }),
+        ])
+        .await;
+        let families = self.offer.families();
+        let is_there = |name: &String| families.contains(name);
+        let family = family.filter(is_there).or(families.first().cloned());
+        let Some(family) = family else {
+            return;
         };
-        if let Err(error) = students::show(&self.students.borrow(), 0, choose) {
+        if let Err(error) = self.settings.show_families(&families, &family) {
             web_sys::console::error_1(&error);
         }
-        comparison::show_students(&self.students.borrow());
+        self.show_family(&family);
+        // Something may have begun by now.
+        if self.state.get() == State::Starting {
+            self.set_state(State::Idle);
+        }
+        self.settings.refresh_devices().await;
+        self.warm_up().await;
+    }
+
+    /// Starts the engine of the lane that will answer first; a failure shows where the engine does.
+    async fn warm_up(&self) {
+        if let Some(lane) = self.offer.racing().await.first() {
+            let _ = lane.host.client().await;
+        }
+    }
+
+    fn show_family(self: &Rc<Self>, name: &str) {
+        if let Err(error) = self.try_show_family(name) {
+            web_sys::console::error_1(&error);
+        }
+        self.refresh_storage();
+    }
+
+    fn try_show_family(self: &Rc<Self>, name: &str) -> Result<(), JsValue> {
+        let family = self.offer.family(name);
+        let lanes = self.offer.show(&family, &self.engines)?;
+        self.offer.reset_lanes("Words will appear here.");
         let app = self.clone();
-        let choose = move |number| {
-            let app = app.clone();
-            spawn_local(async move { app.transcribe_sample(number).await });
-        };
-        match clips::show_samples(choose).await {
-            Ok(clips) => *self.clips.borrow_mut() = clips,
-            Err(error) => web_sys::console::warn_1(&JsValue::from_str(&error)),
-        }
-        self.enable();
-    }
-
-    fn set_activity(&self, activity: Activity) {
-        self.activity.set(activity);
-        self.enable();
-    }
-
-    /// After `activity`: idle, or without an engine, if nothing else has begun since.
-    fn rest(&self, activity: Activity) {
-        if self.activity.get() == activity {
-            self.set_activity(match self.engine.client() {
-                Some(_) => Activity::Idle,
-                None => Activity::Starting,
-            });
-        }
-    }
-
-    fn enable(&self) {
-        let usable = Usable {
-            activity: self.activity.get(),
-            has_students: !self.students.borrow().is_empty(),
-            has_clips: !self.clips.borrow().is_empty(),
-            has_lm: self
-                .student()
-                .is_some_and(|student| student.lm_url.is_some()),
-        };
-        self.controls
-            .enable(usable, &self.listening.button, &self.comparison.button);
-    }
-
-    /// The chosen student.
-    fn student(&self) -> Option<Rc<Student>> {
-        self.students.borrow().get(self.selected.get()).cloned()
-    }
-
-    /// Stops whatever runs.
-    fn cancel(&self) {
-        self.cancelled.set(true);
-        self.comparison.stop();
-        self.reader.cancel();
-        self.engine.cancel();
-    }
-
-    /// Hides what belongs to the last result.
-    fn begin_result(&self, placeholder: &str) {
-        self.cancelled.set(false);
-        self.controls.show_error("");
-        self.view.reset(placeholder);
-    }
-
-    /// Says why there is no result.
-    fn end_without_result(&self, message: &str) {
-        if self.cancelled.get() {
-            self.view.set_placeholder("Cancelled.");
-        } else {
-            self.view.set_placeholder("Words will appear here.");
-            self.controls.show_error(message);
-        }
-    }
-
-    fn accept_file(self: Rc<Self>, file: File) {
-        // The field is disabled then, but dropping always works.
-        if self.activity.get() != Activity::Idle || self.student().is_none() {
-            self.controls
-                .show_error("The page is not ready for a file yet. Drop it again in a moment.");
-            return;
-        }
-        spawn_local(async move {
-            let name = file.name();
-            self.player.show_file(&file);
-            match JsFuture::from(file.array_buffer()).await {
-                Ok(buffer) => {
-                    let bytes = Uint8Array::new(&buffer);
-                    self.transcribe(&name, bytes, None).await;
+        self.settings.show_lanes(&lanes, move |lane| {
+            lanes::arrange(&app.offer.lanes());
+            if lane.is_on.get() {
+                app.on_choice();
+            } else {
+                lane.host.cancel();
+                app.refresh_storage();
+            }
+        })?;
+        self.toolbar.set_lanes(&lanes)?;
+        self.check.offer(&family.members, family.clips.as_ref());
+        if let Some(set) = family.clips {
+            let (app, clips) = (self.clone(), set.clips.clone());
+            samples::show(&set, move |number| {
+                if let Some(clip) = clips.get(number) {
+                    app.transcribe_sample(clip);
                 }
-                Err(error) => self
-                    .controls
-                    .show_error(&format!("{name} could not be read: {}", words_of(&error))),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn set_state(&self, state: State) {
+        self.state.set(state);
+        let (name, text) = match state {
+            State::Starting => ("starting", "Looking for students…"),
+            State::Idle => ("idle", "Ready."),
+            State::Asking => (
+                "asking",
+                "Your browser asks for the microphone: allow it there.",
+            ),
+            State::Listening => ("listening", "Listening. Press again to stop."),
+            State::Working => ("working", "Working…"),
+        };
+        if let Some(body) = document().ok().and_then(|document| document.body()) {
+            let _ = body.set_attribute("data-state", name);
+        }
+        self.say(text);
+        self.show_cancel(matches!(state, State::Asking | State::Working));
+    }
+
+    fn show_cancel(&self, is_shown: bool) {
+        let focused = document()
+            .ok()
+            .and_then(|document| document.active_element());
+        let has_focus = focused.is_some_and(|one| one.is_same_node(Some(&self.cancel)));
+        // Hidden, it would lose the focus to nowhere.
+        if has_focus && !is_shown {
+            let _ = self.listening.button.focus();
+        }
+        let _ = self
+            .cancel
+            .class_list()
+            .toggle_with_force("absent", !is_shown);
+    }
+
+    fn say(&self, text: &str) {
+        self.status.set_text_content(Some(text));
+    }
+
+    /// An empty message takes the last one away.
+    fn show_error(&self, message: &str) {
+        set_note(&self.error, message);
+    }
+
+    fn refresh_storage(&self) {
+        let (offer, storage) = (self.offer.clone(), self.storage.clone());
+        let with_lm = self.settings.lm.checked();
+        spawn_local(async move { storage.refresh(&offer.racing().await, with_lm).await });
+    }
+
+    /// Begins something: whatever runs gives way.
+    fn begin(&self, state: State) -> Turn {
+        let turn = self.turns.begin();
+        self.listening.cancel();
+        for lane in self.offer.lanes() {
+            lane.host.cancel();
+        }
+        self.show_error("");
+        self.set_state(state);
+        turn
+    }
+
+    /// Something came to its end, unless something else took its place.
+    fn finish(&self, turn: &Turn) {
+        if turn.is_current() {
+            self.set_state(State::Idle);
+            let recording = self.recording.borrow().clone();
+            let can_play = recording.is_some_and(|recording| self.said.show(&recording));
+            self.toolbar.show(can_play);
+            self.refresh_storage();
+        }
+    }
+
+    fn on_cancel(&self) {
+        let turn = self.begin(State::Idle);
+        for lane in self.offer.lanes() {
+            lane.give_up();
+        }
+        self.finish(&turn);
+        self.say("Cancelled.");
+    }
+
+    /// A setting changed: what was given last is transcribed again with it.
+    fn on_choice(self: &Rc<Self>) {
+        self.refresh_storage();
+        let recording = self.recording.borrow().clone();
+        if let (State::Idle | State::Working, Some(recording)) = (self.state.get(), recording) {
+            self.transcribe(recording);
+        }
+    }
+
+    async fn change_engine(self: &Rc<Self>) {
+        let wish = Wish::from_name(&self.settings.engine.value());
+        self.engines.choose(wish).await;
+        self.warm_up().await;
+        self.on_choice();
+    }
+
+    fn accept_file(self: &Rc<Self>, name: &str, file: &Blob) {
+        self.transcribe(Rc::new(Recording {
+            name: name.to_owned(),
+            truth: None,
+            sound: Sound::File(file.clone()),
+        }));
+    }
+
+    fn transcribe_sample(self: &Rc<Self>, clip: &SampleClip) {
+        let turn = self.begin(State::Working);
+        let (app, clip) = (self.clone(), clip.clone());
+        spawn_local(async move {
+            let fetched = match samples::clip_url(&clip.file) {
+                Ok(url) => fetch::blob(&url).await,
+                Err(error) => Err(error),
+            };
+            if !turn.is_current() {
+                return;
+            }
+            match fetched {
+                Ok(file) => app.transcribe(Rc::new(Recording {
+                    name: clip.name.unwrap_or(clip.file),
+                    truth: Some(clip.text),
+                    sound: Sound::File(file),
+                })),
+                Err(error) => {
+                    app.finish(&turn);
+                    app.show_error(&end_of(&error));
+                }
             }
         });
     }
 
-    async fn transcribe_sample(self: Rc<Self>, number: usize) {
-        let clip = self.clips.borrow().get(number).cloned();
-        let Some(clip) = clip.filter(|_| self.activity.get() == Activity::Idle) else {
-            return;
-        };
-        self.player.show_clip(&clip.url);
-        match fetch::bytes(&clip.url).await {
-            Ok(bytes) => {
-                let name = clips::clip_name(number);
-                self.transcribe(&name, bytes, Some(clip.sample.text)).await;
+    /// Lets every lane hear a recording.
+    fn transcribe(self: &Rc<Self>, recording: Rc<Recording>) {
+        let turn = self.begin(State::Working);
+        self.offer.reset_lanes("Waiting…");
+        let can_play = self.said.show(&recording);
+        self.toolbar.show(can_play);
+        *self.recording.borrow_mut() = Some(recording.clone());
+        let app = self.clone();
+        spawn_local(async move {
+            let racing = app.offer.racing().await;
+            let with_lm = app.settings.lm.checked();
+            let heard = app.hearing.hear(&recording, racing, with_lm, &turn).await;
+            if !turn.is_current() {
+                return;
             }
-            Err(error) => self.controls.show_error(&error),
-        }
-    }
-
-    async fn transcribe(&self, name: &str, bytes: Uint8Array, truth: Option<String>) {
-        let Some(student) = self.student() else {
-            return;
-        };
-        if self.activity.get() != Activity::Idle {
-            return;
-        }
-        self.set_activity(Activity::Working);
-        self.begin_result("Listening to the clip…");
-        match self.transcribe_with(&student, &bytes, truth.clone()).await {
-            Ok((response, notices)) => {
-                let shown = self.view.show_result(&response, truth.as_deref(), &notices);
-                if let Err(error) = shown {
-                    web_sys::console::error_1(&error);
+            app.finish(&turn);
+            let told = match heard {
+                Ok(notices) => notices,
+                Err(failure) => {
+                    app.offer.reset_lanes("Words will appear here.");
+                    app.toolbar.show(false);
+                    return app.show_error(&format!(
+                        "{}: {}",
+                        recording.name,
+                        end_of(&failure.message)
+                    ));
                 }
-            }
-            Err(failure) => self.end_without_result(&format!("{name}: {}.", failure.message)),
-        }
-        self.rest(Activity::Working);
+            };
+            let told = told
+                .iter()
+                .map(|notice| format!("{} {}", recording.name, end_of(notice)));
+            app.show_error(&told.collect::<Vec<_>>().join(" "));
+        });
     }
 
-    async fn transcribe_with(
-        &self,
-        student: &Rc<Student>,
-        bytes: &Uint8Array,
-        reference: Option<String>,
-    ) -> Result<(Response, Vec<String>), Failure> {
-        self.progress.show(None, "Reading the file");
-        let audio = self.reader.decode(bytes).await;
-        self.progress.hide();
-        let audio = audio?;
-        let request = Request::Transcribe {
-            sample_rate_hz: audio.sample_rate_hz,
-            reference,
-        };
-        let answer = self
-            .engine
-            .ask(student, &request, Some(&audio.samples))
-            .await?;
-        Ok((answer, audio.notices))
-    }
-
-    fn toggle_comparison(self: Rc<Self>) {
-        match self.activity.get() {
-            Activity::Comparing => self.cancel(),
-            Activity::Idle => spawn_local(async move {
-                self.set_activity(Activity::Comparing);
-                let students = self.students.borrow().clone();
-                let clips = self.clips.borrow().clone();
-                self.comparison.run(&students, &clips).await;
-                self.rest(Activity::Comparing);
-            }),
-            _ => {}
-        }
-    }
-
-    fn toggle_listening(self: Rc<Self>) {
-        match self.activity.get() {
-            Activity::Listening => self.listening.clone().stop(),
-            Activity::Idle => {
+    fn on_record(self: &Rc<Self>) {
+        match self.state.get() {
+            State::Listening => self.listening.stop(),
+            State::Asking => self.on_cancel(),
+            State::Starting | State::Idle | State::Working => {
                 // Before anything is awaited: the browser ties sound to the visitor's action.
                 match Microphone::context() {
-                    Ok(context) => spawn_local(async move { self.listen(context).await }),
-                    Err(message) => self.controls.show_error(&message),
+                    Ok(context) => self.listen(context),
+                    Err(message) => self.show_error(&message),
                 }
             }
-            _ => {}
         }
     }
 
-    async fn listen(&self, context: AudioContext) {
-        let Some(student) = self.student() else {
-            return;
+    /// Asks for the microphone, and has the students fetched meanwhile.
+    fn listen(self: &Rc<Self>, context: AudioContext) {
+        let turn = self.begin(State::Asking);
+        self.offer.reset_lanes("");
+        self.said.show_listening();
+        self.toolbar.show(false);
+        let with_lm = self.settings.lm.checked();
+        let (offer, fetching) = (self.offer.clone(), turn.clone());
+        spawn_local(async move {
+            for lane in offer.racing().await {
+                lane.prepare(with_lm, &fetching).await;
+            }
+        });
+        let app = self.clone();
+        spawn_local(async move { app.listen_on(context, &turn).await });
+    }
+
+    async fn listen_on(self: &Rc<Self>, context: AudioContext, turn: &Turn) {
+        let device = self.settings.device();
+        let sound = match self.listening.start(context, device, turn).await {
+            Ok(Some(sound)) => sound,
+            Ok(None) => return,
+            Err(message) => {
+                if turn.is_current() {
+                    self.turns.begin();
+                    self.offer.reset_lanes("Words will appear here.");
+                    self.set_state(State::Idle);
+                    self.show_error(&message);
+                }
+                return;
+            }
         };
-        self.set_activity(Activity::Working);
-        self.begin_result("Getting ready…");
-        self.player.hide();
-        let started = self
-            .listening
-            .start(&self.engine, &student, context.clone())
-            .await;
-        if let Err(message) = started {
-            microphone::close(&context);
-            self.end_without_result(&message);
-            self.rest(Activity::Working);
-        }
+        self.set_state(State::Listening);
+        *self.recording.borrow_mut() = Some(Rc::new(Recording {
+            name: "your microphone".to_owned(),
+            truth: None,
+            sound: Sound::Microphone(sound.clone()),
+        }));
+        let with_lm = self.settings.lm.checked();
+        let jobs = self.offer.racing().await.into_iter().map(|lane| {
+            let (sound, turn) = (sound.clone(), turn.clone());
+            Box::pin(async move { lane.listen(&sound, with_lm, &turn).await }) as Job
+        });
+        lanes::all(jobs.collect()).await;
+        self.finish(turn);
+        self.settings.refresh_devices().await;
     }
 
-    fn on_listening(self: &Rc<Self>, event: ListeningEvent) {
+    fn on_listening(&self, event: ListeningEvent) {
+        let is_listening = self.state.get() == State::Listening;
         match event {
-            ListeningEvent::Opening => self.view.set_placeholder("Waiting for the microphone…"),
-            ListeningEvent::Started => {
-                self.set_activity(Activity::Listening);
-                self.view.set_placeholder("Listening. Say something.");
+            ListeningEvent::Clock(secs) if is_listening => self.said.show_clock(secs),
+            ListeningEvent::Stopped if is_listening => {
+                self.set_state(State::Working);
+                self.say("Finishing…");
             }
-            ListeningEvent::Clock(secs) => self.view.set_note(&figures::clock(secs)),
-            ListeningEvent::Heard(segments) => {
-                if let Err(error) = self.view.show_live(&segments) {
-                    web_sys::console::error_1(&error);
-                }
-            }
-            ListeningEvent::Warning(message) => self.controls.show_error(&message),
-            ListeningEvent::Finishing => {
-                self.set_activity(Activity::Working);
-                self.view.set_placeholder("Finishing…");
-            }
-            ListeningEvent::Ended(ended) => {
-                if let Err(failure) = ended {
-                    self.controls.show_error(&failure.message);
-                }
-                self.view.end_live();
-                self.rest(Activity::Working);
-            }
-            ListeningEvent::Failed(failure) => {
-                self.controls
-                    .show_error(&format!("Listening stopped: {}.", failure.message));
-                let app = self.clone();
-                spawn_local(async move { app.recover(&failure).await });
-            }
+            ListeningEvent::Clock(_) | ListeningEvent::Stopped => {}
+            ListeningEvent::Warning(message) => self.show_error(&message),
         }
     }
+}
 
-    /// Ends a session whose engine failed, and starts another engine if that one is gone.
-    async fn recover(&self, failure: &Failure) {
-        self.listening.end_now().await;
-        if self.engine.client().is_none_or(|client| client.is_dead()) {
-            self.set_activity(Activity::Starting);
-            self.engine.replace(failure).await;
-            self.rest(Activity::Starting);
-        }
-    }
+/// The rest of a sentence, with its full stop.
+fn end_of(message: &str) -> String {
+    format!("{}.", message.trim_end_matches('.'))
 }

@@ -3,20 +3,22 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::Float32Array;
+use web_sys::Blob;
 
 use super::{
-    foreign_audio,
+    engines, foreign_audio,
+    tape::Block,
+    turn::Turn,
     worker_client::{Failure, WorkerClient},
 };
 use crate::protocol::{FailureKind, Request, Response};
 
-pub struct DecodedFile {
-    /// Bytes of mono f32 samples.
-    pub samples: Uint8Array,
+/// A file that is being read.
+pub struct OpenFile {
     pub sample_rate_hz: u32,
-    /// What the visitor should know of it.
-    pub notices: Vec<String>,
+    pub expected_secs: Option<f64>,
+    reader: Rc<WorkerClient>,
 }
 
 /// Owns the worker that decodes; the first file starts it.
@@ -26,18 +28,22 @@ pub struct AudioReader {
 }
 
 impl AudioReader {
-    /// Decodes a whole file.
+    /// Opens a file; the one before it is closed.
     ///
     /// # Errors
     /// The file is no audio that our decoders or the browser's read, or it is damaged.
-    pub async fn decode(&self, bytes: &Uint8Array) -> Result<DecodedFile, Failure> {
-        let unknown = match self.decode_in_worker(bytes).await {
+    pub async fn open(&self, file: &Blob, turn: &Turn) -> Result<OpenFile, Failure> {
+        let unknown = match self.open_in_worker(file).await {
             Err(failure) if failure.kind == FailureKind::UnknownAudio => failure.message,
-            decoded => return decoded,
+            opened => return opened,
         };
-        match foreign_audio::decode_to_wav(bytes).await {
+        let decoded = foreign_audio::decode_to_wav(file).await;
+        if !turn.is_current() {
+            return Err(Failure::state("it was cancelled"));
+        }
+        match decoded {
             // The browser's channels go through the reader as well: one rule makes one of them.
-            Ok(wav) => self.decode_in_worker(&wav).await,
+            Ok(wav) => self.open_in_worker(&wav).await,
             Err(_) => Err(Failure {
                 kind: FailureKind::BadAudio,
                 message: format!("{unknown}; the browser cannot read it either"),
@@ -45,55 +51,64 @@ impl AudioReader {
         }
     }
 
-    async fn decode_in_worker(&self, bytes: &Uint8Array) -> Result<DecodedFile, Failure> {
+    async fn reader(&self) -> Result<Rc<WorkerClient>, Failure> {
         let running = self.worker.borrow().clone();
-        let reader = match running {
-            Some(reader) if !reader.is_dead() => reader,
-            _ => {
-                let started = WorkerClient::start_reader().await;
-                let reader = started.map_err(|reason| {
-                    Failure::state(&format!(
-                        "the reader of audio files did not start: {reason}"
-                    ))
-                })?;
-                *self.worker.borrow_mut() = Some(reader.clone());
-                reader
-            }
+        if let Some(reader) = running.filter(|reader| !reader.is_dead()) {
+            return Ok(reader);
+        }
+        let missing = |reason: String| {
+            Failure::state(&format!(
+                "the reader of audio files did not start: {reason}"
+            ))
         };
-        // A copy goes: what is sent is taken away, and the browser's decoder may need it.
-        let copy: ArrayBuffer = bytes.slice(0, bytes.length()).buffer();
-        let answer = reader
-            .request(&Request::DecodeFile, Some(copy), |_| {})
-            .await
-            .map_err(|failure| match failure.kind {
-                FailureKind::Device => Failure {
-                    kind: FailureKind::BadAudio,
-                    message: "cannot be decoded: the decoder gave up on it".to_owned(),
-                },
-                _ => failure,
-            })?;
-        match (answer.response, answer.payload) {
-            (
-                Response::Decoded {
-                    sample_rate_hz,
-                    notices,
-                },
-                Some(samples),
-            ) => Ok(DecodedFile {
-                samples: Uint8Array::new(&samples),
+        let module = engines::compile("audio-file").await.map_err(missing)?;
+        let reader = WorkerClient::start_reader(module).await.map_err(missing)?;
+        *self.worker.borrow_mut() = Some(reader.clone());
+        Ok(reader)
+    }
+
+    async fn open_in_worker(&self, file: &Blob) -> Result<OpenFile, Failure> {
+        let reader = self.reader().await?;
+        let answer = reader.request_with_file(&Request::OpenFile, file).await;
+        match answer.map_err(given_up)?.response {
+            Response::Opened {
                 sample_rate_hz,
-                notices,
+                expected_secs,
+            } => Ok(OpenFile {
+                sample_rate_hz,
+                expected_secs,
+                reader,
             }),
             _ => Err(Failure::state("the reader answered out of order")),
         }
     }
+}
 
-    /// Gives up the file under way. A decoder hears nothing while it works, so its worker ends; the
-    /// next file starts another.
-    pub fn cancel(&self) {
-        let is_busy = (self.worker.borrow().as_ref()).is_some_and(|worker| worker.is_busy());
-        if is_busy && let Some(worker) = self.worker.take() {
-            worker.stop("it was cancelled");
+impl OpenFile {
+    /// The next block, and with the last one what the visitor should know of the file.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub async fn next_block(&self) -> Result<(Block, Vec<String>), Failure> {
+        let answer = self.reader.request(&Request::NextBlock, None, |_| {}).await;
+        let answer = answer.map_err(given_up)?;
+        match (answer.response, answer.payload) {
+            (Response::Block { is_last, notices }, Some(samples)) => {
+                let samples = Float32Array::new(&samples);
+                Ok((Block { samples, is_last }, notices))
+            }
+            _ => Err(Failure::state("the reader answered out of order")),
         }
+    }
+}
+
+/// A reader that died did so over the file.
+fn given_up(failure: Failure) -> Failure {
+    match failure.kind {
+        FailureKind::Device => Failure {
+            kind: FailureKind::BadAudio,
+            message: "cannot be decoded: the decoder gave up on it".to_owned(),
+        },
+        _ => failure,
     }
 }

@@ -2,24 +2,14 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use super::worker_client::Failure;
-use crate::protocol::LiveSegment;
-
-/// What happens while the page listens, in this order.
+/// What happens while the page listens.
 pub enum ListeningEvent {
-    /// The student is ready; the browser is asked for the microphone.
-    Opening,
-    Started,
     /// Seconds since the start.
     Clock(f64),
-    Heard(Vec<LiveSegment>),
     /// For the visitor; empty when the last one holds no longer.
     Warning(String),
-    /// The microphone is given back; the last words are on their way.
-    Finishing,
-    Ended(Result<(), Failure>),
-    /// The engine failed; the session is still to be ended.
-    Failed(Failure),
+    /// The microphone is given back, and everything that it heard is there.
+    Stopped,
 }
 
 /// The way from a part to the page, which is built after its parts.

@@ -4,7 +4,7 @@ use js_sys::{ArrayBuffer, Promise, Reflect, Uint8Array};
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{RequestInit, Response, Url};
+use web_sys::{Blob, RequestInit, Response, Url};
 
 use super::dom::{document, window, words_of};
 
@@ -47,6 +47,16 @@ pub async fn bytes(url: &str) -> Result<Uint8Array, String> {
     buffer
         .and_then(|buffer| buffer.dyn_into::<ArrayBuffer>())
         .map(|buffer| Uint8Array::new(&buffer))
+        .map_err(|error| format!("{url} could not be read: {}", words_of(&error)))
+}
+
+pub async fn blob(url: &str) -> Result<Blob, String> {
+    let response = get(url).await?;
+    let blob = match response.blob() {
+        Ok(promise) => JsFuture::from(promise).await,
+        Err(error) => Err(error),
+    };
+    blob.and_then(|blob| blob.dyn_into())
         .map_err(|error| format!("{url} could not be read: {}", words_of(&error)))
 }
 

@@ -1,41 +1,51 @@
 //! Formats that our own decoders do not read (AAC, Opus, video files): the browser decodes them.
 
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Int16Array, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AudioBuffer, OfflineAudioContext};
+use web_sys::{AudioBuffer, Blob, OfflineAudioContext};
 
-/// Opus is always 48 kHz and the rest mostly; the browser converts what is not.
-const RATE_HZ: u32 = 48_000;
+use super::recording::{wav_blob, wav_header};
 
-/// All channels as a WAV of floats; the browser's error where it cannot read the file.
-pub async fn decode_to_wav(bytes: &Uint8Array) -> Result<Uint8Array, JsValue> {
+/// The rate of the models: the browser converts to it while it decodes, which takes a third of the
+/// memory of the usual 48 kHz.
+const RATE_HZ: u32 = 16_000;
+/// Frames that are copied at once.
+const PART_FRAMES: usize = 1 << 20;
+
+/// All channels as a WAV file; the browser's error where it cannot read the file.
+pub async fn decode_to_wav(file: &Blob) -> Result<Blob, JsValue> {
+    let bytes: ArrayBuffer = JsFuture::from(file.array_buffer()).await?.dyn_into()?;
     let context = OfflineAudioContext::new_with_number_of_channels_and_length_and_sample_rate(
         1,
         1,
         RATE_HZ as f32,
     )?;
-    // A copy: decoding takes the buffer away.
-    let copy: ArrayBuffer = bytes.slice(0, bytes.length()).buffer();
-    let promise = context.decode_audio_data(&copy)?;
+    let promise = context.decode_audio_data(&bytes)?;
     let audio: AudioBuffer = JsFuture::from(promise).await?.dyn_into()?;
-    let count = audio.number_of_channels() as usize;
-    let length = audio.length() as usize;
-    let mut wav = vec![0; WAV_HEADER.len() + 4 * count * length];
-    wav[..WAV_HEADER.len()].copy_from_slice(WAV_HEADER);
-    wav[22] = count as u8;
-    wav[24..28].copy_from_slice(&(audio.sample_rate() as u32).to_le_bytes());
-    for channel in 0..count {
-        let samples = audio.get_channel_data(channel as u32)?;
-        let places = wav[WAV_HEADER.len() + 4 * channel..].chunks_mut(4 * count);
-        for (place, sample) in places.zip(samples) {
-            place[..4].copy_from_slice(&sample.to_le_bytes());
+    let channels = audio.number_of_channels();
+    let frames = audio.length() as usize;
+    let header = wav_header(channels as u16, audio.sample_rate() as u32, audio.length());
+    let parts = Array::of1(&Uint8Array::from(header.as_slice()));
+    let mut samples = vec![0.0f32; PART_FRAMES.min(frames)];
+    for start in (0..frames).step_by(PART_FRAMES) {
+        let length = PART_FRAMES.min(frames - start);
+        let mut part = vec![0i16; length * channels as usize];
+        for channel in 0..channels {
+            let samples = &mut samples[..length];
+            audio.copy_from_channel_with_start_in_channel(samples, channel as i32, start as u32)?;
+            let places = part
+                .iter_mut()
+                .skip(channel as usize)
+                .step_by(channels as usize);
+            for (place, sample) in places.zip(samples.iter()) {
+                *place = (sample * 32_767.0).clamp(-32_768.0, 32_767.0) as i16;
+            }
         }
+        // Into a blob at once: the browser may keep that outside of its memory.
+        let bytes = Array::of1(&Int16Array::from(part.as_slice()));
+        let part = wav_blob(&bytes)?;
+        parts.push(&part);
     }
-    Ok(Uint8Array::from(wav.as_slice()))
+    wav_blob(&parts)
 }
-
-/// Of a WAV of floats, but for channels (byte 22) and rate (24). Sizes are left open: it ends where the
-/// bytes end; byte rate and block align follow from the rest.
-const WAV_HEADER: &[u8; 44] = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x03\0\0\0\
-    \0\0\0\0\0\0\0\0\0\0\x20\0data\xff\xff\xff\xff";

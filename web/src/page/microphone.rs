@@ -10,8 +10,8 @@ use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     AudioContext, AudioContextState, AudioWorkletNode, AudioWorkletNodeOptions, DomException,
-    MediaStream, MediaStreamAudioSourceNode, MediaStreamConstraints, MediaStreamTrack,
-    MessageEvent,
+    MediaDeviceInfo, MediaDeviceKind, MediaStream, MediaStreamAudioSourceNode,
+    MediaStreamConstraints, MediaStreamTrack, MessageEvent,
 };
 
 use super::dom::{window, words_of};
@@ -52,19 +52,21 @@ impl Microphone {
         Ok(context)
     }
 
-    /// Asks for the device and starts delivering. After an error the context is the caller's to
-    /// [`close`].
+    /// Asks for the device, or any where none is named, and starts delivering. After an error the
+    /// context is the caller's to [`close`].
     pub async fn open(
-        context: AudioContext,
+        context: &AudioContext,
+        device: Option<String>,
         heard: impl FnMut(Heard) + 'static,
     ) -> Result<Self, String> {
-        Self::try_open(&context, heard)
+        Self::try_open(context, device, heard)
             .await
             .map_err(|error| explain(&error))
     }
 
     async fn try_open(
         context: &AudioContext,
+        device: Option<String>,
         heard: impl FnMut(Heard) + 'static,
     ) -> Result<Self, JsValue> {
         let constraints = MediaStreamConstraints::new();
@@ -72,6 +74,9 @@ impl Microphone {
         let audio = Object::new();
         for processing in ["echoCancellation", "noiseSuppression", "autoGainControl"] {
             Reflect::set(&audio, &processing.into(), &false.into())?;
+        }
+        if let Some(device) = device {
+            Reflect::set(&audio, &"deviceId".into(), &device.into())?;
         }
         constraints.set_audio(&audio);
         let devices = window()?.navigator().media_devices()?;
@@ -173,6 +178,21 @@ pub fn close(context: &AudioContext) {
     if context.state() != AudioContextState::Closed {
         let _ = context.close();
     }
+}
+
+/// The microphones that the browser tells of: identifier and name. Names come with the permission.
+pub async fn devices() -> Result<Vec<(String, String)>, JsValue> {
+    let devices = window()?.navigator().media_devices()?;
+    let found: Array = JsFuture::from(devices.enumerate_devices()?)
+        .await?
+        .dyn_into()?;
+    let microphones = found
+        .iter()
+        .filter_map(|device| device.dyn_into::<MediaDeviceInfo>().ok())
+        .filter(|device| device.kind() == MediaDeviceKind::Audioinput)
+        .map(|device| (device.device_id(), device.label()))
+        .filter(|(id, label)| !id.is_empty() && !label.is_empty());
+    Ok(microphones.collect())
 }
 
 fn tracks(stream: &MediaStream) -> Vec<MediaStreamTrack> {

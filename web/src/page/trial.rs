@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use js_sys::Float32Array;
+use wasm_bindgen::JsValue;
 
 use super::{
     dom::window,
@@ -54,9 +55,10 @@ fn remember(adapter: &str, engine: EngineKind) {
 pub async fn beside_cpu(
     adapter: &str,
     cpu: &WorkerClient,
+    gpu_module: JsValue,
     student: &Student,
 ) -> (Choice, Option<Rc<WorkerClient>>) {
-    match time_both(adapter, cpu, student).await {
+    match time_both(adapter, cpu, gpu_module, student).await {
         Ok((choice, gpu)) => {
             remember(adapter, choice.engine);
             (choice, gpu)
@@ -68,10 +70,11 @@ pub async fn beside_cpu(
 async fn time_both(
     adapter: &str,
     cpu: &WorkerClient,
+    gpu_module: JsValue,
     student: &Student,
 ) -> Result<(Choice, Option<Rc<WorkerClient>>), String> {
     let cpu_ms = time(cpu).await.map_err(|failure| failure.message)?;
-    let (gpu, _) = WorkerClient::start_engine(EngineKind::WebGpu).await?;
+    let (gpu, _) = WorkerClient::start_engine(EngineKind::WebGpu, gpu_module).await?;
     let gpu_ms = match load_and_time(&gpu, student).await {
         Ok(gpu_ms) => gpu_ms,
         Err(failure) => {
@@ -90,7 +93,8 @@ async fn time_both(
 async fn load_and_time(gpu: &WorkerClient, student: &Student) -> Result<f64, Failure> {
     let request = Request::Load {
         model_url: student.url.clone(),
-        lm_url: None,
+        manifest: Some(student.manifest.clone()),
+        lm: None,
     };
     gpu.request(&request, None, |_| {}).await?;
     time(gpu).await
@@ -109,6 +113,7 @@ async fn time(client: &WorkerClient) -> Result<f64, Failure> {
     let request = Request::Transcribe {
         sample_rate_hz: RATE_HZ,
         reference: None,
+        more: false,
     };
     let mut least_ms = f64::INFINITY;
     for _ in 0..RUNS {

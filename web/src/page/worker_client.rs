@@ -9,9 +9,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use js_sys::ArrayBuffer;
+use js_sys::{ArrayBuffer, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
-use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{Blob, ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use super::dom::words_of;
 use crate::{
@@ -108,7 +108,8 @@ pub struct WorkerClient {
     worker: Worker,
     next_id: Cell<u32>,
     pending: RefCell<BTreeMap<u32, Pending>>,
-    live: RefCell<Option<LiveHandler>>,
+    /// The request that began the live session, and who gets its words.
+    live: RefCell<Option<(u32, LiveHandler)>>,
     start: Later<Result<Started, String>>,
     /// Why nothing can be asked any more.
     dead: RefCell<Option<String>>,
@@ -116,21 +117,24 @@ pub struct WorkerClient {
 
 impl WorkerClient {
     /// Starts an engine and waits for it to pass its self-test; the reason if it cannot be used.
-    pub async fn start_engine(kind: EngineKind) -> Result<(Rc<Self>, Started), String> {
-        Self::start(match kind {
-            EngineKind::Cpu => "engine-cpu_loader.js",
-            EngineKind::WebGpu => "engine-webgpu_loader.js",
-        })
-        .await
+    pub async fn start_engine(
+        kind: EngineKind,
+        module: JsValue,
+    ) -> Result<(Rc<Self>, Started), String> {
+        let program = match kind {
+            EngineKind::Cpu => "engine-cpu",
+            EngineKind::WebGpu => "engine-webgpu",
+        };
+        Self::start(program, module).await
     }
 
     /// Starts the reader of audio files.
-    pub async fn start_reader() -> Result<Rc<Self>, String> {
-        Ok(Self::start("audio-file_loader.js").await?.0)
+    pub async fn start_reader(module: JsValue) -> Result<Rc<Self>, String> {
+        Ok(Self::start("audio-file", module).await?.0)
     }
 
-    async fn start(script: &str) -> Result<(Rc<Self>, Started), String> {
-        let client = Self::spawn(script).map_err(|error| words_of(&error))?;
+    async fn start(program: &str, module: JsValue) -> Result<(Rc<Self>, Started), String> {
+        let client = Self::spawn(program, &module).map_err(|error| words_of(&error))?;
         match client.start.handle().await {
             Ok(started) => Ok((client, started)),
             Err(reason) => {
@@ -140,11 +144,17 @@ impl WorkerClient {
         }
     }
 
-    fn spawn(script: &str) -> Result<Rc<Self>, JsValue> {
+    /// `worker.js` takes the compiled program with its first message.
+    fn spawn(program: &str, module: &JsValue) -> Result<Rc<Self>, JsValue> {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        let url = super::fetch::resolve(script)?;
+        let url = super::fetch::resolve("worker.js")?;
         let worker = Worker::new_with_options(&url, &options)?;
+        let first = Object::new();
+        let script = super::fetch::resolve(&format!("{program}.js"))?;
+        Reflect::set(&first, &"script".into(), &script.into())?;
+        Reflect::set(&first, &"module".into(), module)?;
+        worker.post_message(&first)?;
         let client = Rc::new(Self {
             worker: worker.clone(),
             next_id: Cell::new(NO_REQUEST + 1),
@@ -188,11 +198,6 @@ impl WorkerClient {
         self.dead.borrow().is_some()
     }
 
-    /// Whether a request waits for its answer.
-    pub fn is_busy(&self) -> bool {
-        !self.pending.borrow().is_empty()
-    }
-
     fn die(&self, reason: String) {
         if self.is_dead() {
             return;
@@ -200,16 +205,13 @@ impl WorkerClient {
         self.worker.terminate();
         *self.dead.borrow_mut() = Some(reason.clone());
         self.start.give(Err(reason.clone()));
-        let failure = Failure {
-            kind: FailureKind::Device,
-            message: format!("the worker stopped: {reason}"),
-        };
+        let failure = stopped(&reason);
         let pending = std::mem::take(&mut *self.pending.borrow_mut());
         for request in pending.into_values() {
             request.answer.give(Err(failure.clone()));
         }
         let live = self.live.borrow_mut().take();
-        if let Some(handler) = live {
+        if let Some((_, handler)) = live {
             handler.borrow_mut()(Err(failure));
         }
     }
@@ -227,47 +229,71 @@ impl WorkerClient {
         progress: impl FnMut(&Response) + 'static,
     ) -> Result<Answer, Failure> {
         if let Some(reason) = self.dead.borrow().as_ref() {
-            return Err(Failure {
-                kind: FailureKind::Device,
-                message: format!("the worker stopped: {reason}"),
-            });
+            return Err(stopped(reason));
         }
-        let answer = Later::new();
-        let id = self.next_id.get();
-        self.pending.borrow_mut().insert(
-            id,
-            Pending {
-                progress: Box::new(progress),
-                answer: answer.handle(),
-            },
-        );
-        self.post(request, payload);
+        let answer = self.expect(progress);
+        self.post(request, payload, None);
         answer.await
+    }
+
+    /// As [`Self::request`], with a file.
+    pub async fn request_with_file(
+        &self,
+        request: &Request,
+        file: &Blob,
+    ) -> Result<Answer, Failure> {
+        if let Some(reason) = self.dead.borrow().as_ref() {
+            return Err(stopped(reason));
+        }
+        let answer = self.expect(|_| {});
+        self.post(request, None, Some(file));
+        answer.await
+    }
+
+    /// What the next request will answer.
+    fn expect(&self, progress: impl FnMut(&Response) + 'static) -> Later<Result<Answer, Failure>> {
+        let answer = Later::new();
+        let pending = Pending {
+            progress: Box::new(progress),
+            answer: answer.handle(),
+        };
+        self.pending
+            .borrow_mut()
+            .insert(self.next_id.get(), pending);
+        answer
+    }
+
+    /// The next samples of the recording that request `of` began, without an answer of its own.
+    pub fn push_piece(&self, of: u32, more: bool, samples: ArrayBuffer) {
+        self.post(&Request::Piece { of, more }, Some(samples), None);
     }
 
     /// Asks the worker to stop a request; its answer still comes.
     pub fn cancel(&self, request: u32) {
-        self.post(&Request::Cancel { request }, None);
+        self.post(&Request::Cancel { request }, None, None);
     }
 
-    /// Live audio, without an answer.
-    pub fn push_live(&self, samples: ArrayBuffer) {
-        self.post(&Request::LivePush, Some(samples));
+    /// Live audio of the session that request `of` began, without an answer.
+    pub fn push_live(&self, of: u32, samples: ArrayBuffer) {
+        self.post(&Request::LivePush { of }, Some(samples), None);
     }
 
-    /// Who gets live segments and the failures of live pushes.
+    /// Who gets the segments of the live session that the next request begins, and the failures of
+    /// live pushes.
     pub fn set_live_handler(
         &self,
         handler: Option<impl FnMut(Result<Vec<LiveSegment>, Failure>) + 'static>,
     ) {
-        *self.live.borrow_mut() =
-            handler.map(|handler| Rc::new(RefCell::new(handler)) as LiveHandler);
+        *self.live.borrow_mut() = handler.map(|handler| {
+            let handler: LiveHandler = Rc::new(RefCell::new(handler));
+            (self.next_id.get(), handler)
+        });
     }
 
-    fn post(&self, request: &Request, payload: Option<ArrayBuffer>) {
+    fn post(&self, request: &Request, payload: Option<ArrayBuffer>, file: Option<&Blob>) {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
-        if let Err(error) = self.try_post(id, request, payload) {
+        if let Err(error) = self.try_post(id, request, payload, file) {
             self.settle(
                 id,
                 Err(Failure {
@@ -283,8 +309,12 @@ impl WorkerClient {
         id: u32,
         request: &Request,
         payload: Option<ArrayBuffer>,
+        file: Option<&Blob>,
     ) -> Result<(), JsValue> {
         let (message, moved) = wire::write(id, request, payload.as_ref())?;
+        if let Some(file) = file {
+            Reflect::set(&message, &"file".into(), file)?;
+        }
         self.worker.post_message_with_transfer(&message, &moved)
     }
 
@@ -293,6 +323,7 @@ impl WorkerClient {
             id,
             body: response,
             payload,
+            ..
         }) = wire::read(message)
         else {
             return self.die(OTHER_BUILD.to_owned());
@@ -316,7 +347,7 @@ impl WorkerClient {
             })),
             Response::Unusable { reason } => self.die(reason),
             Response::Crashed { message } => self.die(message),
-            Response::Loading(_) | Response::Transcribing { .. } => {
+            Response::Loading(_) | Response::Transcribing { .. } | Response::Taken => {
                 // Taken out while it runs: it may send requests itself.
                 let taken = self.pending.borrow_mut().remove(&id);
                 if let Some(mut pending) = taken {
@@ -324,12 +355,14 @@ impl WorkerClient {
                     self.pending.borrow_mut().insert(id, pending);
                 }
             }
-            Response::Live(segments) => self.tell_live(Ok(segments)),
+            Response::Live(segments) => self.tell_live(Some(id), Ok(segments)),
             Response::Failed { kind, message } => self.settle(id, Err(Failure { kind, message })),
             Response::Loaded(_)
             | Response::Transcribed { .. }
             | Response::LogProbs { .. }
-            | Response::Decoded { .. }
+            | Response::Opened { .. }
+            | Response::Block { .. }
+            | Response::ErrorRate { .. }
             | Response::LiveStarted
             | Response::LiveEnded => self.settle(id, Ok(Answer { response, payload })),
         }
@@ -340,16 +373,26 @@ impl WorkerClient {
         match (pending, answer) {
             (Some(pending), answer) => pending.answer.give(answer),
             // Only live pushes fail without anybody waiting.
-            (None, Err(failure)) => self.tell_live(Err(failure)),
+            (None, Err(failure)) => self.tell_live(None, Err(failure)),
             (None, Ok(_)) => {}
         }
     }
 
-    fn tell_live(&self, event: Result<Vec<LiveSegment>, Failure>) {
+    /// `id`: of the session that it comes from, where that is told.
+    fn tell_live(&self, id: Option<u32>, event: Result<Vec<LiveSegment>, Failure>) {
         let handler = self.live.borrow().clone();
-        if let Some(handler) = handler {
+        if let Some((session, handler)) = handler
+            && id.is_none_or(|id| id == session)
+        {
             handler.borrow_mut()(event);
         }
+    }
+}
+
+fn stopped(reason: &str) -> Failure {
+    Failure {
+        kind: FailureKind::Device,
+        message: format!("the worker stopped: {reason}"),
     }
 }
 

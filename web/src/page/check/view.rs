@@ -1,0 +1,99 @@
+//! The table and the plots of a check.
+
+use std::rc::Rc;
+
+use wasm_bindgen::JsValue;
+use web_sys::{Element, HtmlElement};
+
+use crate::{
+    figures,
+    measurement::{HEADINGS, Row},
+    page::{
+        dom::{append_text, by_id, clear, create},
+        students::Student,
+    },
+    plot::{Axis, Point, scatter},
+};
+
+pub struct CheckView {
+    results: HtmlElement,
+    rows: Element,
+    size_plot: Element,
+    time_plot: Element,
+    time_figure: HtmlElement,
+}
+
+impl CheckView {
+    pub fn new() -> Result<Self, JsValue> {
+        Ok(Self {
+            results: by_id("check-results")?,
+            rows: by_id("check-rows")?,
+            size_plot: by_id("plot-size")?,
+            time_plot: by_id("plot-time")?,
+            time_figure: by_id("time-figure")?,
+        })
+    }
+
+    /// Shows what was measured beside what is published of a family on a test set.
+    pub fn show(
+        &self,
+        rows: &[Row],
+        family: &[Rc<Student>],
+        set: Option<&str>,
+    ) -> Result<(), JsValue> {
+        self.results.set_hidden(rows.is_empty());
+        clear(&self.rows);
+        for row in rows {
+            let line = create("tr", "")?;
+            for (number, (cell, heading)) in row.cells().iter().zip(HEADINGS).enumerate() {
+                let tag = if number == 0 { "th" } else { "td" };
+                let cell = append_text(&line, tag, "", cell)?;
+                cell.set_attribute("data-label", heading)?;
+                if number == 0 {
+                    cell.set_attribute("scope", "row")?;
+                }
+            }
+            self.rows.append_child(&line)?;
+        }
+        self.draw(rows, family, set);
+        Ok(())
+    }
+
+    fn draw(&self, rows: &[Row], family: &[Rc<Student>], set: Option<&str>) {
+        let with_lm = family.iter().any(|student| student.lm.is_some());
+        let decoder = if with_lm { "beam" } else { "greedy" };
+        let measured = |x_of: fn(&Row) -> f64| {
+            let shown = rows.iter().filter(|row| row.decoder == decoder);
+            shown.map(move |row| Point {
+                name: format!("{} here", row.student),
+                x: x_of(row),
+                y: row.wer,
+                is_published: false,
+            })
+        };
+        let published = family.iter().filter_map(|student| {
+            let set = set.or(student.summary.largest_set())?;
+            Some(Point {
+                name: student.name().to_owned(),
+                x: student.summary.bytes(),
+                y: student.summary.evaluation(set, with_lm)?.wer,
+                is_published: true,
+            })
+        });
+        let by_size: Vec<Point> = published.chain(measured(|row| row.bytes)).collect();
+        let by_time: Vec<Point> = measured(|row| row.median_ms).collect();
+        let size = Axis {
+            label: "size of the download",
+            format: figures::bytes,
+        };
+        let time = Axis {
+            label: "time for a clip, median",
+            format: figures::milliseconds,
+        };
+        let by_size = scatter("Wrong words against size", size, &by_size);
+        self.size_plot.set_inner_html(&by_size);
+        self.time_figure.set_hidden(by_time.is_empty());
+        let by_time = scatter("Wrong words against time", time, &by_time);
+        self.time_plot.set_inner_html(&by_time);
+    }
+}

@@ -1,0 +1,338 @@
+//! A lane: one student that hears everything that is given to the page.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use wasm_bindgen_futures::spawn_local;
+
+use super::{
+    bell::Bell,
+    engine_host::EngineHost,
+    engines::Engines,
+    feeder::{Feeder, copy},
+    lane_view::LaneView,
+    live_view::LiveView,
+    recording::MicrophoneSound,
+    students::Student,
+    tape::Tape,
+    turn::Turn,
+    worker_client::{Failure, WorkerClient},
+};
+use crate::{
+    figures,
+    protocol::{LoadPhase, Request, Response},
+};
+
+/// A recording of this length is shown in paragraphs with their times.
+const LONG_SECS: f64 = 60.0;
+
+pub struct Lane {
+    pub student: Rc<Student>,
+    pub view: Rc<LaneView>,
+    pub host: EngineHost,
+    /// Whether it hears what is given to the page.
+    pub is_on: Cell<bool>,
+    /// Among the lanes.
+    pub number: usize,
+    /// Something is still to come.
+    busy: Cell<bool>,
+}
+
+impl Lane {
+    pub fn new(number: usize, student: Rc<Student>, view: LaneView, engines: Rc<Engines>) -> Self {
+        Self {
+            is_on: Cell::new(!student.is_teacher()),
+            student,
+            view: Rc::new(view),
+            host: EngineHost::new(engines),
+            number,
+            busy: Cell::new(false),
+        }
+    }
+
+    /// Loads the student, and says how far that is.
+    async fn load(&self, with_lm: bool, turn: &Turn) -> Result<Rc<WorkerClient>, Failure> {
+        let with_lm = with_lm && self.student.lm.is_some();
+        if !self.host.holds(&self.student, with_lm) {
+            self.view.set_facts("waits for its turn to load");
+        }
+        let view = self.view.clone();
+        let heard = turn.clone();
+        let client = self
+            .host
+            .load(&self.student, with_lm, move |response| {
+                if heard.is_current() {
+                    show_loading(&view, response);
+                }
+            })
+            .await?;
+        if !turn.is_current() {
+            return Err(Failure::state("it was cancelled"));
+        }
+        self.view.set_loaded(None);
+        self.view.set_facts("");
+        Ok(client)
+    }
+
+    /// Loads the student ahead of what it will hear; a failure shows there.
+    pub async fn prepare(&self, with_lm: bool, turn: &Turn) {
+        let _ = self.load(with_lm, turn).await;
+    }
+
+    /// The visitor wants no more words of it.
+    pub fn give_up(&self) {
+        self.view.set_partial("");
+        self.view.set_loaded(None);
+        if self.view.words().is_empty() {
+            self.view.set_placeholder("Cancelled.");
+            self.view.set_facts("");
+        } else if self.busy.replace(false) {
+            self.view.set_facts("cancelled, these words so far");
+        }
+    }
+
+    /// Transcribes a recording, and shows what comes of it. The end of it, if it came to one.
+    pub async fn hear(
+        &self,
+        tape: &Rc<Tape>,
+        truth: Option<&str>,
+        with_lm: bool,
+        turn: &Turn,
+    ) -> Option<Response> {
+        self.busy.set(true);
+        let heard = loop {
+            let heard = match self.load(with_lm, turn).await {
+                Ok(client) => self.feed(&client, tape, truth, turn).await,
+                Err(failure) => Err(failure),
+            };
+            match heard {
+                Err(failure)
+                    if turn.is_current()
+                        && self.host.may_retry(&failure)
+                        && tape.rewind(self.number) =>
+                {
+                    self.view.reset("");
+                }
+                heard => break heard,
+            }
+        };
+        tape.leave(self.number);
+        if !turn.is_current() {
+            return None;
+        }
+        self.busy.set(false);
+        match heard {
+            Ok(response) => {
+                self.show_result(&response);
+                Some(response)
+            }
+            Err(failure) => {
+                self.view.fail(&sentence(&failure.message));
+                None
+            }
+        }
+    }
+
+    async fn feed(
+        &self,
+        client: &Rc<WorkerClient>,
+        tape: &Rc<Tape>,
+        truth: Option<&str>,
+        turn: &Turn,
+    ) -> Result<Response, Failure> {
+        let first = tape.next(self.number).await?;
+        let request = Request::Transcribe {
+            sample_rate_hz: tape.sample_rate_hz,
+            reference: truth.map(str::to_owned),
+            more: !first.is_last,
+        };
+        let taken = Rc::new((Cell::new(0), Bell::default()));
+        if !first.is_last {
+            let feeder = Feeder {
+                client: client.clone(),
+                request: client.next_id(),
+                tape: tape.clone(),
+                lane: self.number,
+                taken: taken.clone(),
+            };
+            let turn = turn.clone();
+            spawn_local(async move { feeder.run(&turn).await });
+        }
+        let (view, turn) = (self.view.clone(), turn.clone());
+        let total_secs = tape.expected_secs;
+        let is_long = total_secs.is_none_or(|secs| secs > LONG_SECS);
+        view.set_long(is_long);
+        let progress = move |response: &Response| match response {
+            Response::Taken => {
+                taken.0.set(taken.0.get() + 1);
+                taken.1.ring();
+            }
+            Response::Transcribing { done_secs, words } if turn.is_current() => {
+                if view.push_words(words, is_long).is_ok() && is_long {
+                    view.set_facts(&so_far(f64::from(*done_secs), total_secs));
+                }
+            }
+            _ => {}
+        };
+        let samples = copy(&first.samples);
+        self.host
+            .ask(client, &request, Some(samples), progress)
+            .await
+    }
+
+    fn show_result(&self, response: &Response) {
+        let Response::Transcribed {
+            transcript,
+            audio_secs,
+            recognize_ms,
+            errors,
+            alignment,
+            ..
+        } = response
+        else {
+            return;
+        };
+        let view = &self.view;
+        let shown = match errors {
+            Some(errors) => {
+                view.set_verdict(&match errors.errors {
+                    0 => format!("all {} right", errors.reference_words),
+                    wrong => format!("{wrong} of {} wrong", errors.reference_words),
+                });
+                view.show_compared(&transcript.words, alignment)
+            }
+            None => {
+                let told = view.words().len();
+                let rest = transcript.words.get(told..).unwrap_or_default();
+                view.push_words(rest, *audio_secs > LONG_SECS)
+            }
+        };
+        if let Err(error) = shown {
+            web_sys::console::error_1(&error);
+        }
+        if transcript.words.is_empty() {
+            view.set_placeholder("No words were heard.");
+        }
+        let speed = audio_secs * 1e3 / recognize_ms.max(0.01);
+        let time = figures::milliseconds(*recognize_ms);
+        view.set_facts(&format!("{time}, {} real time", figures::times(speed)));
+    }
+
+    /// Listens to the microphone until it stops, from its first sample on, however late the student
+    /// is there.
+    pub async fn listen(&self, sound: &Rc<MicrophoneSound>, with_lm: bool, turn: &Turn) {
+        loop {
+            let listened = match self.load(with_lm, turn).await {
+                Ok(client) => self.follow(&client, sound, turn).await,
+                Err(failure) => Err(failure),
+            };
+            if !turn.is_current() {
+                return;
+            }
+            match listened {
+                Ok(()) => break,
+                Err(failure) if sound.is_whole() && self.host.may_retry(&failure) => {
+                    self.view.reset("");
+                }
+                Err(failure) => return self.view.fail(&sentence(&failure.message)),
+            }
+        }
+        self.view.set_partial("");
+        if self.view.words().is_empty() {
+            self.view.set_placeholder("No words were heard.");
+        }
+    }
+
+    async fn follow(
+        &self,
+        client: &Rc<WorkerClient>,
+        sound: &Rc<MicrophoneSound>,
+        turn: &Turn,
+    ) -> Result<(), Failure> {
+        let sample_rate_hz = sound.sample_rate_hz;
+        let failed: Rc<RefCell<Option<Failure>>> = Rc::default();
+        let live = LiveView {
+            view: self.view.clone(),
+            sound: sound.clone(),
+            turn: turn.clone(),
+            // What was said before the student was there is late for another reason.
+            live_from_secs: sound.secs_since_start(),
+        };
+        let to = failed.clone();
+        let bell = sound.clone();
+        client.set_live_handler(Some(move |event| match event {
+            Ok(segments) => live.show(segments),
+            Err(failure) => {
+                *to.borrow_mut() = Some(failure);
+                bell.bell.ring();
+            }
+        }));
+        let request = Request::LiveStart { sample_rate_hz };
+        let session = client.next_id();
+        client.request(&request, None, |_| {}).await?;
+        self.view.set_placeholder("Listening…");
+        let mut next = 0;
+        while turn.is_current() && failed.borrow().is_none() {
+            let end = sound.num_blocks();
+            if end > next {
+                client.push_live(session, sound.samples_from(next).buffer());
+                next = end;
+            } else if sound.has_ended() {
+                break;
+            }
+            let news = || {
+                let is_new = sound.num_blocks() > next || sound.has_ended();
+                (is_new || failed.borrow().is_some()).then_some(())
+            };
+            sound.bell.until(news).await;
+        }
+        let stopped = client
+            .request(&Request::LiveStop { of: session }, None, |_| {})
+            .await;
+        if turn.is_current() {
+            client.set_live_handler(None::<fn(_)>);
+        }
+        match failed.take() {
+            Some(failure) => Err(failure),
+            None => stopped.map(|_| ()),
+        }
+    }
+}
+
+fn show_loading(view: &LaneView, response: &Response) {
+    let (share, text) = match response {
+        Response::Loading(LoadPhase::Downloading { received, total }) => {
+            let (here, all) = (figures::bytes(*received), figures::bytes(*total));
+            (received / total.max(1.0), format!("{here} of {all}"))
+        }
+        Response::Loading(LoadPhase::DownloadingLm { received, .. }) => {
+            let here = figures::bytes(*received);
+            (1.0, format!("language model: {here}"))
+        }
+        Response::Loading(_) => (1.0, "preparing".to_owned()),
+        _ => return,
+    };
+    view.set_loaded(Some(share));
+    view.set_facts(&text);
+}
+
+fn so_far(done_secs: f64, total_secs: Option<f64>) -> String {
+    let done = figures::clock(done_secs);
+    match total_secs {
+        Some(total) => format!("{done} of {}", figures::clock(total)),
+        None => format!("{done} so far"),
+    }
+}
+
+/// A message of a worker as a sentence.
+fn sentence(message: &str) -> String {
+    let mut letters = message.trim_end_matches('.').chars();
+    let first = letters.next().map(char::to_uppercase);
+    format!(
+        "{}{}.",
+        first.into_iter().flatten().collect::<String>(),
+        letters.as_str()
+    )
+}

@@ -1,0 +1,129 @@
+//! A recording on its way to several lanes: each takes block after block at its own pace, and none is
+//! kept that all have taken.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, VecDeque},
+};
+
+use js_sys::Float32Array;
+
+use super::{bell::Bell, worker_client::Failure};
+
+/// Blocks that the fastest lane may be ahead.
+const MAX_BLOCKS: usize = 4;
+
+/// Mono samples.
+#[derive(Clone)]
+pub struct Block {
+    pub samples: Float32Array,
+    pub is_last: bool,
+}
+
+pub struct Tape {
+    pub sample_rate_hz: u32,
+    /// How long the recording is, where that is known.
+    pub expected_secs: Option<f64>,
+    blocks: RefCell<VecDeque<Block>>,
+    /// Number of the first block that is kept.
+    first: Cell<usize>,
+    /// The number of the block that each lane takes next.
+    takers: RefCell<BTreeMap<usize, usize>>,
+    failure: RefCell<Option<Failure>>,
+    bell: Bell,
+}
+
+impl Tape {
+    pub fn new(sample_rate_hz: u32, expected_secs: Option<f64>, takers: &[usize]) -> Self {
+        Self {
+            sample_rate_hz,
+            expected_secs,
+            blocks: RefCell::default(),
+            first: Cell::default(),
+            takers: RefCell::new(takers.iter().map(|taker| (*taker, 0)).collect()),
+            failure: RefCell::default(),
+            bell: Bell::default(),
+        }
+    }
+
+    /// Adds a block once there is room; false if nobody takes any more.
+    pub async fn push(&self, block: Block) -> bool {
+        let room = || {
+            if self.takers.borrow().is_empty() {
+                return Some(false);
+            }
+            (self.blocks.borrow().len() < MAX_BLOCKS).then_some(true)
+        };
+        let is_wanted = self.bell.until(room).await;
+        if is_wanted {
+            self.blocks.borrow_mut().push_back(block);
+            self.bell.ring();
+        }
+        is_wanted
+    }
+
+    /// No more blocks come, for this reason.
+    pub fn fail(&self, failure: Failure) {
+        *self.failure.borrow_mut() = Some(failure);
+        self.bell.ring();
+    }
+
+    /// The next block for a lane.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn next(&self, taker: usize) -> Result<Block, Failure> {
+        self.bell
+            .until(|| {
+                let number = self.takers.borrow().get(&taker).copied()?;
+                let block = self
+                    .blocks
+                    .borrow()
+                    .get(number.checked_sub(self.first.get())?)
+                    .cloned();
+                match block {
+                    Some(block) => Some(Ok((number, block))),
+                    None => self.failure.borrow().clone().map(Err),
+                }
+            })
+            .await
+            .map(|(number, block)| {
+                self.takers.borrow_mut().insert(taker, number + 1);
+                self.forget();
+                block
+            })
+    }
+
+    /// Begins anew for a lane; false if its first block is gone.
+    pub fn rewind(&self, taker: usize) -> bool {
+        let is_whole = self.first.get() == 0;
+        if is_whole {
+            self.takers.borrow_mut().insert(taker, 0);
+        }
+        is_whole
+    }
+
+    /// A lane takes no more.
+    pub fn leave(&self, taker: usize) {
+        self.takers.borrow_mut().remove(&taker);
+        self.forget();
+    }
+
+    /// Gives back what all have taken, but for a recording of few blocks: it may be begun anew.
+    fn forget(&self) {
+        let least = self
+            .takers
+            .borrow()
+            .values()
+            .copied()
+            .min()
+            .unwrap_or(usize::MAX);
+        let mut blocks = self.blocks.borrow_mut();
+        while blocks.len() >= MAX_BLOCKS && self.first.get() < least {
+            blocks.pop_front();
+            self.first.set(self.first.get() + 1);
+        }
+        drop(blocks);
+        self.bell.ring();
+    }
+}

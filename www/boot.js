@@ -1,0 +1,41 @@
+// Starts the page's program, and says so where that fails: nothing else on the page could. Then has the
+// page kept for visits without a network.
+
+async function keepForOffline() {
+  const offer = document.querySelector("#update");
+  const registration = await navigator.serviceWorker.register("sw.js");
+  const show = () => {
+    // Without a controller this is the first visit, and there is nothing to change to.
+    if (registration.waiting && navigator.serviceWorker.controller) offer.hidden = false;
+  };
+  registration.addEventListener("updatefound", () => registration.installing?.addEventListener("statechange", show));
+  show();
+  offer.querySelector("button").addEventListener("click", () => {
+    navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
+    registration.waiting?.postMessage("take over");
+  });
+}
+
+try {
+  const { default: start } = await import("./page.js");
+  await start({ module_or_path: new URL("page_bg.wasm", document.baseURI) });
+} catch (error) {
+  const place = document.querySelector("#error");
+  place.textContent = `The page's program could not be started (${error?.message ?? error}). Reload the page; an old browser may lack WebAssembly or its vectors.`;
+  place.hidden = false;
+  document.querySelector("#status").textContent = "Not working.";
+  console.error(error);
+}
+
+// Once the first engine is there, so that nothing competes with it for the line.
+if (navigator.serviceWorker) {
+  const status = document.querySelector("#engine-status");
+  const whenReady = () => {
+    if (!/ready|failed/.test(status.className)) return;
+    watching.disconnect();
+    keepForOffline().catch((error) => console.info(`The page is not kept for later: ${error.message}`));
+  };
+  const watching = new MutationObserver(whenReady);
+  watching.observe(status, { attributes: true });
+  whenReady();
+}

@@ -1,0 +1,155 @@
+/** Seconds from the beginning of the sound; a confidence of 0 to 1. */
+export interface Word {
+  text: string;
+  start: number;
+  end: number;
+  confidence: number;
+}
+
+/** What a transcription took, in milliseconds; `rtf` is computing time over the length of the sound. */
+export interface Metrics {
+  audioMs: number;
+  resampleMs: number;
+  totalMs: number;
+  rtf: number;
+  backend: "webgpu" | "cpu";
+  /** The first of a recognizer is slower than the others. */
+  firstRun: boolean;
+}
+
+export interface Result {
+  /** Opaque; the partial and final results of a live segment share it. */
+  id: string;
+  text: string;
+  words: Word[];
+  isFinal: boolean;
+  start: number;
+  end: number;
+  metrics?: Metrics;
+}
+
+/** `loaded` of `total` bytes while files come; later phases have no length. */
+export interface Progress {
+  phase: "download" | "check" | "warmup";
+  loaded: number;
+  total?: number;
+  file?: string;
+}
+
+/** Named as the Web Speech API names them, where it does. */
+export type ErrorCode =
+  | "not-allowed"
+  | "audio-capture"
+  | "aborted"
+  | "network"
+  | "insecure-context"
+  | "unsupported"
+  | "device-lost"
+  | "integrity"
+  | "bad-audio";
+
+export class FledgeError extends Error {
+  readonly code: ErrorCode;
+}
+
+/** A measured word error rate, a fraction, with its 95 % interval. */
+export interface Evaluation {
+  set: string;
+  decoder: "greedy" | "beam";
+  lm: string | null;
+  wer: number;
+  wer_low: number;
+  wer_high: number;
+  words: number;
+}
+
+export interface ModelCard {
+  /** What `load` takes. */
+  id: string;
+  name: string;
+  group: string;
+  isTeacher: boolean;
+  description: string;
+  license: string;
+  parameters: number;
+  /** Of the download, without the language model. */
+  bytes: number;
+  languageModelBytes: number;
+  evaluations: Evaluation[];
+  url: string;
+}
+
+/** The models of a folder with a `catalog.json`; by default the one beside this module. */
+export function listModels(baseUrl?: string | URL): Promise<ModelCard[]>;
+
+export interface LoadOptions {
+  /** The folder that holds `catalog.json`. */
+  baseUrl?: string | URL;
+  /** "auto" is the CPU, which is there everywhere. */
+  device?: "auto" | "cpu" | "webgpu";
+  /** Whether to write with the model's language model, where it has one. Default: true. */
+  languageModel?: boolean;
+  signal?: AbortSignal;
+  onProgress?(progress: Progress): void;
+}
+
+/**
+ * Fetches a model, or takes it from the browser's cache, and gets it ready. Files are checked against
+ * their SHA-256.
+ */
+export function load(model: string, options?: LoadOptions): Promise<Recognizer>;
+
+export interface TranscribeOptions {
+  /** Of a Float32Array, in Hz. */
+  sampleRate?: number;
+  /** Stops the work; the recognizer stays usable. */
+  signal?: AbortSignal;
+  /** Words so far of a long recording. */
+  onPartial?(result: Result): void;
+}
+
+export interface Recognizer {
+  readonly card: ModelCard;
+  readonly backend: "webgpu" | "cpu";
+  /** Mono samples, an AudioBuffer, or an audio file of any length that memory holds. */
+  transcribe(audio: Float32Array | AudioBuffer | Blob, options?: TranscribeOptions): Promise<Result>;
+  /** A session with the microphone, or with the track that is given. Several may run at once. */
+  live(options?: LiveOptions): LiveSession;
+  /** Ends its sessions and gives its memory back. */
+  dispose(): Promise<void>;
+}
+
+export interface LiveOptions {
+  deviceId?: string;
+  track?: MediaStreamTrack;
+  /** Whether to send partial results. Default: true. */
+  interim?: boolean;
+}
+
+export type LiveState = "idle" | "requesting" | "listening" | "speech" | "silence" | "stopped";
+
+export interface LiveEvents {
+  state: CustomEvent<LiveState>;
+  /** Root mean square of the sound, 0 to 1, some twenty times a second. */
+  level: CustomEvent<number>;
+  partial: CustomEvent<Result>;
+  final: CustomEvent<Result>;
+  error: CustomEvent<FledgeError>;
+}
+
+/**
+ * A segment opens once; partial results come only while it is open; it ends with exactly one final,
+ * which never changes. After `stop()` its last final still comes, before the promise resolves; after
+ * `abort()` nothing comes but the state "stopped".
+ */
+export interface LiveSession extends EventTarget {
+  readonly state: LiveState;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  abort(): void;
+  addEventListener<K extends keyof LiveEvents>(
+    type: K,
+    listener: (event: LiveEvents[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
