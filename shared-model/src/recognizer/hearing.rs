@@ -149,6 +149,9 @@ impl Recognizer {
     }
 }
 
+/// Is told of the words that are certain, all of them so far.
+type Told<'a> = dyn FnMut(&[Word]) + 'a;
+
 /// A transcript of audio that arrives piece by piece, of any length, in bounded memory. The words
 /// are those of [`Recognizer::transcribe`] of all pieces in one.
 pub struct Transcription<'a> {
@@ -156,7 +159,7 @@ pub struct Transcription<'a> {
     /// Samples short of a chunk.
     pending: Vec<f32>,
     words: Vec<Word>,
-    told: Option<Box<dyn FnMut(&[Word]) + 'a>>,
+    told: Option<Box<Told<'a>>>,
     flow: Flow,
 }
 
