@@ -27,7 +27,7 @@ describe("without a network", () => {
       await page.locator("#samples button").first().click();
       await idle(page);
       const words = await wordsOf(page, SMALLEST.name);
-      assert.equal(await page.locator("#fetch-note").textContent(), "Everything is on this device.");
+      assert.equal(await page.locator("#fetch-note").textContent(), "Stored on this device.");
       await context.setOffline(true);
       await page.reload();
       await engineReady(page);

@@ -2,21 +2,20 @@
 //! digest for is kept in the browser's cache under it, checked whenever it is read, fetched again
 //! where it is damaged, and fetched on where a connection broke.
 
-mod kept;
-mod transfer;
-
 use js_sys::Reflect;
 use shared_model::bundle::{Files, Manifest};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{AbortController, Url};
 
-use super::Failure;
+use super::{
+    Failure,
+    kept::{self, Kept},
+    transfer::Transfer,
+};
 use crate::{
     protocol::{FailureKind, LoadPhase, RemoteFile, Response},
     worker_channel::Channel,
 };
-use kept::Kept;
-use transfer::Transfer;
 
 const MANIFEST: &str = "manifest.json";
 /// Ten reports a second are enough for a bar.
@@ -29,12 +28,12 @@ const MAX_FOLDER_BYTES: u64 = 1 << 30;
 const MAX_LM_BYTES: u64 = 16 << 20;
 
 /// One file that is wanted.
-struct Wanted<'a> {
-    url: String,
+pub(super) struct Wanted<'a> {
+    pub(super) url: String,
     /// For messages.
-    name: &'a str,
-    max_bytes: u64,
-    sha256: Option<&'a str>,
+    pub(super) name: &'a str,
+    pub(super) max_bytes: u64,
+    pub(super) sha256: Option<&'a str>,
 }
 
 /// Fetches what of the folder a recognizer needs. `manifest`: its manifest's text, where it is known.
@@ -203,7 +202,7 @@ fn join(folder_url: &str, name: &str) -> Result<String, Failure> {
         .map_err(|error| failure(name, &error))
 }
 
-fn failure(name: &str, error: &JsValue) -> Failure {
+pub(super) fn failure(name: &str, error: &JsValue) -> Failure {
     let reason = error.dyn_ref::<js_sys::Error>().map_or_else(
         || {
             Reflect::get(error, &"message".into())

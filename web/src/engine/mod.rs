@@ -1,7 +1,9 @@
 //! The worker: owns one student on one device and answers the page's requests one after another.
 
 mod download;
+mod kept;
 mod session;
+mod transfer;
 mod turns;
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc};

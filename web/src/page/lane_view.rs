@@ -208,6 +208,7 @@ impl LaneView {
             let (run, later) = rest.split_at(same.count());
             if first.is_right {
                 append_words(&line, words, run)?;
+                line.append_with_str_1(" ")?;
             } else {
                 append_wrong(&line, words, run)?;
             }
@@ -277,11 +278,14 @@ fn word_element(word: &Word, index: usize) -> Result<Element, JsValue> {
 }
 
 fn append_words(line: &Element, words: &[Word], run: &[Aligned]) -> Result<(), JsValue> {
-    for number in run.iter().filter_map(|one| one.heard) {
+    let heard = run.iter().filter_map(|one| one.heard);
+    for (index, number) in heard.enumerate() {
+        if index > 0 {
+            line.append_with_str_1(" ")?;
+        }
         if let Some(word) = words.get(number) {
             let word = word_element(word, number)?;
             line.append_child(&word)?;
-            line.append_with_str_1(" ")?;
         }
     }
     Ok(())

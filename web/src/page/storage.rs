@@ -27,7 +27,7 @@ impl Storage {
     pub async fn refresh(&self, lanes: &[Rc<Lane>], with_lm: bool) {
         let stored = stored::digests().await;
         let text = match missing_bytes(lanes, with_lm, &stored) {
-            0.0 => "Everything is on this device.".to_owned(),
+            0.0 => "Stored on this device.".to_owned(),
             missing => format!("{} to fetch first.", figures::bytes(missing)),
         };
         self.fetch_note.set_text_content(Some(&text));

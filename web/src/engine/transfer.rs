@@ -8,7 +8,10 @@ use web_sys::{
     Response as HttpResponse,
 };
 
-use super::{Failure, Wanted, failure};
+use super::{
+    Failure,
+    download::{Wanted, failure},
+};
 use crate::{protocol::FailureKind, worker_channel::Channel};
 
 /// Waits before a broken transfer goes on where it broke.
