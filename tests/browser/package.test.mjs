@@ -206,7 +206,7 @@ describe("the dictation field", () => {
   test("writes what is said where the cursor is, and tells the form", { timeout: 5 * MINUTE }, async () => {
     const { page, context } = await openPage(browser, `${home.url}examples/dictation.html`);
     try {
-      const field = page.getByLabel("Your note");
+      const field = page.getByRole("textbox", { name: "Your note" });
       await field.fill("begin end");
       await field.evaluate((one) => one.setSelectionRange(5, 5));
       await page.evaluate(() => {

@@ -43,6 +43,10 @@ impl Hearing {
             }
             Sound::File(file) => {
                 let open = self.reader.open(file, turn).await?;
+                // Another file may be open by now, whose first block is not for these lanes.
+                if !turn.is_current() {
+                    return Ok(Vec::new());
+                }
                 // The first block tells a file that cannot be read before any lane begins.
                 let first = open.next_block().await?;
                 let tape = Tape::new(open.sample_rate_hz, open.expected_secs, &takers);
