@@ -170,7 +170,8 @@ impl Lane {
                 taken.1.ring();
             }
             Response::Transcribing { done_secs, words } if turn.is_current() => {
-                if view.push_words(words, is_long).is_ok() && is_long {
+                let shown = view.push_words(words, is_long);
+                if shown.is_ok() && is_long {
                     view.set_facts(&so_far(f64::from(*done_secs), total_secs));
                 }
             }
