@@ -42,9 +42,12 @@ fn of_the_repository(folder: &Path) -> Material {
     let clips = repository().join("www/samples");
     let index: Value =
         serde_json::from_slice(&fs::read(clips.join("index.json")).unwrap()).unwrap();
-    let wavs = index["clips"].as_array().unwrap().iter().map(|clip| {
-        let file = clips.join(clip["file"].as_str().unwrap());
-        json!({"audio_filepath": text(&file), "text": clip["text"]})
+    let sets = index["sets"].as_array().unwrap().iter();
+    let all = sets.flat_map(|set| set["clips"].as_array().unwrap());
+    let wavs = all.filter_map(|clip| {
+        let file = clip["file"].as_str().unwrap();
+        let wav = json!({"audio_filepath": text(&clips.join(file)), "text": clip["text"]});
+        file.ends_with(".wav").then_some(wav)
     });
     let wavs = jsonl(wavs);
     let test = folder.join("wavs.jsonl");
