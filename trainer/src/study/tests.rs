@@ -190,7 +190,7 @@ fn equal_compute_gets_the_epochs_that_cost_no_less_than_all_of_the_other_arm() {
     let Ok(CellState::Waiting(missing)) = study.state(3) else {
         panic!("its epochs follow from costs");
     };
-    assert_eq!(missing, "teacher-big.seed1, two-steps.seed1, short.seed1");
+    assert_eq!(missing, "short.seed1, teacher-big.seed1, two-steps.seed1");
     store(&study, "teacher-big.seed1", &[(Phase::Teach, 100.0)]);
     store(
         &study,
@@ -317,7 +317,7 @@ fn what_is_wrong_is_named_with_its_place() {
         (
             "role = \"ours\"",
             "role = \"mine\"",
-            "line 36: unknown variant `mine`",
+            "line 32: unknown variant `mine`",
         ),
         (
             "name = \"long\"",
