@@ -177,7 +177,7 @@ mod tests {
             text: text.to_owned(),
             start_secs,
             end_secs,
-            confidence: 0.98765,
+            confidence: 0.98768,
         }
     }
 
