@@ -101,6 +101,7 @@ pub mod loss;
 pub mod model_folder;
 pub mod onnx;
 mod parallel;
+mod protobuf;
 pub mod report;
 pub mod run_folder;
 pub mod serve;

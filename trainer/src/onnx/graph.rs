@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ops::{Add, Div, Mul, Sub};
 
-use super::wire::{Attribute, Dimension, ElementType, Message, node, tensor, value_info};
+use super::wire::{Attribute, Dimension, ElementType, node, tensor, value_info};
+use crate::protobuf::Message;
 
 /// The version of the operators: the first with LayerNormalization.
 const OPSET: i64 = 17;

@@ -1,4 +1,4 @@
-//! TensorBoard event files: TFRecord framing around hand-encoded `Event` messages
+//! TensorBoard event files: TFRecord framing around `Event` messages
 //! (tensorflow/core/util/event.proto: 1 wall_time double, 2 step int64, 3 file_version string,
 //! 5 summary; summary.proto: Summary 1 value; Value 1 tag string, 2 simple_value float).
 
@@ -9,7 +9,7 @@ use std::path::Path;
 use crc::{CRC_32_ISCSI, Crc};
 
 use super::{EventSink, position, scalars};
-use crate::event::TrainEvent;
+use crate::{event::TrainEvent, protobuf::Message};
 
 /// Appends the numbers of events to a TensorBoard file.
 pub struct TensorBoard {
@@ -28,8 +28,8 @@ impl TensorBoard {
         let mut file = File::create(folder.join(name))?;
         let mut event = Message::default();
         event.double(1, unix_secs);
-        event.bytes(3, b"brain.Event:2");
-        file.write_all(&record(&event.0))?;
+        event.text(3, "brain.Event:2");
+        file.write_all(&record(&event.into_bytes()))?;
         Ok(Self { file })
     }
 }
@@ -42,15 +42,15 @@ impl EventSink for TensorBoard {
         let mut summary = Message::default();
         for (tag, value) in scalars(event) {
             let mut entry = Message::default();
-            entry.bytes(1, tag.as_bytes());
+            entry.text(1, &tag);
             entry.float(2, value as f32);
-            summary.bytes(1, &entry.0);
+            summary.message(1, &entry);
         }
         let mut message = Message::default();
         message.double(1, unix_secs);
-        message.int(2, step as u64);
-        message.bytes(5, &summary.0);
-        self.file.write_all(&record(&message.0))
+        message.int(2, step as i64);
+        message.message(5, &summary);
+        self.file.write_all(&record(&message.into_bytes()))
     }
 }
 
@@ -73,40 +73,6 @@ fn masked(bytes: &[u8]) -> u32 {
         .checksum(bytes)
         .rotate_right(15)
         .wrapping_add(0xa282_ead8)
-}
-
-/// A protocol buffer message under construction.
-#[derive(Default)]
-struct Message(Vec<u8>);
-
-impl Message {
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-    }
-    fn key(&mut self, field: u64, wire_type: u64) {
-        self.varint(field << 3 | wire_type);
-    }
-    fn int(&mut self, field: u64, value: u64) {
-        self.key(field, 0);
-        self.varint(value);
-    }
-    fn double(&mut self, field: u64, value: f64) {
-        self.key(field, 1);
-        self.0.extend_from_slice(&value.to_le_bytes());
-    }
-    fn bytes(&mut self, field: u64, value: &[u8]) {
-        self.key(field, 2);
-        self.varint(value.len() as u64);
-        self.0.extend_from_slice(value);
-    }
-    fn float(&mut self, field: u64, value: f32) {
-        self.key(field, 5);
-        self.0.extend_from_slice(&value.to_le_bytes());
-    }
 }
 
 #[cfg(test)]
