@@ -132,8 +132,8 @@ fn write_level(out: &mut String, model: &LoadedModel) -> std::fmt::Result {
     writeln!(
         out,
         "## Level\n\nFledge brings a clip to one level before it listens: the loud frames of speech to an RMS of 0.1 \
-         (-20 dBFS). sherpa-onnx does not. Speech down to 30 dB below that level loses nothing by it; quieter speech \
-         loses words to the floor of the logarithm. For that multiply the samples (they need not stay below 1), or use \
+         (-20 dBFS). sherpa-onnx does not, and very quiet speech loses words to the floor of the logarithm. For \
+         that multiply the samples (they need not stay below 1), or use \
          the folder that `fledge export --format onnx --for transformers-js` writes: its file has the gain inside, and sherpa-onnx \
          runs it as `omnilingual`.\n"
     )
