@@ -85,6 +85,7 @@
 pub mod bench;
 pub mod cli;
 mod clock;
+pub mod compare;
 pub mod config;
 pub mod costs;
 pub mod data;

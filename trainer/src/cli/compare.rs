@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use shared_model::metrics::PairedDifference;
 
 use super::CliResult;
-use crate::evaluate::{Column, Comparison, DifferingUtterance, Hypothesis, SystemRate, compare};
+use crate::compare::{Column, Comparison, DifferingUtterance, SystemRate, compare};
+use crate::evaluate::Hypothesis;
 
 /// Speakers on either end of the table.
 const SHOWN_SPEAKERS: usize = 5;

@@ -1,20 +1,15 @@
 //! Error rates of a model on a manifest, over the same `Recognizer` that the browser runs: one
 //! utterance at a time, nothing shared between utterances.
 
-mod compare;
 mod decoder;
 mod hypotheses;
 mod score;
 mod tune;
 mod workers;
 
-pub use compare::{
-    Column, CompareError, Comparison, DifferingUtterance, SpeakerRates, SystemRate, Wins,
-    WordsRight, compare,
-};
 pub use decoder::{DecoderChoice, DecoderFileError, DecoderSettings, read_lm};
 pub use hypotheses::{Hypothesis, HypothesisError};
-pub use score::{EvaluationReport, GreedyReport, Outcome, scores};
+pub use score::{BOOTSTRAP_SEED, EvaluationReport, GreedyReport, Outcome, scores};
 pub use tune::{HeardUtterance, SearchSpace, Trial, Tuner, hear_all};
 
 use std::path::PathBuf;

@@ -4,9 +4,9 @@ use serde::Serialize;
 use shared_model::bundle::{Evaluation, Precision};
 use shared_model::metrics::{ErrorCounts, bootstrap_interval};
 
-/// The interval is part of the published figure, so its random numbers are fixed.
 const BOOTSTRAP_RESAMPLES: usize = 1000;
-pub(super) const BOOTSTRAP_SEED: u64 = 1234;
+/// Of every bootstrap: intervals are part of published figures, so their random numbers are fixed.
+pub const BOOTSTRAP_SEED: u64 = 1234;
 
 /// One utterance, heard.
 #[derive(Debug, Clone, Default, PartialEq)]

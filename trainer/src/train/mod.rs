@@ -17,7 +17,6 @@ mod corpus_stats;
 mod error;
 mod gradients;
 mod initial;
-mod muon;
 mod network;
 mod network_trainer;
 mod objective;

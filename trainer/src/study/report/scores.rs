@@ -11,9 +11,7 @@ use super::{
     collect::{FinishedArm, FinishedCell},
     results::{ArmComparison, Score, Side},
 };
-
-/// Figures are published: their random numbers are fixed.
-const BOOTSTRAP_SEED: u64 = 1234;
+use crate::evaluate::BOOTSTRAP_SEED;
 
 pub(super) struct Scorer<'a> {
     tests: &'a [(String, KnownTest)],

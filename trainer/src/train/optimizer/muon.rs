@@ -8,7 +8,7 @@ use shared_model::{
     model::CpuOperations,
 };
 
-use super::optimizer::StepRate;
+use super::StepRate;
 
 const MOMENTUM: f32 = 0.95;
 /// Root mean square of AdamW's steps, of which a step of Muon gets as much.
