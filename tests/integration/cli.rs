@@ -5,7 +5,7 @@ use std::process::Stdio;
 use shared_model::bundle::Precision;
 use tests::{fledge, fledge_command, repository, speech, text, wav_bytes, write_tiny_model};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 19] = [
     "prepare",
     "check",
     "tokenizer",
@@ -17,6 +17,9 @@ const COMMANDS: [&str; 16] = [
     "lm",
     "tune-decoder",
     "transcribe",
+    "label",
+    "study",
+    "compare",
     "export",
     "inspect",
     "devices",

@@ -97,6 +97,7 @@ pub mod exit_status;
 pub mod export;
 mod fault;
 mod files;
+pub mod label;
 pub mod language_model;
 pub mod loss;
 pub mod model_folder;

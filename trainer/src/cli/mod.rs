@@ -12,6 +12,7 @@ mod export;
 mod failure;
 mod inspect;
 mod interrupt;
+mod label;
 mod lm;
 mod memory;
 mod output;
@@ -74,6 +75,7 @@ enum Command {
     Compare(compare::CompareArgs),
     TuneDecoder(tune_decoder::TuneDecoderArgs),
     Transcribe(transcribe::TranscribeArgs),
+    Label(label::LabelArgs),
     Export(export::ExportArgs),
     Inspect(inspect::InspectArgs),
     Lm(lm::LmArgs),
@@ -97,6 +99,7 @@ fn dispatch(command: &Command) -> CliResult<()> {
         Command::Compare(args) => compare::run(args),
         Command::TuneDecoder(args) => tune_decoder::run(args),
         Command::Transcribe(args) => transcribe::run(args),
+        Command::Label(args) => label::run(args),
         Command::Export(args) => export::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Lm(args) => lm::run(args),

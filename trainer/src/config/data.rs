@@ -36,6 +36,10 @@ pub struct DataConfig {
     /// Longer utterances are left out of training.
     #[serde(default = "default_max_seconds")]
     pub max_seconds: f32,
+    /// Transcripts whose manifest states a lower `confidence` (0 to 1) are not used: step 1 learns
+    /// from their audio as from audio without a transcript. Those that state none are kept.
+    #[serde(default)]
+    pub min_confidence: f32,
     /// Audio in a batch, padding included. With `accumulate` a step takes several batches.
     #[serde(default = "default_batch_seconds")]
     pub batch_seconds: f32,

@@ -131,6 +131,7 @@ fn check_data(data: &DataConfig) -> Checked {
     for name in data.test.keys() {
         check_name(&format!("data.test.{name}"), name)?;
     }
+    real("data.min_confidence", data.min_confidence, 0.0, 1.0)?;
     real("data.min_seconds", data.min_seconds, 0.0, 3600.0)?;
     real("data.max_seconds", data.max_seconds, 0.1, 3600.0)?;
     require(

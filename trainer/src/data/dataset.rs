@@ -36,6 +36,8 @@ pub struct Dropped {
     pub not_encodable: usize,
     /// CTC needs more frames than the audio gives.
     pub infeasible: usize,
+    /// The transcript is too unsure: the audio serves step 1, as audio without one does.
+    pub unsure: usize,
     /// First transcript that could not be encoded.
     pub example: Option<String>,
     /// Utterances that remain.
@@ -45,7 +47,12 @@ pub struct Dropped {
 impl Dropped {
     /// Utterances left out.
     pub fn total(&self) -> usize {
-        self.too_short + self.too_long + self.without_text + self.not_encodable + self.infeasible
+        self.too_short
+            + self.too_long
+            + self.without_text
+            + self.not_encodable
+            + self.infeasible
+            + self.unsure
     }
 }
 
@@ -58,6 +65,7 @@ impl fmt::Display for Dropped {
             (self.without_text, "without a transcript"),
             (self.not_encodable, "with characters that have no token"),
             (self.infeasible, "with more tokens than frames"),
+            (self.unsure, "with a transcript of too little confidence"),
         ] {
             if count > 0 {
                 write!(f, ", {count} {why}")?;
@@ -154,6 +162,7 @@ pub fn load_training_data(
     filter: &Filter<'_>,
     seed: u64,
 ) -> Result<TrainingData, DataError> {
+    let (training, unsure) = without_unsure(training, config.min_confidence);
     let (mut utterances, untranscribed): (Vec<_>, Vec<_>) = training
         .into_iter()
         .partition(|utterance| !utterance.text.is_empty());
@@ -167,6 +176,7 @@ pub fn load_training_data(
         }
     };
     let (mut train, mut dropped_train) = filter.apply(utterances);
+    dropped_train.unsure = unsure;
     if config.limit > 0 && train.len() > config.limit {
         train.shuffle(&mut rng);
         train.truncate(config.limit);
@@ -202,6 +212,19 @@ pub fn load_training_data(
         dropped_train,
         dropped_dev,
     })
+}
+
+/// Takes transcripts away that are less sure than `min_confidence`; how many they were.
+fn without_unsure(mut all: Vec<Utterance>, min_confidence: f32) -> (Vec<Utterance>, usize) {
+    let mut count = 0;
+    for utterance in &mut all {
+        let is_unsure = utterance.confidence.is_some_and(|it| it < min_confidence);
+        if is_unsure && !utterance.text.is_empty() {
+            utterance.text.clear();
+            count += 1;
+        }
+    }
+    (all, count)
 }
 
 /// All utterances of several manifests.
@@ -275,6 +298,7 @@ mod tests {
             duration_secs: secs,
             text: text.to_owned(),
             speaker: speaker.map(|s| s.to_string()),
+            confidence: None,
         }
     }
 
@@ -352,6 +376,22 @@ mod tests {
         assert_eq!(data.dropped_train.too_long, 1);
         assert_eq!(data.train.len() + data.dev.len(), 10);
         assert!(data.untranscribed.iter().all(|e| e.targets.is_empty()));
+    }
+
+    #[test]
+    fn transcripts_of_too_little_confidence_leave_their_audio_to_step_1() {
+        let with = |confidence| Utterance {
+            confidence,
+            ..utterance(0, 1.0, "yes", None)
+        };
+        let all = vec![with(Some(0.79)), with(Some(0.8)), with(None)];
+        let texts = |min_confidence| -> (Vec<String>, usize) {
+            let (all, count) = without_unsure(all.clone(), min_confidence);
+            (all.into_iter().map(|u| u.text).collect(), count)
+        };
+        let owned = |texts: [&str; 3]| texts.map(str::to_owned).to_vec();
+        assert_eq!(texts(0.8), (owned(["", "yes", "yes"]), 1));
+        assert_eq!(texts(0.0), (owned(["yes", "yes", "yes"]), 0));
     }
 
     #[test]

@@ -22,6 +22,7 @@ struct Line {
     offset: f64,
     text: Option<String>,
     speaker: Option<serde_json::Value>,
+    confidence: Option<f32>,
     id: Option<serde_json::Value>,
 }
 
@@ -128,6 +129,11 @@ fn parse_line(
     if !(line.offset >= 0.0 && line.offset <= MAX_DURATION_SECS) {
         return Err(format!("`offset` is {}: expected seconds", line.offset));
     }
+    if let Some(confidence) = line.confidence
+        && !(0.0..=1.0).contains(&confidence)
+    {
+        return Err(format!("`confidence` is {confidence}: expected 0 to 1"));
+    }
     let audio_path = locate(Path::new(&line.audio_filepath), folders);
     let duration_secs = match line.duration {
         Some(secs) if secs > 0.0 && secs <= MAX_DURATION_SECS => secs,
@@ -154,6 +160,7 @@ fn parse_line(
         duration_secs,
         text: normalize_text(&raw_text),
         speaker: line.speaker.as_ref().and_then(name_of),
+        confidence: line.confidence,
         audio_path,
     };
     Ok(Some((utterance, raw_text)))
@@ -266,6 +273,10 @@ mod tests {
                 "{\"audio_filepath\": \"a\", \"offset\": -1}",
                 "line 2: `offset` is -1",
             ),
+            (
+                "{\"audio_filepath\": \"a\", \"confidence\": 1.5}",
+                "line 2: `confidence` is 1.5",
+            ),
             ("[1, 2]", "line 2: "),
             ("\u{7}", "line 2: is not a JSON object"),
         ] {
@@ -301,7 +312,7 @@ mod tests {
 
         #[test]
         fn no_json_makes_the_reader_panic(
-            key in "(audio_filepath|duration|offset|text|speaker|id)",
+            key in "(audio_filepath|duration|offset|text|speaker|confidence|id)",
             value in "(\"[a-z/.]{0,9}\"|-?[0-9]{1,400}|[0-9]e[0-9]{1,3}|null|true|\\[\\]|\\{\\})",
         ) {
             let line = format!("{{\"audio_filepath\": \"/none/x\", \"{key}\": {value}}}");

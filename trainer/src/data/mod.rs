@@ -11,6 +11,8 @@ mod error;
 mod examine;
 mod loader;
 mod manifest;
+mod manifest_line;
+mod pieces;
 mod pipeline;
 pub mod prepare;
 mod priority;
@@ -30,6 +32,8 @@ pub use examine::{Depth, Examined, examine};
 pub use loader::{EvaluationBatches, Loader};
 pub use manifest::read_manifest;
 pub(crate) use manifest::visit_manifest;
+pub(crate) use manifest_line::{ManifestLine, relative_path, rounded};
+pub use pieces::{Piece, TimedWord, pieces};
 pub use pipeline::{Augmentation, Pipeline, PipelineOptions};
 pub use quarantine::{Quarantine, QuarantineEntry};
 pub use recipe_data::{RecipeData, recipe_examples, recipe_tokens, recipe_utterances};
@@ -51,6 +55,8 @@ pub struct Utterance {
     pub text: String,
     /// Who speaks, where the manifest says.
     pub speaker: Option<String>,
+    /// How sure a recogniser was of the text, 0 to 1, where the manifest says.
+    pub confidence: Option<f32>,
 }
 
 /// A padded batch on the host.

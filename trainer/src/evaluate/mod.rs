@@ -28,7 +28,7 @@ use crate::device::{DeviceKind, OpenDevice};
 use crate::exit_status::{ExitStatus, HasExitStatus};
 use crate::fault::error_line;
 use crate::loss::ctc_loss_per_label;
-use workers::spread;
+pub(crate) use workers::spread;
 
 /// Greatest share of unreadable audio that an error rate may be stated over.
 pub const MAX_BROKEN_SHARE: f64 = 0.01;
@@ -273,6 +273,7 @@ mod tests {
             duration_secs: 1.0,
             text: text.to_owned(),
             speaker: None,
+            confidence: None,
         };
         let check = |texts: &[&str]| {
             let utterances: Vec<_> = texts.iter().map(|text| utterance(text)).collect();

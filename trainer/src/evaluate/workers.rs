@@ -9,7 +9,7 @@ use crate::parallel::{Task, run_all};
 /// `work(state, index)` of each index below `count`, in their order, on `threads` threads that each
 /// have a state of their own. `progress(done, total)` is called from those threads; `stop` ends
 /// the work early with [`EvaluateError::Stopped`], an error of any thread with that error.
-pub(super) fn spread<State, Item: Send>(
+pub(crate) fn spread<State, Item: Send>(
     count: usize,
     threads: usize,
     stop: &AtomicBool,

@@ -35,6 +35,7 @@ fn examples(folder: &Path, count: usize) -> Vec<Example> {
                     duration_secs: len as f64 / 16_000.0,
                     text,
                     speaker: Some((index % 2).to_string()),
+                    confidence: None,
                 },
             }
         })

@@ -48,6 +48,7 @@ pub(super) fn find(source: &Path) -> Found {
             found.add(
                 split,
                 Entry {
+                    confidence: None,
                     id: clip
                         .rsplit_once('.')
                         .map_or(clip.as_str(), |(s, _)| s)

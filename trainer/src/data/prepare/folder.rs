@@ -49,6 +49,7 @@ pub(super) fn find(source: &Path) -> Found {
         found.add(
             "all",
             Entry {
+                confidence: None,
                 id,
                 segment: None,
                 text,

@@ -35,6 +35,7 @@ fn add_split(source: &Path, wav_scp: &Path, found: &mut Found) {
         found.add(
             &split,
             Entry {
+                confidence: None,
                 id: place.id,
                 audio_path: place.audio_path,
                 segment: place.segment,

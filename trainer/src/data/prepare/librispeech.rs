@@ -24,6 +24,7 @@ pub(super) fn find(source: &Path) -> Found {
             found.add(
                 &split,
                 Entry {
+                    confidence: None,
                     id: id.to_owned(),
                     audio_path: audio_beside(&stem, &["flac", "wav", "ogg", "mp3"]),
                     segment: None,

@@ -5,15 +5,17 @@ mod folder;
 mod kaldi;
 mod librispeech;
 mod tedlium;
+mod transcripts;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::{BufWriter, Write};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use shared_model::tokens::normalize_text;
 
+use super::manifest_line::{ManifestLine, relative_path, rounded};
 use super::{AudioFileError, DataError, Depth, Examined, examine};
 use crate::fault::error_line;
 use crate::parallel::{Task, run_all};
@@ -31,6 +33,8 @@ pub enum Corpus {
     CommonVoice,
     /// Audio files with a .txt of the same name beside each
     Folder,
+    /// What another recogniser wrote, beside the audio: .srt, .vtt, .ctm, .json or .jsonl
+    Transcripts,
 }
 
 /// An utterance as a corpus gives it.
@@ -42,6 +46,8 @@ struct Entry {
     segment: Option<(f64, Option<f64>)>,
     text: String,
     speaker: Option<String>,
+    /// How sure a recogniser was of the text, 0 to 1.
+    confidence: Option<f32>,
 }
 
 /// Entries by split, and what could not be used.
@@ -119,6 +125,7 @@ pub fn prepare(
         Corpus::Speechocean762 => kaldi::find(source),
         Corpus::CommonVoice => common_voice::find(source),
         Corpus::Folder => folder::find(source),
+        Corpus::Transcripts => transcripts::find(source),
     };
     let write_error = |path: &Path, source| DataError::Write {
         path: path.to_owned(),
@@ -136,18 +143,6 @@ pub fn prepare(
         manifests,
         problems: found.problems,
     })
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    audio_filepath: String,
-    duration: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    offset: Option<f64>,
-    text: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    speaker: Option<&'a str>,
-    id: &'a str,
 }
 
 /// `None`, and no file, if no entry can be used.
@@ -210,7 +205,7 @@ fn line<'a>(
     entry: &'a Entry,
     verdict: Result<Examined, AudioFileError>,
     folder: &Path,
-) -> Result<Line<'a>, String> {
+) -> Result<ManifestLine<'a>, String> {
     let problem = |reason: &str| format!("{}: {reason}", entry.audio_path.display());
     let text = normalize_text(&entry.text);
     if text.is_empty() {
@@ -225,37 +220,15 @@ fn line<'a>(
     let found = verdict.map_err(|error| error_line(&error))?;
     let audio_filepath = relative_path(folder, &entry.audio_path)
         .ok_or_else(|| problem("its name is not UTF-8 text, as a manifest is: rename it"))?;
-    Ok(Line {
+    Ok(ManifestLine {
         audio_filepath,
-        duration: (found.length_secs * 1e4).round() / 1e4,
-        offset: segment.map(|(start, _)| start),
+        duration: rounded(found.length_secs),
+        offset: segment.map(|(start, _)| rounded(start)),
         text,
+        confidence: entry.confidence,
         speaker: entry.speaker.as_deref(),
         id: &entry.id,
     })
-}
-
-/// `path` as seen from `folder`, with `..` where needed; `None` if it is not UTF-8 text.
-fn relative_path(folder: &Path, path: &Path) -> Option<String> {
-    let real = |path: &Path| {
-        path.canonicalize()
-            .or_else(|_| std::path::absolute(path))
-            .unwrap_or_else(|_| path.to_owned())
-    };
-    let (folder, path) = (real(folder), real(path));
-    let folder: Vec<Component<'_>> = folder.components().collect();
-    let parts: Vec<Component<'_>> = path.components().collect();
-    let shared = folder
-        .iter()
-        .zip(&parts)
-        .take_while(|(a, b)| a == b)
-        .count();
-    let mut relative = PathBuf::new();
-    for _ in shared..folder.len() {
-        relative.push("..");
-    }
-    relative.extend(&parts[shared..]);
-    relative.to_str().map(str::to_owned)
 }
 
 /// Every file below `folder`, sorted by path. Links are followed, but to no folder a second time.
@@ -317,6 +290,27 @@ fn audio_beside(stem: &Path, extensions: &[&str]) -> PathBuf {
         .flat_map(|extension| [with(extension), with(&extension.to_uppercase())])
         .find(|path| path.is_file())
         .unwrap_or_else(|| with(extensions.first().unwrap_or(&"wav")))
+}
+
+/// Extensions of audio files, likeliest first.
+const AUDIO_EXTENSIONS: &[&str] = &[
+    "wav", "flac", "mp3", "ogg", "opus", "m4a", "mp4", "webm", "mkv", "aac", "aiff", "aif", "caf",
+];
+
+/// Every audio file below a folder, by its extension, and what could not be looked into.
+pub(crate) fn audio_files(folder: &Path) -> (Vec<PathBuf>, Vec<String>) {
+    let mut found = Found::default();
+    let mut files = files_below(folder, &mut found);
+    files.retain(|path| {
+        let extension = extension_of(path);
+        extension == "sph" || AUDIO_EXTENSIONS.contains(&extension.as_str())
+    });
+    (files, found.problems)
+}
+
+/// The audio file of this stem, if there is one.
+fn audio_of(stem: &Path) -> Option<PathBuf> {
+    Some(audio_beside(stem, AUDIO_EXTENSIONS)).filter(|path| path.is_file())
 }
 
 fn extension_of(path: &Path) -> String {

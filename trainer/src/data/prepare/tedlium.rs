@@ -37,6 +37,7 @@ pub(super) fn find(source: &Path) -> Found {
             found.add(
                 &split,
                 Entry {
+                    confidence: None,
                     id: format!("{talk}-{:07}-{:07}", centis(start), centis(end)),
                     audio_path: audio_beside(&stem, &["sph", "wav", "flac", "mp3"]),
                     segment: Some((start, Some(end))),

@@ -244,3 +244,117 @@ fn a_name_that_is_not_utf8_is_left_out_with_the_reason() {
     assert_eq!(report.problems.len(), 1, "{:#?}", report.problems);
     assert!(report.problems[0].contains("not UTF-8"));
 }
+
+/// `(text, speaker, start, duration, confidence)` of every utterance, by start.
+fn said(read: &[super::super::Utterance]) -> Vec<(&str, Option<&str>, f64, f64, Option<f32>)> {
+    let mut said: Vec<_> = read
+        .iter()
+        .map(|u| {
+            let text = u.text.as_str();
+            let speaker = u.speaker.as_deref();
+            (text, speaker, u.offset_secs, u.duration_secs, u.confidence)
+        })
+        .collect();
+    said.sort_by(|a, b| a.2.total_cmp(&b.2));
+    said
+}
+
+#[test]
+fn subtitles_give_an_utterance_a_cue() {
+    let (_folder, root) = root();
+    put_audio(&root, "talk/a.flac", "speech-16k.flac");
+    put(
+        &root,
+        "talk/a.en.vtt",
+        "WEBVTT\n\nNOTE made by hand\n\nfirst\n00:00.000 --> 00:00.120 align:start\n<v Ann>Go <i>on</i>\nnow\n\n\
+         00:00.150 --> 00:00.250\n[music]\n\n00:00.200 --> 00:00.1\nback\n",
+    );
+    put_audio(&root, "talk/b.flac", "speech-16k.flac");
+    put(
+        &root,
+        "talk/b.srt",
+        "\u{feff}1\r\n00:00:00,100 --> 00:00:00,300\r\nIt's 5 & <b>done</b>.\r\n",
+    );
+    put(
+        &root,
+        "talk/c.srt",
+        "1\n00:00:00,100 --> 00:00:00,300\nlost\n",
+    );
+    let (report, read) = prepared(Corpus::Transcripts, &root, "all");
+    assert_eq!(
+        said(&read),
+        [
+            ("go on now", Some("Ann"), 0.0, 0.12, None),
+            ("it's five and done", None, 0.1, 0.2, None),
+        ]
+    );
+    let problems = report.problems.join("\n");
+    assert_eq!(report.problems.len(), 2, "{problems}");
+    assert!(
+        problems.contains("are no times") && problems.contains("c.srt"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn ctm_words_are_cut_at_pauses() {
+    let (_folder, root) = root();
+    put_audio(&root, "a.flac", "speech-16k.flac");
+    put(
+        &root,
+        "out.ctm",
+        ";; recogniser X\na 1 0.00 0.05 go 0.5\na 1 0.06 0.04 <eps> 1\na 1 0.10 0.10 do 1.0\n\
+         a 2 0.10 0.10 echo 1.0\nnone 1 0 1 lost\nbroken line\n",
+    );
+    let (report, read) = prepared(Corpus::Transcripts, &root, "all");
+    assert_eq!(said(&read), [("go do", None, 0.0, 0.2, Some(0.75))]);
+    let problems = report.problems.join("\n");
+    assert_eq!(report.problems.len(), 3, "{problems}");
+    for part in ["channel 2 of a", "none has no audio", "\"broken line\""] {
+        assert!(problems.contains(part), "{problems}");
+    }
+}
+
+#[test]
+fn json_of_well_known_recognisers_is_read() {
+    let (_folder, root) = root();
+    for name in ["whisper", "vosk", "nemo", "fledge"] {
+        put_audio(&root, &format!("{name}.flac"), "speech-16k.flac");
+    }
+    put(
+        &root,
+        "whisper.json",
+        r#"{"text": "x", "segments": [{"start": 0.0, "end": 0.1, "text": " Go on.", "avg_logprob": -0.6931472}]}"#,
+    );
+    put(
+        &root,
+        "vosk.json",
+        r#"{"result": [{"conf": 0.5, "start": 0.01, "end": 0.1, "word": "do"}], "text": "do"}"#,
+    );
+    put(
+        &root,
+        "lines.jsonl",
+        "{\"audio_filepath\": \"nemo.flac\", \"duration\": 0.2, \"offset\": 0.02, \"text\": \"reference\", \"pred_text\": \"heard\"}\n\
+         {\"file\": \"fledge.flac\", \"text\": \"you\", \"words\": [{\"text\": \"you\", \"start\": 0.03, \"end\": 0.2, \"confidence\": 0.25}]}\n\
+         {\"file\": \"fledge.flac\"}\nnonsense\n{\"file\": \"none.wav\", \"text\": \"lost\"}\n",
+    );
+    let (report, read) = prepared(Corpus::Transcripts, &root, "all");
+    assert_eq!(
+        said(&read),
+        [
+            ("you", None, 0.0, 0.2, Some(0.25)),
+            ("do", None, 0.0, 0.1, Some(0.5)),
+            ("go on", None, 0.0, 0.1, Some(0.5)),
+            ("heard", None, 0.02, 0.2, None),
+        ]
+    );
+    let problems = report.problems.join("\n");
+    assert_eq!(report.problems.len(), 3, "{problems}");
+    for part in [
+        "line 3: has no text",
+        "line 4: ",
+        "line 5: none.wav is no audio",
+    ] {
+        assert!(problems.contains(part), "{problems}");
+    }
+}

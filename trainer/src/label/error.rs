@@ -1,0 +1,79 @@
+use std::io;
+use std::path::PathBuf;
+
+use crate::data::DataError;
+use crate::evaluate::EvaluateError;
+use crate::exit_status::{ExitStatus, HasExitStatus};
+
+/// Why there are no labels.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabelError {
+    /// The folder or manifest holds no audio.
+    #[error("there is no audio to label")]
+    Nothing,
+    /// Nothing was heard that the options keep.
+    #[error("no words were heard that may be kept: nothing is written")]
+    NothingHeard,
+    /// The manifest or folder cannot be read.
+    #[error(transparent)]
+    Source(#[from] DataError),
+    /// The recogniser fails, or the user stops it.
+    #[error(transparent)]
+    Hear(#[from] EvaluateError),
+    /// So much audio is unreadable that the labels would be of another corpus.
+    #[error(
+        "{broken} of {utterances} utterances cannot be read, more than 1 %; the first: {first}"
+    )]
+    TooManyBroken {
+        /// Utterances that cannot be read.
+        broken: usize,
+        /// Of so many.
+        utterances: usize,
+        /// Why the first of them cannot be read.
+        first: String,
+    },
+    /// What an earlier call left is of other audio, another recogniser or other options.
+    #[error(
+        "{path} was left by a labelling of other audio, with another model or other options: \
+         remove it to begin anew"
+    )]
+    OtherProgress {
+        /// Where it stands.
+        path: PathBuf,
+    },
+    /// The manifest cannot be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A line cannot be put into JSON.
+    #[error("a label cannot be written")]
+    Line {
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl LabelError {
+    pub(super) fn json(error: impl Into<io::Error>) -> Self {
+        Self::Line {
+            source: error.into(),
+        }
+    }
+}
+
+impl HasExitStatus for LabelError {
+    fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Nothing | Self::NothingHeard | Self::TooManyBroken { .. } => ExitStatus::Data,
+            Self::Source(error) => error.exit_status(),
+            Self::Hear(error) => error.exit_status(),
+            Self::OtherProgress { .. } => ExitStatus::Usage,
+            Self::Write { .. } | Self::Line { .. } => ExitStatus::Failed,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pollster::block_on;
+use shared_model::audio::SAMPLE_RATE_HZ;
+use shared_model::decode::Word;
+use shared_model::recognizer::Recognizer;
+
+use super::LabelOptions;
+use crate::data::audio_file::{AudioFileError, FileBlocks};
+use crate::data::{TimedWord, Utterance, pieces};
+use crate::evaluate::{BrokenAudio, EvaluateError};
+use crate::fault::error_line;
+
+/// What was heard in a stretch of a file.
+pub(super) struct Label {
+    pub audio_path: PathBuf,
+    /// Into the file.
+    pub offset_secs: f64,
+    pub duration_secs: f64,
+    pub text: String,
+    /// Mean over the words.
+    pub confidence: f32,
+    pub speaker: Option<String>,
+    pub id: String,
+}
+
+/// One label of a whole utterance, or several of one that is longer than `max_secs`; none where
+/// there are no words.
+pub(super) fn hear(
+    recognizer: &Recognizer,
+    utterance: &Utterance,
+    options: LabelOptions,
+    stop: &AtomicBool,
+) -> Result<Result<Vec<Label>, BrokenAudio>, EvaluateError> {
+    let duration_secs = (utterance.duration_secs > 0.0).then_some(utterance.duration_secs);
+    let opened =
+        FileBlocks::open_stretch(&utterance.audio_path, utterance.offset_secs, duration_secs);
+    let mut blocks = match opened {
+        Ok(blocks) => blocks,
+        Err(error) => return Ok(Err(broken(utterance, &error))),
+    };
+    let mut transcription = recognizer.begin();
+    let mut num_samples = 0;
+    let mut go_on = |_| !stop.load(Ordering::Relaxed);
+    loop {
+        match blocks.next_block() {
+            Ok(Some(block)) => {
+                num_samples += block.len();
+                block_on(transcription.push(block, &mut go_on))?;
+            }
+            Ok(None) => break,
+            Err(error) => return Ok(Err(broken(utterance, &error))),
+        }
+        if stop.load(Ordering::Relaxed) {
+            return Err(EvaluateError::Stopped);
+        }
+    }
+    let words = block_on(transcription.finish(&mut go_on))?.words;
+    if stop.load(Ordering::Relaxed) {
+        return Err(EvaluateError::Stopped);
+    }
+    let audio_secs = num_samples as f64 / f64::from(SAMPLE_RATE_HZ);
+    Ok(Ok(labels(utterance, &words, audio_secs, options.max_secs)))
+}
+
+fn broken(utterance: &Utterance, error: &AudioFileError) -> BrokenAudio {
+    BrokenAudio {
+        path: utterance.audio_path.clone(),
+        reason: error_line(error),
+    }
+}
+
+/// Labels of `audio_secs` in which `words` were heard.
+pub(super) fn labels(
+    utterance: &Utterance,
+    words: &[Word],
+    audio_secs: f64,
+    max_secs: f64,
+) -> Vec<Label> {
+    let words: Vec<TimedWord> = words.iter().map(timed).collect();
+    let is_whole = audio_secs <= max_secs;
+    let longest = if is_whole { f64::INFINITY } else { max_secs };
+    let label = |start_secs: f64, end_secs: f64, text: String, confidence: Option<f32>| Label {
+        audio_path: utterance.audio_path.clone(),
+        offset_secs: utterance.offset_secs + start_secs,
+        duration_secs: end_secs - start_secs,
+        text,
+        confidence: confidence.unwrap_or_default(),
+        speaker: utterance.speaker.clone(),
+        id: if is_whole {
+            utterance.id.clone()
+        } else {
+            format!("{}-{:07}", utterance.id, (start_secs * 100.0).round())
+        },
+    };
+    let cut = pieces(&words, longest, Some(audio_secs));
+    if !is_whole {
+        return cut
+            .into_iter()
+            .map(|piece| {
+                label(
+                    piece.start_secs,
+                    piece.end_secs,
+                    piece.text,
+                    piece.confidence,
+                )
+            })
+            .collect();
+    }
+    if words.is_empty() {
+        return vec![];
+    }
+    let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+    let sum: f32 = words.iter().filter_map(|word| word.confidence).sum();
+    let mean = sum / words.len() as f32;
+    vec![label(0.0, audio_secs, texts.join(" "), Some(mean))]
+}
+
+fn timed(word: &Word) -> TimedWord {
+    TimedWord {
+        text: word.text.clone(),
+        start_secs: f64::from(word.start_secs),
+        end_secs: f64::from(word.end_secs),
+        confidence: Some(word.confidence),
+    }
+}

@@ -1,0 +1,205 @@
+//! Transcripts of a recogniser as a manifest: what `distill` and `finetune` take in place of
+//! transcripts written by people (pseudo-labels).
+
+mod error;
+mod hear;
+mod progress;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use serde::{Deserialize, Serialize};
+use shared_model::bundle::LoadedModel;
+use shared_model::recognizer::Recognizer;
+
+use crate::data::{ManifestLine, Utterance, relative_path, rounded};
+use crate::device::{DeviceKind, OpenDevice};
+use crate::evaluate::{BrokenAudio, DecoderChoice, spread};
+pub use error::LabelError;
+use hear::{Label, hear};
+use progress::Progress;
+pub use source::utterances_of;
+
+/// Utterances whose labels are written together: after a stop no more than these are heard again.
+const CHUNK: usize = 256;
+
+/// Which labels are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LabelOptions {
+    /// Labels of less confidence are left out.
+    pub min_confidence: f32,
+    /// Shorter utterances are left out.
+    pub min_secs: f64,
+    /// Longer audio is cut at pauses.
+    pub max_secs: f64,
+}
+
+/// What was written. Seconds and counts include what an earlier, stopped call wrote.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LabelReport {
+    /// Lines of the manifest.
+    pub utterances: usize,
+    /// Words of them.
+    pub words: usize,
+    /// Audio of them.
+    pub audio_seconds: f64,
+    /// Utterances in which nothing was heard.
+    pub without_words: usize,
+    /// Labels of too little confidence.
+    pub unsure: usize,
+    /// Labels of too short audio.
+    pub too_short: usize,
+    /// Files that cannot be read, each with the reason.
+    pub broken: Vec<String>,
+}
+
+/// The recogniser, and how it decodes.
+pub struct Labeller<'a> {
+    /// The network with its tokens.
+    pub model: &'a LoadedModel,
+    /// From posteriors to words.
+    pub decoder: &'a DecoderChoice,
+    /// Where the network computes.
+    pub device: &'a OpenDevice,
+    /// Threads on the CPU.
+    pub threads: usize,
+}
+
+/// Writes a manifest of what `labeller` hears in `utterances`, in their order, into `out`. Until it
+/// is whole it stands beside it as `OUT.partial`; the same call goes on after a stop.
+///
+/// `progress(done, total)` is called from several threads.
+///
+/// # Errors
+/// A device that fails, a stop, a manifest that cannot be written, or more than 1 % of unreadable
+/// audio.
+pub fn label(
+    labeller: &Labeller<'_>,
+    utterances: &[Utterance],
+    out: &Path,
+    options: LabelOptions,
+    stop: &AtomicBool,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<LabelReport, LabelError> {
+    if utterances.is_empty() {
+        return Err(LabelError::Nothing);
+    }
+    let task = progress::digest(labeller, utterances, options)?;
+    let mut written = Progress::open(out, task)?;
+    let folder = out.parent().unwrap_or(Path::new(""));
+    while written.done() < utterances.len() {
+        let from = written.done();
+        let chunk = &utterances[from..utterances.len().min(from + CHUNK)];
+        let told = |done, _| progress(from + done, utterances.len());
+        let heard = hear_all(labeller, chunk, options, stop, &told)?;
+        let mut lines = vec![];
+        for result in heard {
+            match result {
+                Ok(labels) => take(labels, options, folder, &mut lines, &mut written.report)?,
+                Err(broken) => written.report.broken.push(broken.reason),
+            }
+        }
+        written.append(chunk.len(), &lines)?;
+    }
+    check_broken(&written.report, utterances.len())?;
+    if written.report.utterances == 0 {
+        return Err(LabelError::NothingHeard);
+    }
+    written.finish()
+}
+
+fn hear_all(
+    labeller: &Labeller<'_>,
+    chunk: &[Utterance],
+    options: LabelOptions,
+    stop: &AtomicBool,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Vec<Result<Vec<Label>, BrokenAudio>>, LabelError> {
+    let threads = match labeller.device.kind {
+        DeviceKind::Cpu => labeller.threads,
+        DeviceKind::Gpu => 1,
+    };
+    let recognizer = || {
+        let decoder = labeller.decoder.build(&labeller.model.tokens)?;
+        Ok(Recognizer::new(
+            labeller.model,
+            decoder,
+            &labeller.device.device,
+        )?)
+    };
+    let work =
+        |recognizer: &mut Recognizer, index: usize| hear(recognizer, &chunk[index], options, stop);
+    Ok(spread(
+        chunk.len(),
+        threads,
+        stop,
+        progress,
+        &recognizer,
+        &work,
+    )?)
+}
+
+/// Lines of those labels that are kept; the others are counted.
+fn take(
+    labels: Vec<Label>,
+    options: LabelOptions,
+    folder: &Path,
+    lines: &mut Vec<u8>,
+    report: &mut LabelReport,
+) -> Result<(), LabelError> {
+    if labels.is_empty() {
+        report.without_words += 1;
+    }
+    for label in labels {
+        if label.duration_secs < options.min_secs {
+            report.too_short += 1;
+            continue;
+        }
+        if label.confidence < options.min_confidence {
+            report.unsure += 1;
+            continue;
+        }
+        let Some(audio_filepath) = relative_path(folder, &label.audio_path) else {
+            let path = label.audio_path.display();
+            report
+                .broken
+                .push(format!("{path}: its name is not UTF-8 text: rename it"));
+            continue;
+        };
+        report.utterances += 1;
+        report.words += label.text.split_whitespace().count();
+        report.audio_seconds += label.duration_secs;
+        let line = ManifestLine {
+            audio_filepath,
+            duration: rounded(label.duration_secs),
+            offset: (label.offset_secs > 0.0).then(|| rounded(label.offset_secs)),
+            text: label.text,
+            confidence: Some((label.confidence * 1e4).round() / 1e4),
+            speaker: label.speaker.as_deref(),
+            id: &label.id,
+        };
+        serde_json::to_writer(&mut *lines, &line).map_err(LabelError::json)?;
+        writeln!(lines).map_err(LabelError::json)?;
+    }
+    Ok(())
+}
+
+fn check_broken(report: &LabelReport, utterances: usize) -> Result<(), LabelError> {
+    match report.broken.first() {
+        Some(first)
+            if report.broken.len() as f64
+                > crate::evaluate::MAX_BROKEN_SHARE * utterances as f64 =>
+        {
+            Err(LabelError::TooManyBroken {
+                broken: report.broken.len(),
+                utterances,
+                first: first.clone(),
+            })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,197 @@
+#![allow(clippy::unwrap_used)]
+
+use shared_model::decode::Word;
+
+use super::hear::labels;
+use super::*;
+use crate::data::read_manifest;
+
+fn model() -> LoadedModel {
+    crate::model_folder::read(Path::new("../www/models/quick-tiny")).unwrap()
+}
+
+fn utterance(path: &Path, offset_secs: f64, duration_secs: f64) -> Utterance {
+    Utterance {
+        id: "a".to_owned(),
+        audio_path: path.to_owned(),
+        offset_secs,
+        duration_secs,
+        text: "not used".to_owned(),
+        speaker: Some("ann".to_owned()),
+        confidence: None,
+    }
+}
+
+const OPTIONS: LabelOptions = LabelOptions {
+    min_confidence: 0.0,
+    min_secs: 0.0,
+    max_secs: 15.0,
+};
+
+fn run(
+    model: &LoadedModel,
+    utterances: &[Utterance],
+    out: &Path,
+    options: LabelOptions,
+    stop: &AtomicBool,
+) -> Result<LabelReport, LabelError> {
+    let labeller = Labeller {
+        model,
+        decoder: &DecoderChoice::Greedy,
+        device: &OpenDevice::cpu("no other is asked for"),
+        threads: 2,
+    };
+    label(&labeller, utterances, out, options, stop, &|_, _| {})
+}
+
+fn word(text: &str, start_secs: f32, end_secs: f32, confidence: f32) -> Word {
+    Word {
+        text: text.to_owned(),
+        start_secs,
+        end_secs,
+        confidence,
+    }
+}
+
+#[test]
+fn short_audio_keeps_its_bounds_and_long_audio_is_cut_at_its_pauses() {
+    let words = [
+        word("one", 0.5, 1.0, 0.5),
+        word("two", 1.25, 2.0, 1.0),
+        word("three", 6.0, 6.5, 0.25),
+    ];
+    let long = utterance(Path::new("x.wav"), 100.0, 8.0);
+    let all = |max_secs| -> Vec<(f64, f64, String, f32, String)> {
+        let labels = labels(&long, &words, 8.0, max_secs);
+        let of = |l: Label| (l.offset_secs, l.duration_secs, l.text, l.confidence, l.id);
+        labels.into_iter().map(of).collect()
+    };
+    let whole = (
+        100.0,
+        8.0,
+        "one two three".to_owned(),
+        1.75 / 3.0,
+        "a".to_owned(),
+    );
+    assert_eq!(all(8.0), [whole]);
+    let cut = all(5.0);
+    assert_eq!(cut.len(), 2, "{cut:?}");
+    assert!(
+        (cut[0].0 - 100.2).abs() < 1e-6 && (cut[0].1 - 2.1).abs() < 1e-6,
+        "{cut:?}"
+    );
+    assert_eq!((cut[0].2.as_str(), cut[0].3), ("one two", 0.75));
+    assert!((cut[1].0 - 105.7).abs() < 1e-6, "{cut:?}");
+    assert_eq!((cut[1].2.as_str(), cut[1].3), ("three", 0.25));
+    assert_ne!(cut[0].4, cut[1].4);
+    assert!(labels(&long, &[], 8.0, 9.0).is_empty());
+}
+
+#[test]
+fn what_is_written_is_what_is_transcribed_and_the_same_call_goes_on_after_a_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model();
+    let manifest = Path::new("corpus/test.jsonl");
+    let mut spoken = read_manifest(manifest).unwrap();
+    spoken.truncate(6);
+    spoken.push(utterance(Path::new("none.wav"), 0.0, 1.0));
+    // One broken file in more than a hundred utterances is told and not fatal.
+    let many: Vec<Utterance> = spoken.iter().cycle().take(7 + 300).cloned().collect();
+    let many: Vec<Utterance> = many
+        .into_iter()
+        .enumerate()
+        .filter(|(at, u)| *at < 7 || !u.audio_path.ends_with("none.wav"))
+        .map(|(_, utterance)| utterance)
+        .collect();
+    let straight = folder.path().join("straight.jsonl");
+    let report = run(&model, &many, &straight, OPTIONS, &AtomicBool::new(false)).unwrap();
+    assert_eq!(report.broken.len(), 1, "{report:?}");
+    let read = read_manifest(&straight).unwrap();
+    assert_eq!(read.len(), report.utterances);
+    let decoded = crate::data::decode_16k(
+        &spoken[0].audio_path,
+        spoken[0].offset_secs,
+        Some(spoken[0].duration_secs),
+    );
+    let recognizer = Recognizer::new(
+        &model,
+        shared_model::recognizer::Decoder::Greedy,
+        &OpenDevice::cpu("no other is asked for").device,
+    );
+    let heard = pollster::block_on(recognizer.unwrap().transcribe(&decoded.unwrap())).unwrap();
+    assert_eq!(read[0].text, heard.text);
+    assert_eq!(read[0].speaker, spoken[0].speaker);
+    assert!(read[0].confidence.unwrap() > 0.0);
+    assert!(read[0].audio_path.is_file(), "{:?}", read[0].audio_path);
+
+    // A stop after the first chunk: the next call writes the same file.
+    let resumed = folder.path().join("resumed.jsonl");
+    let stop = AtomicBool::new(false);
+    let labeller = Labeller {
+        model: &model,
+        decoder: &DecoderChoice::Greedy,
+        device: &OpenDevice::cpu("no other is asked for"),
+        threads: 2,
+    };
+    let stopping = |done: usize, _: usize| {
+        stop.fetch_or(done > CHUNK, std::sync::atomic::Ordering::Relaxed);
+    };
+    let stopped = label(&labeller, &many, &resumed, OPTIONS, &stop, &stopping);
+    assert!(matches!(
+        stopped,
+        Err(LabelError::Hear(crate::evaluate::EvaluateError::Stopped))
+    ));
+    assert!(!resumed.exists());
+    let running = AtomicBool::new(false);
+    let other = LabelOptions {
+        max_secs: 9.0,
+        ..OPTIONS
+    };
+    let refused = run(&model, &many, &resumed, other, &running);
+    assert!(matches!(refused, Err(LabelError::OtherProgress { .. })));
+    let again = run(&model, &many, &resumed, OPTIONS, &running).unwrap();
+    assert_eq!(again, report);
+    let bytes = |path: &Path| std::fs::read(path).unwrap();
+    assert_eq!(bytes(&resumed), bytes(&straight));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn labels_are_left_out_by_confidence_and_length_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut report = LabelReport::default();
+    let mut lines = vec![];
+    let words = [word("one", 0.0, 1.0, 0.5)];
+    let heard = |secs| {
+        labels(
+            &utterance(&folder.path().join("x.wav"), 0.0, 0.0),
+            &words,
+            secs,
+            9.0,
+        )
+    };
+    let options = LabelOptions {
+        min_confidence: 0.5,
+        min_secs: 1.0,
+        ..OPTIONS
+    };
+    let sure = LabelOptions {
+        min_confidence: 0.51,
+        ..options
+    };
+    for (secs, options) in [(1.0, options), (0.9, options), (1.0, sure)] {
+        take(heard(secs), options, folder.path(), &mut lines, &mut report).unwrap();
+    }
+    take(vec![], options, folder.path(), &mut lines, &mut report).unwrap();
+    assert_eq!(
+        String::from_utf8(lines).unwrap(),
+        "{\"audio_filepath\":\"x.wav\",\"duration\":1.0,\"text\":\"one\",\"confidence\":0.5,\"speaker\":\"ann\",\"id\":\"a\"}\n"
+    );
+    let counts = (
+        report.utterances,
+        report.too_short,
+        report.unsure,
+        report.without_words,
+    );
+    assert_eq!(counts, (1, 1, 1, 1));
+}
