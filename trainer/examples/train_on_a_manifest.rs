@@ -62,6 +62,7 @@ warmup_steps = 100
         device: OpenDevice::cpu("the example asks for no other").device,
         is_gpu: false,
         pretrained_teacher: None,
+        onnx_teacher: None,
         starts: BTreeMap::new(),
         stop: &stop,
         events: &mut events,

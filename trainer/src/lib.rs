@@ -46,6 +46,7 @@
 //!     device: OpenDevice::cpu("no other is asked for").device,
 //!     is_gpu: false,
 //!     pretrained_teacher: None,
+//!     onnx_teacher: None,
 //!     starts: BTreeMap::new(),
 //!     stop: &AtomicBool::new(false),
 //!     events: &mut |event| println!("{event:?}"),
@@ -102,6 +103,7 @@ pub mod language_model;
 pub mod loss;
 pub mod model_folder;
 pub mod onnx;
+pub mod onnx_network;
 mod parallel;
 mod protobuf;
 pub mod report;

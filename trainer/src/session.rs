@@ -6,7 +6,10 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use shared_model::{bundle::LoadedModel, tokens::Tokens};
@@ -21,6 +24,7 @@ use crate::{
     event::TrainEvent,
     exit_status::{ExitStatus, HasExitStatus},
     model_folder::{self, ModelFolderError},
+    onnx_network::{OnnxNetwork, OnnxNetworkError},
     report::{ReportError, Reports, format_duration},
     run_folder::{Environment, RunFolder, RunFolderError},
     train::{self, RunContext, TrainError, TrainedNetwork},
@@ -42,6 +46,9 @@ pub enum SessionError {
     /// A log cannot be written.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// The ONNX file that the recipe names cannot teach.
+    #[error(transparent)]
+    Onnx(#[from] OnnxNetworkError),
     /// Training stopped.
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -72,6 +79,7 @@ impl HasExitStatus for SessionError {
             Self::Model(error) => error.exit_status(),
             Self::Folder(error) => error.exit_status(),
             Self::Report(error) => error.exit_status(),
+            Self::Onnx(error) => error.exit_status(),
             Self::Train(error) => error.exit_status(),
             Self::StepLimit { .. } => ExitStatus::Interrupted,
             Self::OtherTokens { .. } => ExitStatus::Data,
@@ -194,6 +202,7 @@ impl Session<'_> {
                 device: self.device.device.clone(),
                 is_gpu: self.device.kind == DeviceKind::Gpu,
                 pretrained_teacher: models.pretrained_teacher,
+                onnx_teacher: models.onnx_teacher.map(Arc::new),
                 starts: models.starts,
                 stop: self.stop,
                 events: &mut events,
@@ -233,13 +242,18 @@ fn costs_line(costs: &BTreeMap<Phase, PhaseCosts>) -> String {
 /// The models that a recipe names.
 struct Models {
     pretrained_teacher: Option<LoadedModel>,
+    onnx_teacher: Option<OnnxNetwork>,
     /// By the network that starts from it.
     starts: BTreeMap<String, LoadedModel>,
 }
 
 impl Models {
-    fn read(recipe: &Recipe) -> Result<Self, ModelFolderError> {
+    fn read(recipe: &Recipe) -> Result<Self, SessionError> {
         let pretrained_teacher = recipe.teacher.from.as_deref();
+        let factor = recipe.teacher.model.subsampling_factor;
+        let onnx_teacher = recipe.teacher.onnx.as_deref();
+        let onnx_teacher =
+            onnx_teacher.map(|file| OnnxNetwork::read(file, recipe.features.n_mels, factor));
         let teacher = std::iter::once((train::TEACHER, &recipe.teacher.init_from));
         let students = recipe
             .students
@@ -251,6 +265,7 @@ impl Models {
             .map(|(name, folder)| Ok((name.to_owned(), model_folder::read(folder)?)));
         Ok(Self {
             pretrained_teacher: pretrained_teacher.map(model_folder::read).transpose()?,
+            onnx_teacher: onnx_teacher.transpose()?,
             starts: starts.collect::<Result<_, ModelFolderError>>()?,
         })
     }

@@ -375,7 +375,7 @@ fn operations(group: &TrainerGroup, batch: &Batch, options: Options) -> u64 {
         let projected = frames * (config.d_model * projected_to) as u64;
         multiply_adds += 3 * (config.multiply_adds(utterances, batch.time) + projected);
     }
-    if let Some(teacher) = group.goal.teacher() {
+    if let Some(teacher) = group.goal.teacher().and_then(|teacher| teacher.network()) {
         multiply_adds += teacher.config().multiply_adds(utterances, batch.time);
     }
     2 * multiply_adds

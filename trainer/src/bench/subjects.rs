@@ -13,7 +13,8 @@ use crate::{
     data::{Batch, SpecMask},
     device::{DeviceKind, OpenDevice},
     train::{
-        Compute, Distillation, Goal, NetworkSpec, TEACHER, TrainError, TrainerGroup, random_weights,
+        Compute, Distillation, FrozenTeacher, Goal, NetworkSpec, TEACHER, TrainError, TrainerGroup,
+        random_weights,
     },
 };
 
@@ -193,11 +194,11 @@ impl Spec {
         let goal = match &self.teacher {
             None => Goal::Ctc,
             Some(config) => Goal::Distill {
-                teacher: Box::new(
+                teacher: FrozenTeacher::Network(Box::new(
                     CtcModel::init(config, recipe.seed, device)
                         .map_err(of_network(TEACHER))?
                         .with_operations(compute.operations),
-                ),
+                )),
                 distillation: Distillation::new(&recipe.distill),
                 answers: None,
             },

@@ -12,10 +12,11 @@ use crate::files::read_limited;
 const MAX_RECIPE_BYTES: u64 = 1 << 20;
 
 /// Texts that a recipe may do without: an empty one (`--set data.dev=`) takes it away.
-const OPTIONAL_TEXT_KEYS: [&str; 8] = [
+const OPTIONAL_TEXT_KEYS: [&str; 9] = [
     "data.dev",
     "teacher.from",
     "teacher.init_from",
+    "teacher.onnx",
     "student.*.init_from",
     "student.*.cut_from",
     "student.*.exit_of",
@@ -112,6 +113,7 @@ impl Recipe {
                 },
             }
         })?;
+        recipe.adopt_tokens();
         recipe.derive_model_inputs(&explicit);
         recipe
             .validate()
@@ -142,6 +144,13 @@ impl Recipe {
     /// A value that TOML cannot write.
     pub fn to_toml(&self) -> Result<String, RecipeError> {
         toml::to_string_pretty(self).map_err(RecipeError::Write)
+    }
+
+    /// The tokens of a teacher in an ONNX file are the `tokens.txt` beside it, unless told.
+    fn adopt_tokens(&mut self) {
+        if let (Some(onnx), None) = (&self.teacher.onnx, &self.tokens.file) {
+            self.tokens.file = Some(onnx.with_file_name("tokens.txt"));
+        }
     }
 
     /// Mel bands and vocabulary of the networks follow from `[features]` and `[tokens]` where the

@@ -20,6 +20,11 @@ pub struct TeacherConfig {
     /// A trained model folder whose weights training begins with: a network of the same shape, of
     /// any number of layers.
     pub init_from: Option<PathBuf>,
+    /// An ONNX file to use instead of training a teacher: from log-mel features `[batch, time, mels]`
+    /// and lengths to log-probabilities, as `fledge export --format onnx --for sherpa` writes it.
+    /// `teacher.model.subsampling_factor` says how many feature frames one of its frames is. Students
+    /// spell with its tokens: `tokens.file`, or the `tokens.txt` beside it.
+    pub onnx: Option<PathBuf>,
 }
 
 /// A small network.

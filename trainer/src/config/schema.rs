@@ -12,13 +12,14 @@ use super::{Recipe, RecipeError, moved};
 pub(super) const ANY_KEY: &str = "*";
 
 /// Keys whose values are paths.
-pub(super) const PATH_KEYS: [&str; 8] = [
+pub(super) const PATH_KEYS: [&str; 9] = [
     "data.train",
     "data.dev",
     "data.test.*",
     "tokens.file",
     "teacher.from",
     "teacher.init_from",
+    "teacher.onnx",
     "student.*.init_from",
     "distill.answers",
 ];

@@ -63,6 +63,7 @@ impl Recipe {
             self.check_student(&key, student)?;
         }
         self.check_cut_cycles()?;
+        self.check_onnx_teacher()?;
         check_distill(&self.distill, &self.teacher.model)?;
         self.check_ctc_of_step_one("distill", &self.distill.ctc)?;
         check_training("finetune", &self.finetune)?;
@@ -70,6 +71,41 @@ impl Recipe {
         let every = self.validation.every_epochs;
         in_range("validation.every_epochs", every, 1, 100_000)?;
         in_range("compute.shards", self.compute.shards, 0, 256)
+    }
+
+    /// A file of posteriors alone teaches by posteriors alone.
+    fn check_onnx_teacher(&self) -> Checked {
+        if self.teacher.onnx.is_none() {
+            return Ok(());
+        }
+        require(
+            self.teacher.from.is_none() && self.teacher.init_from.is_none(),
+            "teacher.onnx",
+            "contradicts teacher.from and teacher.init_from: name one of them",
+        )?;
+        for (index, student) in self.students.iter().enumerate() {
+            require(
+                student.init != super::StudentInit::TeacherBlocks || student.init_from.is_some(),
+                &format!("student.{index}.init"),
+                "is teacher-blocks, and an ONNX file has none to start from: use random, or init_from",
+            )?;
+        }
+        let weights = self.distill.loss.resolved();
+        require(
+            weights.clip == 0.0 && weights.feature == 0.0,
+            "distill.loss",
+            "compares features, and teacher.onnx gives posteriors alone: set clip and feature to 0",
+        )?;
+        require(
+            self.distill.unmasked_teacher,
+            "distill.unmasked_teacher",
+            "must be true with teacher.onnx: masks hide what lies behind its own normalisation",
+        )?;
+        require(
+            self.distill.answers.is_none(),
+            "distill.answers",
+            "is not kept of teacher.onnx: leave it out",
+        )
     }
 
     fn check_model(&self, key: &str, model: &ModelConfig) -> Checked {

@@ -8,6 +8,7 @@ use crate::{
     config::Phase,
     data::DataError,
     exit_status::{ExitStatus, HasExitStatus},
+    onnx_network::OnnxNetworkError,
     run_folder::RunFolderError,
     tensor_file::TensorFileError,
 };
@@ -80,6 +81,9 @@ pub enum TrainError {
     /// There is nothing to learn from.
     #[error("there is no training batch: every utterance was filtered out")]
     NoBatches,
+    /// The teacher in an ONNX file fails.
+    #[error(transparent)]
+    Onnx(#[from] OnnxNetworkError),
     /// The data set gave up.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -123,6 +127,7 @@ impl HasExitStatus for TrainError {
             Self::Checkpoint { .. } | Self::Answers { .. } => ExitStatus::Failed,
             Self::NoBatches => ExitStatus::Data,
             Self::Network { reason, .. } => reason.exit_status(),
+            Self::Onnx(error) => error.exit_status(),
             Self::Data(error) => error.exit_status(),
             Self::Folder(error) => error.exit_status(),
         }

@@ -47,3 +47,4 @@ pub(crate) use compute::Compute;
 pub(crate) use initial::random_weights;
 pub(crate) use objective::Distillation;
 pub(crate) use phase::{Goal, NetworkSpec, StepTimes, TrainStep, TrainerGroup};
+pub(crate) use teacher::FrozenTeacher;

@@ -1,6 +1,8 @@
 //! The phases of a run, which take networks and give networks. What a phase has ended with is kept
 //! in the run folder, so that a run continues after it.
 
+use std::sync::Arc;
+
 use shared_model::{
     model::{CtcModel, ModelConfig},
     tokens::Tokens,
@@ -14,10 +16,12 @@ use super::{
     objective::Distillation,
     phase::{Goal, NetworkSpec, PhaseRun},
     start,
+    teacher::FrozenTeacher,
 };
 use crate::{
     config::{Phase, Recipe},
     event::TrainEvent,
+    onnx_network::OnnxNetwork,
     run_folder::RunFolder,
 };
 
@@ -50,7 +54,7 @@ pub struct TrainedFamily {
 /// # Errors
 /// As [`teach`], [`distill`] and [`finetune`].
 pub fn run(context: &mut RunContext<'_>) -> Result<TrainedFamily, TrainError> {
-    let needs_teacher = context.recipe.needs_teacher();
+    let needs_teacher = context.recipe.needs_teacher() && context.onnx_teacher.is_none();
     let teacher = needs_teacher.then(|| teach(context)).transpose()?;
     if context.recipe.students.is_empty() {
         return Ok(TrainedFamily {
@@ -123,10 +127,11 @@ pub fn distill(
                 prune_share: student.prune_share,
             });
         }
-        let goal = match teacher {
-            Some(teacher) => goal_of_step_one(context, teacher)?,
-            None if specs.iter().all(|spec| spec.training.epochs == 0) => Goal::Ctc,
-            None => return Err(no_teacher()),
+        let goal = match (teacher, &context.onnx_teacher) {
+            (Some(teacher), _) => goal_of_step_one(context, teacher)?,
+            (None, Some(teacher)) => goal_of_onnx(context, teacher)?,
+            (None, None) if specs.iter().all(|spec| spec.training.epochs == 0) => Goal::Ctc,
+            (None, None) => return Err(no_teacher()),
         };
         Ok((goal, specs))
     })
@@ -146,8 +151,23 @@ fn goal_of_step_one(
     });
     Ok(Goal::Distill {
         answers: answers.transpose()?.map(Box::new),
-        teacher: Box::new(model),
+        teacher: FrozenTeacher::Network(Box::new(model)),
         distillation: Distillation::new(&recipe.distill),
+    })
+}
+
+/// Step 1 with somebody else's teacher.
+fn goal_of_onnx(context: &RunContext<'_>, teacher: &Arc<OnnxNetwork>) -> Result<Goal, TrainError> {
+    let (own, tokens) = (teacher.vocab_size(), context.tokens.len());
+    if own != tokens {
+        return Err(TrainError::Recipe(format!(
+            "the file of teacher.onnx has {own} classes, and its tokens are {tokens}: set tokens.file to its tokens.txt"
+        )));
+    }
+    Ok(Goal::Distill {
+        answers: None,
+        teacher: FrozenTeacher::Onnx(Arc::clone(teacher)),
+        distillation: Distillation::new(&context.recipe.distill),
     })
 }
 
@@ -206,7 +226,9 @@ pub fn trained_before(
 ) -> Result<Vec<TrainedNetwork>, TrainError> {
     let (before, missing) = match needed_by {
         Phase::Teach => return Ok(vec![]),
-        Phase::Distill if !context.recipe.needs_teacher() => return Ok(vec![]),
+        Phase::Distill if !context.recipe.needs_teacher() || context.onnx_teacher.is_some() => {
+            return Ok(vec![]);
+        }
         Phase::Distill if context.pretrained_teacher.is_some() => {
             return Ok(vec![teach(context)?]);
         }

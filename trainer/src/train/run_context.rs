@@ -1,11 +1,17 @@
 //! What a run hands to its phases.
 
-use std::{collections::BTreeMap, sync::atomic::AtomicBool};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use burn::prelude::Device;
 use shared_model::{bundle::LoadedModel, tokens::Tokens};
 
-use crate::{config::Recipe, data::BatchSource, event::TrainEvent, run_folder::RunFolder};
+use crate::{
+    config::Recipe, data::BatchSource, event::TrainEvent, onnx_network::OnnxNetwork,
+    run_folder::RunFolder,
+};
 
 /// Everything that training needs from outside.
 pub struct RunContext<'a> {
@@ -23,6 +29,8 @@ pub struct RunContext<'a> {
     pub is_gpu: bool,
     /// The model that `teacher.from` names.
     pub pretrained_teacher: Option<LoadedModel>,
+    /// The file that `teacher.onnx` names.
+    pub onnx_teacher: Option<Arc<OnnxNetwork>>,
     /// The models that `init_from` names, by the name of the network that starts from it.
     pub starts: BTreeMap<String, LoadedModel>,
     /// Set from outside to save and stop after the step under way.

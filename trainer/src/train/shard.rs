@@ -69,6 +69,11 @@ impl Shard {
         }
     }
 
+    /// `[batch, time, n_mels]`, row-major, nothing hidden.
+    pub fn features(&self) -> &[f32] {
+        &self.features
+    }
+
     /// Adds all that a network's answer to the shard depends on.
     pub fn digest(&self, hash: &mut Sha256) {
         hash.update(bytes_of(&self.features));

@@ -1,5 +1,7 @@
 //! What a frozen teacher says about a batch.
 
+use std::{cmp::Ordering, sync::Arc};
+
 use burn::{
     prelude::*,
     tensor::{Int, activation::softmax},
@@ -10,7 +12,7 @@ use shared_model::{
 };
 
 use super::shard::Shard;
-use crate::loss::frame_mask;
+use crate::{loss::frame_mask, onnx_network::OnnxNetwork};
 
 /// Posteriors below this count as equal to it, so that they have logarithms.
 const POSTERIOR_FLOOR: f64 = 1e-10;
@@ -28,6 +30,25 @@ pub(super) struct TeacherOutput {
     pub subsampling_factor: usize,
 }
 
+/// A teacher that learns nothing any more (without autodiff).
+#[derive(Clone)]
+pub(crate) enum FrozenTeacher {
+    /// One of our networks.
+    Network(Box<CtcModel>),
+    /// Somebody else's.
+    Onnx(Arc<OnnxNetwork>),
+}
+
+impl FrozenTeacher {
+    /// Our own network, if it is one.
+    pub fn network(&self) -> Option<&CtcModel> {
+        match self {
+            Self::Network(network) => Some(network),
+            Self::Onnx(_) => None,
+        }
+    }
+}
+
 /// What a teacher is asked about a batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TeacherQuestion {
@@ -40,6 +61,37 @@ pub(super) struct TeacherQuestion {
 impl TeacherOutput {
     /// The frozen teacher's pass: evaluation mode, no autodiff.
     pub fn compute(
+        teacher: &FrozenTeacher,
+        shard: &Shard,
+        question: TeacherQuestion,
+        device: &Device,
+    ) -> Self {
+        match teacher {
+            FrozenTeacher::Network(network) => Self::of_network(network, shard, question, device),
+            FrozenTeacher::Onnx(network) => Self::of_onnx(network, shard, device),
+        }
+    }
+
+    /// Posteriors alone, of features without masks.
+    fn of_onnx(network: &OnnxNetwork, shard: &Shard, device: &Device) -> Self {
+        let factor = network.subsampling_factor();
+        let frames = shard.lengths.iter().map(|length| length.div_ceil(factor));
+        let heard = network.log_probs(
+            shard.features().to_vec(),
+            &shard.lengths,
+            frames.max().unwrap_or(0),
+        );
+        let shape = [shard.lengths.len(), heard.time, network.vocab_size()];
+        Self {
+            logits: Tensor::from_data(TensorData::new(heard.values, shape), device),
+            hidden: vec![],
+            lengths: heard.lengths,
+            subsampling_factor: factor,
+        }
+    }
+
+    /// The answer of one of our networks, in evaluation mode.
+    pub fn of_network(
         teacher: &CtcModel,
         shard: &Shard,
         question: TeacherQuestion,
@@ -65,7 +117,10 @@ impl TeacherOutput {
     pub fn in_frames_of(&self, factor: usize, time: usize) -> Self {
         let own = self.subsampling_factor;
         let (logits, hidden): (FrameRule, FrameRule) = if factor == own {
-            return self.clone();
+            if self.logits.dims()[1] == time {
+                return self.clone();
+            }
+            (as_they_are, as_they_are)
         } else if factor > own {
             (pool_logits, pool_hidden)
         } else {
@@ -75,9 +130,10 @@ impl TeacherOutput {
             let frames = rule(tensor.clone(), &self.lengths);
             padded(&frames, time).narrow(1, 0, time)
         };
-        let lengths = self.lengths.iter().map(|&length| match factor > own {
-            true => length.div_ceil(2),
-            false => (2 * length).min(time),
+        let lengths = self.lengths.iter().map(|&length| match factor.cmp(&own) {
+            Ordering::Greater => length.div_ceil(2),
+            Ordering::Equal => length.min(time),
+            Ordering::Less => (2 * length).min(time),
         });
         Self {
             logits: fit(&self.logits, logits),
@@ -160,6 +216,11 @@ fn pool_hidden(hidden: Tensor<3>, lengths: &[usize]) -> Tensor<3> {
     };
     let counts = sums(real.clone(), 1).clamp_min(1.0);
     sums(hidden * real, width) / counts
+}
+
+/// The frames of a network that begins or ends an utterance otherwise.
+fn as_they_are(frames: Tensor<3>, _: &[usize]) -> Tensor<3> {
+    frames
 }
 
 /// Each frame twice, one after the other.
@@ -311,7 +372,7 @@ mod tests {
         let answer = |batch: &Batch, masked| {
             let shard = Shard::whole(batch);
             let question = question(masked);
-            values(TeacherOutput::compute(&teacher, &shard, question, &device).logits)
+            values(TeacherOutput::of_network(&teacher, &shard, question, &device).logits)
         };
         let plain = answer(&batch, true);
         batch.masks[0].frames.push(5..30);
@@ -326,10 +387,10 @@ mod tests {
         let shards = split(&batch, 3);
         let answers = shards
             .iter()
-            .map(|s| TeacherOutput::compute(&teacher, s, question(true), &device));
+            .map(|s| TeacherOutput::of_network(&teacher, s, question(true), &device));
         let joined = TeacherOutput::whole(&answers.collect::<Vec<_>>(), &shards);
         let shard = Shard::whole(&batch);
-        let whole = TeacherOutput::compute(&teacher, &shard, question(true), &device);
+        let whole = TeacherOutput::of_network(&teacher, &shard, question(true), &device);
         assert_eq!(joined.lengths, whole.lengths);
         let hidden = joined.hidden.into_iter().zip(whole.hidden);
         for (got, want) in hidden.chain([(joined.logits, whole.logits)]) {

@@ -3,6 +3,7 @@
 
 mod abilities;
 mod method;
+mod onnx_teacher;
 
 use std::{
     collections::BTreeMap,
@@ -261,6 +262,7 @@ fn with_source<T>(
         device: Device::flex(),
         is_gpu: false,
         pretrained_teacher: None,
+        onnx_teacher: None,
         starts: BTreeMap::new(),
         stop: &stop,
         events: &mut sink,
@@ -534,7 +536,7 @@ fn every_weight_gets_a_gradient_in_every_phase() {
         masked: true,
         all_blocks: false,
     };
-    let output = TeacherOutput::compute(&teacher, &shards[0], question, &Device::flex());
+    let output = TeacherOutput::of_network(&teacher, &shards[0], question, &Device::flex());
     let mut pass = forward_shard(
         network.clone(),
         &ShardJob {
@@ -604,6 +606,7 @@ fn a_run_that_leaves_the_finite_numbers_ends_with_a_reason() {
             device: Device::flex(),
             is_gpu: false,
             pretrained_teacher: None,
+            onnx_teacher: None,
             starts: BTreeMap::new(),
             stop: context.stop,
             events: &mut events,

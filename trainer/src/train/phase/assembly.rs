@@ -1,9 +1,6 @@
 //! Makes network trainers from network specs. Training and `fledge bench` both begin here.
 
-use shared_model::{
-    model::{CtcModel, ModelConfig},
-    weights::Weights,
-};
+use shared_model::{model::ModelConfig, weights::Weights};
 
 use super::{TrainerGroup, derive_seed};
 use crate::{
@@ -18,6 +15,7 @@ use crate::{
         network_trainer::NetworkTrainer,
         objective::Distillation,
         pruning,
+        teacher::FrozenTeacher,
     },
 };
 
@@ -27,7 +25,7 @@ pub(crate) enum Goal {
     Ctc,
     /// A frozen teacher (without autodiff).
     Distill {
-        teacher: Box<CtcModel>,
+        teacher: FrozenTeacher,
         distillation: Distillation,
         /// What it has answered before.
         answers: Option<Box<AnswerCache>>,
@@ -43,7 +41,7 @@ impl Goal {
     }
 
     /// The frozen teacher.
-    pub fn teacher(&self) -> Option<&CtcModel> {
+    pub fn teacher(&self) -> Option<&FrozenTeacher> {
         match self {
             Self::Ctc => None,
             Self::Distill { teacher, .. } => Some(teacher),
@@ -65,12 +63,14 @@ impl Goal {
                 teacher,
                 distillation,
                 ..
-            } if distillation.compares_features() => Some(ComparedFeatures {
-                width: teacher.config().d_model,
-                layers: distillation
-                    .compared_layers(student.n_layers, teacher.config().n_layers)
-                    .len(),
-            }),
+            } if distillation.compares_features() => {
+                let teacher = teacher.network()?.config();
+                let layers = distillation.compared_layers(student.n_layers, teacher.n_layers);
+                Some(ComparedFeatures {
+                    width: teacher.d_model,
+                    layers: layers.len(),
+                })
+            }
             _ => None,
         }
     }

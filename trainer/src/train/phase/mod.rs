@@ -13,6 +13,7 @@ use super::{
     checkpoint::{Checkpoints, NetworkTensors, PhaseState},
     network_trainer::{MAX_NOT_FINITE, NetworkTrainer},
     progress::{Progress, resident_bytes},
+    teacher::FrozenTeacher,
 };
 pub(crate) use assembly::{Goal, NetworkSpec};
 pub(crate) use step::{StepReport, StepTimes, TrainStep, TrainerGroup};
@@ -193,6 +194,7 @@ impl PhaseRun {
                 report.times.teacher,
                 self.group.names().zip(spent),
             );
+            self.check_teacher()?;
             self.check_finite(&batch)?;
             if report.is_update() {
                 events(self.step_event(plan.epoch, report));
@@ -222,6 +224,15 @@ impl PhaseRun {
             events(TrainEvent::Quarantined { path, reason });
         }
         Ok(())
+    }
+
+    fn check_teacher(&self) -> Result<(), TrainError> {
+        match self.group.goal.teacher() {
+            Some(FrozenTeacher::Onnx(teacher)) => {
+                teacher.failure().map_or(Ok(()), |e| Err(e.into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_finite(&self, batch: &Batch) -> Result<(), TrainError> {

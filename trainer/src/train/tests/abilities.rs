@@ -266,7 +266,7 @@ fn no_more_answers_are_kept_than_the_recipe_allows() {
     };
     for seed in 0..3 {
         let shard = shard::Shard::whole(&ToySource::batch(seed, 4));
-        let compute = || teacher::TeacherOutput::compute(&model, &shard, question, &device);
+        let compute = || teacher::TeacherOutput::of_network(&model, &shard, question, &device);
         cache.answer(&shard, question, &device, compute);
     }
     // The first fills it.

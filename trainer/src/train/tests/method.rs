@@ -171,7 +171,7 @@ fn a_frozen_teacher_neither_learns_nor_hesitates() {
     let student = &recipe.students[1];
     let config = recipe.fitted(&student.model, Tokens::characters().len());
     let goal = Goal::Distill {
-        teacher: Box::new(model.clone()),
+        teacher: FrozenTeacher::Network(Box::new(model.clone())),
         distillation: Distillation::new(&recipe.distill),
         answers: None,
     };
@@ -216,7 +216,7 @@ fn a_frozen_teacher_neither_learns_nor_hesitates() {
             .any(|(name, value)| name == "narrow/kl" && *value > 0.0)
     );
     assert!(losses.iter().all(|step| *step == losses[0]), "{losses:?}");
-    let after = group.goal.teacher().unwrap();
+    let after = group.goal.teacher().unwrap().network().unwrap();
     assert_eq!(bits(&after.weights()), before);
     assert_eq!(answer(after), answer(&model));
     assert_eq!(teacher.config.norm, NormKind::Batch);
