@@ -11,7 +11,7 @@ use super::output::{OutputFile, try_folder};
 use super::{CliResult, DeviceArgs, Failure, WeightArgs, interrupt};
 use crate::data::{Utterance, read_manifest};
 use crate::evaluate::{
-    DecoderChoice, DecoderSettings, Evaluated, EvaluationReport, Hypothesis, evaluate,
+    DecoderChoice, DecoderSettings, Evaluated, EvaluationReport, Hypothesis, evaluate, sample,
 };
 use crate::model_folder::{self, ModelFolderError};
 use crate::report::format_bytes;
@@ -133,7 +133,7 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     weights: WeightArgs,
     /// Store the figures in the model folder's manifest and card, under this name of the test set
-    #[arg(long, value_name = "SET", conflicts_with_all = ["limit", "expand_int8"])]
+    #[arg(long, value_name = "SET", conflicts_with_all = ["limit", "sample", "expand_int8"])]
     store: Option<String>,
     /// Print one JSON object
     #[arg(long)]
@@ -144,6 +144,12 @@ pub struct EvaluateArgs {
     /// Use only the first N utterances
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Use N utterances drawn by --seed, always the same ones of the same manifest
+    #[arg(long, value_name = "N", conflicts_with = "limit")]
+    sample: Option<usize>,
+    /// What --sample draws by
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "sample")]
+    seed: u64,
     /// Threads on the CPU [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -158,6 +164,9 @@ pub fn run(args: &EvaluateArgs) -> CliResult<()> {
     let mut utterances = read_manifest(&args.manifest)?;
     if let Some(limit) = args.limit {
         utterances.truncate(limit);
+    }
+    if let Some(count) = args.sample {
+        utterances = sample(utterances, count, args.seed);
     }
     if utterances.is_empty() {
         return Err(Failure::data(format!(

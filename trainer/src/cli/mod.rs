@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod compare;
 mod devices;
+mod errors;
 mod evaluate;
 mod export;
 mod failure;
@@ -73,6 +74,7 @@ enum Command {
     Study(study::StudyArgs),
     Evaluate(evaluate::EvaluateArgs),
     Compare(compare::CompareArgs),
+    Errors(errors::ErrorsArgs),
     TuneDecoder(tune_decoder::TuneDecoderArgs),
     Transcribe(transcribe::TranscribeArgs),
     Label(label::LabelArgs),
@@ -97,6 +99,7 @@ fn dispatch(command: &Command) -> CliResult<()> {
         Command::Study(args) => study::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Errors(args) => errors::run(args),
         Command::TuneDecoder(args) => tune_decoder::run(args),
         Command::Transcribe(args) => transcribe::run(args),
         Command::Label(args) => label::run(args),

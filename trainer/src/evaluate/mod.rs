@@ -3,12 +3,14 @@
 
 mod decoder;
 mod hypotheses;
+mod sample;
 mod score;
 mod tune;
 mod workers;
 
 pub use decoder::{DecoderChoice, DecoderFileError, DecoderSettings, read_lm};
 pub use hypotheses::{Hypothesis, HypothesisError};
+pub use sample::sample;
 pub use score::{BOOTSTRAP_SEED, EvaluationReport, GreedyReport, Outcome, scores};
 pub use tune::{HeardUtterance, SearchSpace, Trial, Tuner, hear_all};
 
