@@ -5,7 +5,7 @@ use std::process::Stdio;
 use shared_model::bundle::Precision;
 use tests::{fledge, fledge_command, repository, speech, text, wav_bytes, write_tiny_model};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "prepare",
     "check",
     "tokenizer",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 20] = [
     "errors",
     "lm",
     "tune-decoder",
+    "calibrate",
     "transcribe",
     "label",
     "study",

@@ -113,7 +113,9 @@ impl DecoderArgs {
 ///
 /// Prints a short summary, or one JSON object (--json): error rates with a 95 % interval over
 /// utterances, counts, size and speed. The real-time factor is the processing time of one thread
-/// per second of audio. With a beam search, the greedy decoder's figures are printed as well.
+/// per second of audio. With a beam search, the greedy decoder's figures are printed as well. The
+/// expected calibration error is how far, over ten bins of confidence, the share of right words is
+/// from the mean confidence, averaged over the words that were written.
 ///
 /// Example:
 ///   fledge evaluate --model runs/quick/models/small --manifest test.jsonl --json
@@ -290,6 +292,10 @@ fn summary(report: &EvaluationReport) -> Vec<String> {
             report.insertions,
             report.deletions,
             report.substitutions
+        ),
+        format!(
+            "confidence of words: expected calibration error {:.1} %",
+            report.calibration_error * 100.0
         ),
         format!(
             "{:.1} s of audio, real-time factor {:.3} on {}, {} ({:.2} times the network's time)",

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod bench;
+mod calibrate;
 mod check;
 mod compare;
 mod devices;
@@ -76,6 +77,7 @@ enum Command {
     Compare(compare::CompareArgs),
     Errors(errors::ErrorsArgs),
     TuneDecoder(tune_decoder::TuneDecoderArgs),
+    Calibrate(calibrate::CalibrateArgs),
     Transcribe(transcribe::TranscribeArgs),
     Label(label::LabelArgs),
     Export(export::ExportArgs),
@@ -101,6 +103,7 @@ fn dispatch(command: &Command) -> CliResult<()> {
         Command::Compare(args) => compare::run(args),
         Command::Errors(args) => errors::run(args),
         Command::TuneDecoder(args) => tune_decoder::run(args),
+        Command::Calibrate(args) => calibrate::run(args),
         Command::Transcribe(args) => transcribe::run(args),
         Command::Label(args) => label::run(args),
         Command::Export(args) => export::run(args),

@@ -30,14 +30,17 @@ pub(super) fn pair_up<'a>(
     let missing = |of, other, from: &HashMap<_, _>, list: &[Hypothesis]| {
         let missing = list.iter().filter(|h| !from.contains_key(&key(h)));
         let count = missing.clone().count();
-        missing.map(Hypothesis::name).next().map_or(Ok(()), |utterance| {
-            Err(CompareError::OtherUtterances {
-                count,
-                of,
-                other,
-                utterance,
+        missing
+            .map(Hypothesis::name)
+            .next()
+            .map_or(Ok(()), |utterance| {
+                Err(CompareError::OtherUtterances {
+                    count,
+                    of,
+                    other,
+                    utterance,
+                })
             })
-        })
     };
     missing("first", "second", &seconds, first)?;
     missing("second", "first", &firsts, second)?;
