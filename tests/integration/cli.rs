@@ -5,7 +5,7 @@ use std::process::Stdio;
 use shared_model::bundle::Precision;
 use tests::{fledge, fledge_command, repository, speech, text, wav_bytes, write_tiny_model};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 21] = [
     "prepare",
     "check",
     "tokenizer",
@@ -14,8 +14,10 @@ const COMMANDS: [&str; 19] = [
     "finetune",
     "run",
     "evaluate",
+    "errors",
     "lm",
     "tune-decoder",
+    "calibrate",
     "transcribe",
     "label",
     "study",

@@ -345,3 +345,48 @@ fn unusable_development_sets_are_refused() {
     tune(&dev(), &["--beams", "0", "--limit", "1"]).assert_refused(DATA, "beam");
     tune(&dev(), &["--store-lm"]).assert_refused(USAGE, "--lm");
 }
+
+#[test]
+fn a_calibrated_model_has_the_error_that_calibrating_promised() {
+    let place = Place::new();
+    place.lm(&place.transcripts(), "lm.bin", &[]).assert_done();
+    let (model, lm) = (place.model(), place.path("lm.bin"));
+    let evaluate = |more: &[&str]| {
+        let (manifest, model) = (dev(), text(&model));
+        let fixed = ["evaluate", "--model", model, "--manifest", text(&manifest)];
+        let options = ["--device", "cpu", "--json", "--quiet"];
+        let finished = fledge(fixed.iter().chain(&options).chain(more));
+        finished.assert_done();
+        finished.json_lines().remove(0)
+    };
+    let calibrate = |more: &[&str]| {
+        let (manifest, model) = (dev(), text(&model));
+        let fixed = ["calibrate", "--model", model, "--manifest", text(&manifest)];
+        let options = ["--lm", text(&lm), "--device", "cpu", "--json", "--quiet"];
+        let finished = fledge(fixed.iter().chain(&options).chain(more));
+        finished.assert_done();
+        finished.json_lines().remove(0)
+    };
+    let close = |a: &serde_json::Value, b: &serde_json::Value| {
+        let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+        assert!((a - b).abs() < 1e-9, "{a} {b}");
+    };
+    let with_lm = ["--lm", text(&lm)];
+    let dry = calibrate(&["--dry-run"]);
+    assert_eq!(dry["stored"], false);
+    close(
+        &evaluate(&[])["calibration_error"],
+        &dry["greedy"]["before"],
+    );
+    let stored = calibrate(&[]);
+    close(
+        &evaluate(&[])["calibration_error"],
+        &stored["greedy"]["after"],
+    );
+    close(
+        &evaluate(&with_lm)["calibration_error"],
+        &stored["lm"]["after"],
+    );
+    let ratio = |key: &str| stored["greedy"][key].as_f64().unwrap();
+    assert!(ratio("after") < ratio("before"), "{stored}");
+}

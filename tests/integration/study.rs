@@ -348,6 +348,75 @@ fn the_studies_of_the_repository_and_of_its_page_have_cells() {
 }
 
 #[test]
+fn what_a_model_heard_of_a_sample_is_told_apart_by_word_and_shown_as_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let manifest = repository().join("trainer/corpus/test.jsonl");
+    let model = repository().join("www/models/quick-tiny");
+    let heard = |out: &Path, seed: &str| {
+        let finished = fledge([
+            "evaluate",
+            "--model",
+            text(&model),
+            "--manifest",
+            text(&manifest),
+            "--sample",
+            "30",
+            "--seed",
+            seed,
+            "--hypotheses",
+            text(out),
+            "--json",
+            "--quiet",
+            "--device",
+            "cpu",
+        ]);
+        finished.assert_done();
+        finished.json_lines().remove(0)
+    };
+    let (first, again, other) = (
+        path("first.jsonl"),
+        path("again.jsonl"),
+        path("other.jsonl"),
+    );
+    let report = heard(&first, "1");
+    heard(&again, "1");
+    heard(&other, "2");
+    let read = |path: &Path| fs::read_to_string(path).unwrap();
+    assert_eq!(read(&first).lines().count(), 30);
+    assert_eq!(read(&first), read(&again));
+    assert_ne!(read(&first), read(&other));
+
+    let page = path("errors.html");
+    let shown = fledge([
+        "errors",
+        text(&first),
+        "--text",
+        text(&repository().join("trainer/corpus/train.jsonl")),
+        "--html",
+        text(&page),
+        "--json",
+    ]);
+    shown.assert_done();
+    let analysis = shown.json_lines().remove(0);
+    let words = &analysis["words"];
+    assert_eq!(words["reference_len"], report["words"]);
+    for kind in ["insertions", "deletions", "substitutions"] {
+        assert_eq!(words[kind], report[kind], "{kind}");
+    }
+    assert!(!analysis["by_text_count"].as_array().unwrap().is_empty());
+    assert!(read(&page).starts_with("<!doctype html>"));
+    let shown = fledge(["errors", text(&first)]);
+    shown.assert_done();
+    assert!(shown.stdout.starts_with("Errors by kind."), "{shown:#?}");
+    assert!(!shown.stdout.contains("times in the texts"));
+
+    fledge(["errors", text(&path("none.jsonl"))]).assert_refused(3, "none.jsonl");
+    let nowhere = path("none/errors.html");
+    fledge(["errors", text(&first), "--html", text(&nowhere)]).assert_refused(2, "--html");
+}
+
+#[test]
 fn two_systems_are_compared_by_what_they_heard() {
     let folder = tempfile::tempdir().unwrap();
     let manifest = repository().join("trainer/corpus/test.jsonl");

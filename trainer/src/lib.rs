@@ -92,6 +92,7 @@ pub mod costs;
 pub mod data;
 pub mod decoding_graph;
 pub mod device;
+pub mod error_analysis;
 pub mod evaluate;
 pub mod event;
 pub mod exit_status;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     audio::SAMPLE_RATE_HZ,
-    decode::BeamConfig,
+    decode::{BeamConfig, Calibrations},
     features::{FRAME_SHIFT_SECS, FeatureConfig, FeatureExtractor},
     model::ModelConfig,
     tokens::{BLANK_ID, Tokens},
@@ -29,6 +29,8 @@ pub(super) struct ConfigFile {
     tokens_sha256: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub beam: Option<BeamConfig>,
+    #[serde(skip_serializing_if = "Calibrations::is_empty", default)]
+    pub confidence: Calibrations,
     /// What the card is written from, so that it can be written anew with new figures.
     pub card: CardInfo,
 }
@@ -56,6 +58,7 @@ impl ConfigFile {
             blank_id: BLANK_ID,
             tokens_sha256: sha256_hex(tokens_txt),
             beam: beam.cloned(),
+            confidence: Calibrations::default(),
             card: card.clone(),
         }
     }
@@ -106,6 +109,11 @@ impl ConfigFile {
                 "the features have {} mel bands, the architecture {}",
                 self.features.n_mels, architecture.n_mels
             )));
+        }
+        if !self.confidence.is_finite() {
+            return Err(content(
+                "a weight of its confidence is no number".to_owned(),
+            ));
         }
         let found = sha256_hex(tokens_txt);
         if found != self.tokens_sha256 {

@@ -36,6 +36,8 @@ pub struct LoadedModel {
     pub manifest: Manifest,
     /// Decoder settings tuned for this model, if the folder has them.
     pub beam: Option<crate::decode::BeamConfig>,
+    /// What makes probabilities of words' confidences, if the folder has it.
+    pub calibrations: crate::decode::Calibrations,
     /// The folder's own language model as its file holds it, if it was given.
     pub lm: Option<Vec<u8>>,
     /// What the card says beyond the manifest.
@@ -88,6 +90,7 @@ pub fn read_model(files: &Files) -> Result<LoadedModel, BundleError> {
             .cloned(),
         manifest,
         beam: config.beam,
+        calibrations: config.confidence,
         card: config.card,
     })
 }

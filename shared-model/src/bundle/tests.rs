@@ -11,7 +11,7 @@ use super::{
     *,
 };
 use crate::{
-    decode::BeamConfig,
+    decode::{BeamConfig, Calibration, Calibrations},
     features::FeatureConfig,
     model::{CpuOperations, CtcModel, Mode, ModelConfig, NormKind, SubsamplingPadding},
     tokens::Tokens,
@@ -707,4 +707,26 @@ fn a_stored_decoder_is_read_back_with_its_language_model_and_nothing_else_change
         read_model(&damaged),
         Err(BundleError::Hash { .. })
     ));
+}
+
+#[test]
+fn calibrations_are_read_back_and_those_of_other_decoder_settings_are_dropped() {
+    let before = tiny_folder(Precision::F32, &[]);
+    assert!(read_model(&before).unwrap().calibrations.is_empty());
+    let text = |files: &Files| String::from_utf8(files[CONFIG_FILE].clone()).unwrap();
+    assert!(!text(&before).contains("confidence"));
+    let calibration = |bias| Calibration {
+        weights: [bias, 0.5, -1.0, 0.25, 2.0],
+    };
+    let both = Calibrations {
+        greedy: Some(calibration(1.0)),
+        lm: Some(calibration(2.0)),
+    };
+    let calibrated = with_calibrations(&before, &both).unwrap();
+    assert_eq!(read_model(&calibrated).unwrap().calibrations, both);
+    assert_eq!(calibrated["model.safetensors"], before["model.safetensors"]);
+
+    let tuned = with_decoder(&calibrated, &BeamConfig::default(), None).unwrap();
+    let left = read_model(&tuned).unwrap().calibrations;
+    assert_eq!((left.greedy, left.lm), (both.greedy, None));
 }

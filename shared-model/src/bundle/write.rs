@@ -10,7 +10,7 @@ use super::{
     tensor_file,
 };
 use crate::{
-    decode::BeamConfig,
+    decode::{BeamConfig, Calibrations},
     features::FeatureConfig,
     model::ModelConfig,
     tokens::Tokens,
@@ -98,7 +98,8 @@ pub fn with_evaluations(files: &Files, evaluations: &[Evaluation]) -> Result<Fil
 }
 
 /// The same folder with these decoder settings and, if one is given, this language model (in its
-/// binary form) beside the network; manifest and card are written anew.
+/// binary form) beside the network; manifest and card are written anew. Words by other settings
+/// have other confidences, so that the calibration of those with a language model is dropped.
 ///
 /// # Errors
 /// If the folder cannot be read, or the language model is over its limit.
@@ -107,10 +108,32 @@ pub fn with_decoder(
     beam: &BeamConfig,
     lm: Option<&[u8]>,
 ) -> Result<Files, BundleError> {
+    let change = |config: &mut ConfigFile| {
+        config.beam = Some(beam.clone());
+        config.confidence.lm = None;
+    };
+    with_config(files, change, lm)
+}
+
+/// The same folder with these calibrations of words' confidences; manifest and card are written
+/// anew.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn with_calibrations(files: &Files, calibrations: &Calibrations) -> Result<Files, BundleError> {
+    with_config(files, |config| config.confidence = *calibrations, None)
+}
+
+/// The same folder with its configuration changed and, if one is given, a language model.
+fn with_config(
+    files: &Files,
+    change: impl FnOnce(&mut ConfigFile),
+    lm: Option<&[u8]>,
+) -> Result<Files, BundleError> {
     let loaded = read_model(files)?;
     let mut kept = described_files(files, &loaded.manifest)?;
     let mut config = ConfigFile::from_json(required(files, CONFIG_FILE)?)?;
-    config.beam = Some(beam.clone());
+    change(&mut config);
     kept.insert(CONFIG_FILE.into(), config.to_json()?);
     if let Some(lm) = lm {
         kept.insert(LM_FILE.into(), lm.to_vec());

@@ -21,16 +21,18 @@
 //! the end of the utterance. Paths that fell out of the beam are missing from the sum; it is exact
 //! if beam and margin are wide enough and `token_min_log_prob` is not set.
 
+mod confidence;
 mod greedy;
 pub mod lm;
 mod prefix_beam;
 mod words;
 
+pub use confidence::{Calibration, Calibrations, WordEvidence};
 pub use greedy::greedy;
 pub(crate) use greedy::greedy_ids;
 pub use prefix_beam::{BeamConfig, BeamDecoder, spell};
-pub(crate) use words::num_letters;
 pub use words::{WORD_MARK, Word, words, written_piece};
+pub(crate) use words::{evident_words, num_letters};
 
 /// Natural-log posteriors of one utterance, `[num_frames, vocab_size]`, row-major.
 #[derive(Debug, Clone, Copy)]

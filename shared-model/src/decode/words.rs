@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hypothesis, TokenSpan};
+use super::{Hypothesis, TokenSpan, WordEvidence};
 use crate::tokens::Tokens;
 
 /// U+2581, the mark that begins a word (or is the space, in a character set).
@@ -17,7 +17,8 @@ pub struct Word {
     pub start_secs: f32,
     /// End of its last token, seconds.
     pub end_secs: f32,
-    /// Geometric mean of the tokens' posteriors, 0 to 1.
+    /// How probably it is right, where the model is calibrated ([`super::Calibrations`]); else the
+    /// geometric mean of the tokens' posteriors. 0 to 1.
     pub confidence: f32,
 }
 
@@ -32,6 +33,17 @@ pub fn words(
     frame_secs: f32,
     offset_secs: f32,
 ) -> Vec<Word> {
+    let words = evident_words(hypothesis, tokens, frame_secs, offset_secs);
+    words.into_iter().map(|(word, _)| word).collect()
+}
+
+/// As [`words()`], each with what its confidence is computed from.
+pub(crate) fn evident_words(
+    hypothesis: &Hypothesis,
+    tokens: &Tokens,
+    frame_secs: f32,
+    offset_secs: f32,
+) -> Vec<(Word, WordEvidence)> {
     let mut words = Vec::new();
     let mut open = OpenWord::default();
     for span in &hypothesis.tokens {
@@ -70,6 +82,7 @@ struct OpenWord {
     start_frame: usize,
     end_frame: usize,
     log_prob_sum: f32,
+    least_log_prob: f32,
     num_tokens: usize,
 }
 
@@ -81,23 +94,28 @@ impl OpenWord {
         self.text.push_str(part);
         self.end_frame = span.end_frame;
         self.log_prob_sum += span.log_prob;
+        self.least_log_prob = self.least_log_prob.min(span.log_prob);
         self.num_tokens += 1;
     }
 
     /// The finished word, if there is one; leaves an empty one.
-    fn take(&mut self, frame_secs: f32, offset_secs: f32) -> Option<Word> {
-        let word = std::mem::take(self);
-        let confidence = (word.log_prob_sum / word.num_tokens as f32).exp();
-        (!word.text.is_empty()).then(|| Word {
-            text: word.text,
-            start_secs: word.start_frame as f32 * frame_secs + offset_secs,
-            end_secs: word.end_frame as f32 * frame_secs + offset_secs,
-            confidence: if confidence.is_nan() {
-                0.0
-            } else {
-                confidence.clamp(0.0, 1.0)
-            },
-        })
+    fn take(&mut self, frame_secs: f32, offset_secs: f32) -> Option<(Word, WordEvidence)> {
+        let open = std::mem::take(self);
+        if open.text.is_empty() {
+            return None;
+        }
+        let evidence = WordEvidence {
+            mean_ln_posterior: open.log_prob_sum / open.num_tokens as f32,
+            least_ln_posterior: open.least_log_prob,
+            num_tokens: open.num_tokens,
+        };
+        let word = Word {
+            text: open.text,
+            start_secs: open.start_frame as f32 * frame_secs + offset_secs,
+            end_secs: open.end_frame as f32 * frame_secs + offset_secs,
+            confidence: evidence.mean_posterior(),
+        };
+        Some((word, evidence))
     }
 }
 
@@ -168,6 +186,21 @@ mod tests {
         assert_eq!(texts(&found), "a a");
         assert!(words(&hypothesis(&[space], &[0.0]), &tokens, 0.04, 0.0).is_empty());
         assert!(words(&Hypothesis::default(), &tokens, 0.04, 0.0).is_empty());
+    }
+
+    #[test]
+    fn a_words_evidence_is_of_its_own_tokens() {
+        let tokens = Tokens::characters();
+        let ids = tokens.encode("go on").unwrap();
+        let heard = hypothesis(&ids, &[-0.1, -0.3, -9.0, -0.25, -1.25]);
+        let found = evident_words(&heard, &tokens, 0.04, 0.0);
+        let evidence = |mean_ln_posterior, least_ln_posterior| WordEvidence {
+            mean_ln_posterior,
+            least_ln_posterior,
+            num_tokens: 2,
+        };
+        assert_eq!(found[0].1, evidence(-0.2, -0.3));
+        assert_eq!(found[1].1, evidence(-0.75, -1.25));
     }
 
     #[test]

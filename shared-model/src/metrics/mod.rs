@@ -1,10 +1,14 @@
 //! Word and character error rates with the alignment behind them.
 
 mod bootstrap;
+mod calibration;
 mod edit_distance;
 mod paired;
 
 pub use bootstrap::{Interval, bootstrap_interval};
+pub use calibration::{
+    ConfidenceBin, NUM_CONFIDENCE_BINS, confidence_bins, expected_calibration_error,
+};
 pub use edit_distance::{AlignedPair, align, count_errors};
 pub use paired::{PairedCounts, PairedDifference, paired_bootstrap};
 

@@ -232,11 +232,7 @@ impl<'a> Transcription<'a> {
         } = self;
         let recognizer = hearing.recognizer;
         let mut heard = |posteriors: Posteriors| {
-            let found = posteriors.words(
-                &recognizer.decoder,
-                &recognizer.tokens,
-                recognizer.frame_secs(),
-            );
+            let found = recognizer.words_of(&posteriors);
             if let Some(told) = told
                 && !found.is_empty()
             {

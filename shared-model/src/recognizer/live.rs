@@ -470,7 +470,7 @@ impl Recognizer {
             offset_secs,
             end_secs: offset_secs + samples.len() as f32 / SAMPLE_RATE_HZ as f32,
         };
-        Ok(posteriors.words(&self.decoder, &self.tokens, self.frame_secs()))
+        Ok(self.words_of(&posteriors))
     }
 
     /// A model that never saw a corpus has no statistics to start from: zeros and ones.

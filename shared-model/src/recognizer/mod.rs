@@ -32,7 +32,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bundle::LoadedModel,
-    decode::{BeamDecoder, Hypothesis, LogProbs, Word, greedy, words},
+    decode::{
+        BeamDecoder, Calibration, Calibrations, Hypothesis, LogProbs, Word, WordEvidence,
+        evident_words, greedy, words,
+    },
     features::{FeatureConfig, FeatureExtractor},
     model::{CtcModel, ModelConfig},
     tokens::Tokens,
@@ -45,6 +48,17 @@ pub enum Decoder {
     Greedy,
     /// Prefix beam search.
     Beam(BeamDecoder),
+}
+
+impl Decoder {
+    /// The calibration of words that this decoder writes, if the model has one.
+    pub fn calibration(&self, calibrations: &Calibrations) -> Option<Calibration> {
+        match self {
+            Self::Greedy => calibrations.greedy,
+            Self::Beam(beam) if beam.writes_any_word_with_lm() => calibrations.lm,
+            Self::Beam(_) => None,
+        }
+    }
 }
 
 /// Why audio does not become words.
@@ -125,12 +139,23 @@ pub struct Posteriors {
 }
 
 impl Posteriors {
-    /// Words by any decoder; `frame_secs`: seconds between encoder frames.
+    /// Words by any decoder, not calibrated; `frame_secs`: seconds between encoder frames.
     pub fn words(&self, decoder: &Decoder, tokens: &Tokens, frame_secs: f32) -> Vec<Word> {
+        let words = self.evident_words(decoder, tokens, frame_secs);
+        words.into_iter().map(|(word, _)| word).collect()
+    }
+
+    /// As [`Self::words`], each with what its confidence is computed from.
+    pub fn evident_words(
+        &self,
+        decoder: &Decoder,
+        tokens: &Tokens,
+        frame_secs: f32,
+    ) -> Vec<(Word, WordEvidence)> {
         let log_probs = LogProbs::new(&self.log_probs, tokens.len());
         let hypothesis = hypothesis(decoder, log_probs);
-        let mut words = words(&hypothesis, tokens, frame_secs, self.offset_secs);
-        for word in &mut words {
+        let mut words = evident_words(&hypothesis, tokens, frame_secs, self.offset_secs);
+        for (word, _) in &mut words {
             word.start_secs = word.start_secs.min(self.end_secs);
             word.end_secs = word.end_secs.min(self.end_secs);
         }
@@ -144,6 +169,7 @@ pub struct Recognizer {
     extractor: FeatureExtractor,
     tokens: Tokens,
     decoder: Decoder,
+    calibration: Option<Calibration>,
     device: Device,
     pitch: PitchTracker,
     pad_to_frames_multiple: usize,
@@ -165,7 +191,12 @@ impl Recognizer {
         } = loaded;
         let model = CtcModel::from_quantized_weights(model, weights, int8, device)?;
         let tokens = loaded.tokens.clone();
-        Self::from_model(model, &loaded.features, tokens, decoder, device)
+        let calibration = decoder.calibration(&loaded.calibrations);
+        let recognizer = Self::from_model(model, &loaded.features, tokens, decoder, device)?;
+        Ok(Self {
+            calibration,
+            ..recognizer
+        })
     }
 
     /// For a network in training: the same path as a loaded one.
@@ -197,6 +228,7 @@ impl Recognizer {
             extractor: FeatureExtractor::new(features)?,
             tokens,
             decoder,
+            calibration: None,
             device: device.clone(),
             pitch: PitchTracker::new(),
             pad_to_frames_multiple: 1,
@@ -263,7 +295,7 @@ impl Recognizer {
     ) -> Result<Transcript, RecognizeError> {
         let mut transcript = Vec::new();
         self.hear(samples, progress, &mut |posteriors| {
-            transcript.extend(posteriors.words(&self.decoder, &self.tokens, self.frame_secs()));
+            transcript.extend(self.words_of(&posteriors));
         })
         .await?;
         Ok(Transcript::from_words(transcript))
@@ -292,6 +324,18 @@ impl Recognizer {
         let samples = finite(samples);
         self.scaled_log_probs(&samples, self.extractor.gain(&samples))
             .await
+    }
+
+    /// Words of what was heard, with calibrated confidences where the model folder has them.
+    pub fn words_of(&self, posteriors: &Posteriors) -> Vec<Word> {
+        let words = posteriors.evident_words(&self.decoder, &self.tokens, self.frame_secs());
+        let calibrated = words.into_iter().map(|(mut word, evidence)| {
+            if let Some(calibration) = &self.calibration {
+                word.confidence = calibration.confidence(&evidence);
+            }
+            word
+        });
+        calibrated.collect()
     }
 
     /// Words of posteriors `[num_frames, vocab]` whose frame 0 is at `offset_secs`.

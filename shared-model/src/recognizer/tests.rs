@@ -410,3 +410,64 @@ fn live_settings_have_limits() {
         assert!(error.to_string().contains(name), "{error}");
     }
 }
+
+#[test]
+fn confidences_are_calibrated_where_the_model_is_and_the_means_of_letters_elsewhere() {
+    let mut recognizer = tiny_recognizer();
+    let ids = recognizer.tokens.encode("a b").unwrap();
+    let vocab_size = recognizer.tokens.len();
+    // Letters of probability e^-0.2 and e^-0.7, a space between them that is certain.
+    let log_probs = ids
+        .iter()
+        .zip([-0.2, 0.0, -0.7])
+        .flat_map(|(&id, log_prob)| {
+            let mut frame = vec![-9.0; vocab_size];
+            frame[id as usize] = log_prob;
+            frame
+        });
+    let heard = Posteriors {
+        log_probs: log_probs.collect(),
+        offset_secs: 0.0,
+        end_secs: 1.0,
+    };
+    let confidences = |recognizer: &Recognizer| -> Vec<f32> {
+        let words = recognizer.words_of(&heard);
+        assert_eq!(texts(&words), ["a", "b"]);
+        words.iter().map(|word| word.confidence).collect()
+    };
+    let close = |found: Vec<f32>, expected: [f32; 2]| {
+        let pairs = found.into_iter().zip(expected);
+        pairs.for_each(|(a, b)| assert!((a - b).abs() < 1e-5, "{a}, expected {b}"));
+    };
+    close(confidences(&recognizer), [(-0.2f32).exp(), (-0.7f32).exp()]);
+    // ln odds 1 + 5 ln p: 0 and -2.5.
+    recognizer.calibration = Some(Calibration {
+        weights: [1.0, 5.0, 0.0, 0.0, 0.0],
+    });
+    close(confidences(&recognizer), [0.5, 0.075_858_2]);
+}
+
+#[test]
+fn the_decoder_decides_which_calibration_holds() {
+    let calibration = |bias| {
+        Some(Calibration {
+            weights: [bias, 0.0, 0.0, 0.0, 0.0],
+        })
+    };
+    let both = Calibrations {
+        greedy: calibration(1.0),
+        lm: calibration(2.0),
+    };
+    let arpa = "\\data\\\nngram 1=3\n\\1-grams:\n-99 <s>\n-1 </s>\n-1 go\n\\end\\";
+    let lm = std::sync::Arc::new(crate::decode::lm::NgramLm::from_arpa(arpa.as_bytes()).unwrap());
+    let list = ["go".to_owned()];
+    let beam = |words: Option<&[String]>, lm| {
+        let config = crate::decode::BeamConfig::default();
+        Decoder::Beam(BeamDecoder::new(&Tokens::characters(), config, words, lm).unwrap())
+    };
+    assert_eq!(Decoder::Greedy.calibration(&both), both.greedy);
+    assert_eq!(beam(None, Some(lm.clone())).calibration(&both), both.lm);
+    // Neither was measured.
+    assert_eq!(beam(None, None).calibration(&both), None);
+    assert_eq!(beam(Some(&list), Some(lm)).calibration(&both), None);
+}

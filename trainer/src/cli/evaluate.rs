@@ -11,7 +11,7 @@ use super::output::{OutputFile, try_folder};
 use super::{CliResult, DeviceArgs, Failure, WeightArgs, interrupt};
 use crate::data::{Utterance, read_manifest};
 use crate::evaluate::{
-    DecoderChoice, DecoderSettings, Evaluated, EvaluationReport, Hypothesis, evaluate,
+    DecoderChoice, DecoderSettings, Evaluated, EvaluationReport, Hypothesis, evaluate, sample,
 };
 use crate::model_folder::{self, ModelFolderError};
 use crate::report::format_bytes;
@@ -113,7 +113,9 @@ impl DecoderArgs {
 ///
 /// Prints a short summary, or one JSON object (--json): error rates with a 95 % interval over
 /// utterances, counts, size and speed. The real-time factor is the processing time of one thread
-/// per second of audio. With a beam search, the greedy decoder's figures are printed as well.
+/// per second of audio. With a beam search, the greedy decoder's figures are printed as well. The
+/// expected calibration error is how far, over ten bins of confidence, the share of right words is
+/// from the mean confidence, averaged over the words that were written.
 ///
 /// Example:
 ///   fledge evaluate --model runs/quick/models/small --manifest test.jsonl --json
@@ -133,7 +135,7 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     weights: WeightArgs,
     /// Store the figures in the model folder's manifest and card, under this name of the test set
-    #[arg(long, value_name = "SET", conflicts_with_all = ["limit", "expand_int8"])]
+    #[arg(long, value_name = "SET", conflicts_with_all = ["limit", "sample", "expand_int8"])]
     store: Option<String>,
     /// Print one JSON object
     #[arg(long)]
@@ -144,6 +146,12 @@ pub struct EvaluateArgs {
     /// Use only the first N utterances
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Use N utterances drawn by --seed, always the same ones of the same manifest
+    #[arg(long, value_name = "N", conflicts_with = "limit")]
+    sample: Option<usize>,
+    /// What --sample draws by
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "sample")]
+    seed: u64,
     /// Threads on the CPU [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -158,6 +166,9 @@ pub fn run(args: &EvaluateArgs) -> CliResult<()> {
     let mut utterances = read_manifest(&args.manifest)?;
     if let Some(limit) = args.limit {
         utterances.truncate(limit);
+    }
+    if let Some(count) = args.sample {
+        utterances = sample(utterances, count, args.seed);
     }
     if utterances.is_empty() {
         return Err(Failure::data(format!(
@@ -281,6 +292,10 @@ fn summary(report: &EvaluationReport) -> Vec<String> {
             report.insertions,
             report.deletions,
             report.substitutions
+        ),
+        format!(
+            "confidence of words: expected calibration error {:.1} %",
+            report.calibration_error * 100.0
         ),
         format!(
             "{:.1} s of audio, real-time factor {:.3} on {}, {} ({:.2} times the network's time)",

@@ -4,9 +4,11 @@
 
 mod arguments;
 mod bench;
+mod calibrate;
 mod check;
 mod compare;
 mod devices;
+mod errors;
 mod evaluate;
 mod export;
 mod failure;
@@ -73,7 +75,9 @@ enum Command {
     Study(study::StudyArgs),
     Evaluate(evaluate::EvaluateArgs),
     Compare(compare::CompareArgs),
+    Errors(errors::ErrorsArgs),
     TuneDecoder(tune_decoder::TuneDecoderArgs),
+    Calibrate(calibrate::CalibrateArgs),
     Transcribe(transcribe::TranscribeArgs),
     Label(label::LabelArgs),
     Export(export::ExportArgs),
@@ -97,7 +101,9 @@ fn dispatch(command: &Command) -> CliResult<()> {
         Command::Study(args) => study::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Errors(args) => errors::run(args),
         Command::TuneDecoder(args) => tune_decoder::run(args),
+        Command::Calibrate(args) => calibrate::run(args),
         Command::Transcribe(args) => transcribe::run(args),
         Command::Label(args) => label::run(args),
         Command::Export(args) => export::run(args),

@@ -44,6 +44,10 @@ pub struct TuneDecoderArgs {
     /// Beams to try, from small to large
     #[arg(long, value_delimiter = ',', value_name = "N,N,...")]
     beams: Vec<usize>,
+    /// Search around the folder's settings alone, without the grid of weights: quicker, for a new
+    /// language model in the place of one like it
+    #[arg(long)]
+    refine: bool,
     /// Search only and leave the model folder as it is
     #[arg(long, conflicts_with = "store_lm")]
     dry_run: bool,
@@ -119,6 +123,9 @@ pub fn run(args: &TuneDecoderArgs) -> CliResult<()> {
             return Err(Failure::usage("--beams: give them from small to large"));
         }
         space.beams = args.beams.clone();
+    }
+    if args.refine {
+        space.lm_weights.clear();
     }
     let start = loaded.beam.clone().unwrap_or_default();
     for &beam in &space.beams {

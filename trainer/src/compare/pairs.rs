@@ -30,14 +30,17 @@ pub(super) fn pair_up<'a>(
     let missing = |of, other, from: &HashMap<_, _>, list: &[Hypothesis]| {
         let missing = list.iter().filter(|h| !from.contains_key(&key(h)));
         let count = missing.clone().count();
-        missing.map(name).next().map_or(Ok(()), |utterance| {
-            Err(CompareError::OtherUtterances {
-                count,
-                of,
-                other,
-                utterance,
+        missing
+            .map(Hypothesis::name)
+            .next()
+            .map_or(Ok(()), |utterance| {
+                Err(CompareError::OtherUtterances {
+                    count,
+                    of,
+                    other,
+                    utterance,
+                })
             })
-        })
     };
     missing("first", "second", &seconds, first)?;
     missing("second", "first", &firsts, second)?;
@@ -50,7 +53,7 @@ pub(super) fn pair_up<'a>(
         let other_reference = normalize_text(&other.text);
         if reference != other_reference {
             return Err(CompareError::OtherText {
-                utterance: name(own),
+                utterance: own.name(),
                 first: reference,
                 second: other_reference,
             });
@@ -59,7 +62,7 @@ pub(super) fn pair_up<'a>(
         let errors = [0, 1].map(|system| word_errors(&reference, &heard[system]));
         let [first, second] = heard;
         pairs.push(Pair {
-            name: name(own),
+            name: own.name(),
             speaker: own.speaker.as_deref().or(other.speaker.as_deref()),
             reference,
             first,
@@ -109,18 +112,11 @@ fn by_key<'a>(
         if found.insert(key(hypothesis), hypothesis).is_some() {
             return Err(CompareError::Twice {
                 of,
-                utterance: name(hypothesis),
+                utterance: hypothesis.name(),
             });
         }
     }
     Ok(found)
-}
-
-fn name(hypothesis: &Hypothesis) -> String {
-    match hypothesis.offset {
-        0.0 => hypothesis.audio_filepath.clone(),
-        offset => format!("{} at {offset:.2} s", hypothesis.audio_filepath),
-    }
 }
 
 impl Pair<'_> {

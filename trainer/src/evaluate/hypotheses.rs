@@ -79,6 +79,14 @@ impl HasExitStatus for HypothesisError {
 }
 
 impl Hypothesis {
+    /// Audio file, and offset if there is one.
+    pub fn name(&self) -> String {
+        match self.offset {
+            0.0 => self.audio_filepath.clone(),
+            offset => format!("{} at {offset:.2} s", self.audio_filepath),
+        }
+    }
+
     /// What a model heard, in the order of the manifest, broken audio left out.
     pub fn of(utterances: &[Utterance], evaluated: &Evaluated) -> Vec<Self> {
         let outcomes = evaluated.outcomes.iter();

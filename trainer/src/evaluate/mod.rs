@@ -1,14 +1,18 @@
 //! Error rates of a model on a manifest, over the same `Recognizer` that the browser runs: one
 //! utterance at a time, nothing shared between utterances.
 
+mod calibrate;
 mod decoder;
 mod hypotheses;
+mod sample;
 mod score;
 mod tune;
 mod workers;
 
+pub use calibrate::{CalibrationFit, fit_calibration, judge};
 pub use decoder::{DecoderChoice, DecoderFileError, DecoderSettings, read_lm};
 pub use hypotheses::{Hypothesis, HypothesisError};
+pub use sample::sample;
 pub use score::{BOOTSTRAP_SEED, EvaluationReport, GreedyReport, Outcome, scores};
 pub use tune::{HeardUtterance, SearchSpace, Trial, Tuner, hear_all};
 
@@ -18,7 +22,8 @@ use std::time::Instant;
 
 use pollster::block_on;
 use shared_model::bundle::LoadedModel;
-use shared_model::metrics::{character_errors, word_errors};
+use shared_model::decode::Word;
+use shared_model::metrics::{ErrorCounts, character_errors, word_errors};
 use shared_model::recognizer::{Decoder, Posteriors, RecognizeError, Recognizer, Transcript};
 use shared_model::tokens::{Tokens, normalize_text};
 
@@ -192,24 +197,31 @@ fn hear(
     let heard = block_on(recognizer.posteriors(&samples))?;
     let encoded = Instant::now();
     let (tokens, frame_secs) = (recognizer.tokens(), recognizer.frame_secs());
-    let hypothesis = written(&heard, recognizer.decoder(), tokens, frame_secs);
+    let words: Vec<Word> = heard
+        .iter()
+        .flat_map(|posteriors| recognizer.words_of(posteriors))
+        .collect();
     let decoding_secs = encoded.elapsed().as_secs_f64();
     let reference = normalize_text(&utterance.text);
+    let confidences: Vec<_> = words
+        .iter()
+        .map(|w| (w.text.clone(), w.confidence))
+        .collect();
+    let hypothesis = normalize_text(&Transcript::from_words(words).text);
     let greedy = match recognizer.decoder() {
         Decoder::Greedy => None,
         Decoder::Beam(_) => {
             let greedy = written(&heard, &Decoder::Greedy, tokens, frame_secs);
-            Some([
-                word_errors(&reference, &greedy),
-                character_errors(&reference, &greedy),
-            ])
+            Some(errors(&reference, &greedy))
         }
     };
+    let [word_errors, character_errors] = errors(&reference, &hypothesis);
     Ok(Ok(Outcome {
         index,
-        word_errors: word_errors(&reference, &hypothesis),
-        character_errors: character_errors(&reference, &hypothesis),
+        word_errors,
+        character_errors,
         greedy_errors: greedy,
+        confidences: judge(&confidences, &reference),
         ctc_loss: reference_loss(&heard, tokens, &reference),
         hypothesis,
         audio_secs: samples.len() as f64 / f64::from(shared_model::audio::SAMPLE_RATE_HZ),
@@ -217,6 +229,14 @@ fn hear(
         decoding_secs,
         notices,
     }))
+}
+
+/// Of words and characters.
+fn errors(reference: &str, hypothesis: &str) -> [ErrorCounts; 2] {
+    [
+        word_errors(reference, hypothesis),
+        character_errors(reference, hypothesis),
+    ]
 }
 
 fn reference_loss(heard: &[Posteriors], tokens: &Tokens, reference: &str) -> Option<f64> {

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use shared_model::bundle::{Evaluation, Precision};
-use shared_model::metrics::{ErrorCounts, bootstrap_interval};
+use shared_model::metrics::{
+    ErrorCounts, bootstrap_interval, confidence_bins, expected_calibration_error,
+};
 
 const BOOTSTRAP_RESAMPLES: usize = 1000;
 /// Of every bootstrap: intervals are part of published figures, so their random numbers are fixed.
@@ -21,6 +23,8 @@ pub struct Outcome {
     pub character_errors: ErrorCounts,
     /// Word and character errors of the greedy decoder, where another one was asked for.
     pub greedy_errors: Option<[ErrorCounts; 2]>,
+    /// Confidence of each word of the hypothesis, and whether the word is right.
+    pub confidences: Vec<(f32, bool)>,
     /// CTC loss of the reference per label, nats; `None` without a reference, where it does not fit
     /// the frames, and where the audio was heard in several stretches or none.
     pub ctc_loss: Option<f64>,
@@ -89,6 +93,8 @@ pub struct EvaluationReport {
     pub deletions: usize,
     /// Words taken for others.
     pub substitutions: usize,
+    /// Expected calibration error of the words' confidences, a fraction.
+    pub calibration_error: f64,
     /// Utterances that were heard.
     pub utterances: usize,
     /// Utterances left out because their audio could not be read.
@@ -151,6 +157,7 @@ impl EvaluationReport {
             insertions: words.insertions,
             deletions: words.deletions,
             substitutions: words.substitutions,
+            calibration_error: calibration_error(&evaluated.outcomes),
             utterances: evaluated.outcomes.len(),
             broken: evaluated.broken.len(),
             audio_seconds,
@@ -181,6 +188,11 @@ impl EvaluationReport {
             precision: self.precision,
         }
     }
+}
+
+fn calibration_error(outcomes: &[Outcome]) -> f64 {
+    let confidences = outcomes.iter().flat_map(|outcome| &outcome.confidences);
+    expected_calibration_error(&confidence_bins(confidences.copied()))
 }
 
 fn ratio(a: f64, b: f64) -> f64 {

@@ -20,9 +20,9 @@ use crate::device::{DeviceKind, OpenDevice};
 
 /// What the network made of an utterance, and what was said.
 pub struct HeardUtterance {
-    posteriors: Vec<Posteriors>,
+    pub(super) posteriors: Vec<Posteriors>,
     /// Normalised.
-    reference: String,
+    pub(super) reference: String,
     /// Features and network, on one thread.
     pub encoding_secs: f64,
 }
@@ -100,7 +100,7 @@ impl Trial {
 pub struct SearchSpace {
     /// From small to large.
     pub beams: Vec<usize>,
-    /// Weights of the language model, for the grid that the search starts with.
+    /// Weights of the language model, for the grid that the search starts with; none, no grid.
     pub lm_weights: Vec<f32>,
     /// Bonuses of a word, for the same grid.
     pub word_bonuses: Vec<f32>,
@@ -357,18 +357,29 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_search_finds_the_weights_that_the_development_set_wants() {
-        let arpa =
-            "\\data\\\nngram 1=5\n\\1-grams:\n-99 <s>\n-0.3 </s>\n-0.2 a\n-2 b\n-5 <unk>\n\\end\\";
-        let lm = Arc::new(NgramLm::from_arpa(arpa.as_bytes()).unwrap());
-        let tokens = Tokens::from_pieces(["a", "b", "▁"].map(String::from).to_vec()).unwrap();
-        // The sound says b a little more often; only the language model knows that it was a.
-        let utterances = [
+    /// The sound says b a little more often; only the language model knows that it was a.
+    fn utterances() -> [HeardUtterance; 3] {
+        [
             heard(0.35, 0.6, "a"),
             heard(0.4, 0.55, "a"),
             heard(0.02, 0.9, "b"),
-        ];
+        ]
+    }
+
+    fn lm_and_tokens() -> (Arc<NgramLm>, Tokens) {
+        let arpa =
+            "\\data\\\nngram 1=5\n\\1-grams:\n-99 <s>\n-0.3 </s>\n-0.2 a\n-2 b\n-5 <unk>\n\\end\\";
+        let pieces = ["a", "b", "▁"].map(String::from).to_vec();
+        (
+            Arc::new(NgramLm::from_arpa(arpa.as_bytes()).unwrap()),
+            Tokens::from_pieces(pieces).unwrap(),
+        )
+    }
+
+    #[test]
+    fn the_search_finds_the_weights_that_the_development_set_wants() {
+        let (lm, tokens) = lm_and_tokens();
+        let utterances = utterances();
         let stop = AtomicBool::new(false);
         let mut reported = 0;
         let mut tuner = Tuner {
@@ -405,5 +416,35 @@ mod tests {
         configs.sort();
         configs.dedup();
         assert_eq!((configs.len(), reported), (trials, trials), "nothing twice");
+    }
+
+    #[test]
+    fn without_a_grid_only_settings_around_the_first_are_tried() {
+        let (lm, tokens) = lm_and_tokens();
+        let (utterances, stop) = (utterances(), AtomicBool::new(false));
+        let mut tuner = Tuner {
+            heard: &utterances,
+            tokens: &tokens,
+            frame_secs: 0.04,
+            lm: Some(lm),
+            threads: 1,
+            stop: &stop,
+            report: &mut |_| {},
+            trials: Vec::new(),
+        };
+        // The first a needs a weight of ln(0.6 / 0.35) / (1.8 ln 10) = 0.13 at least.
+        let start = BeamConfig {
+            lm_weight: 0.05,
+            ..BeamConfig::default()
+        };
+        let space = SearchSpace {
+            lm_weights: vec![],
+            ..SearchSpace::default()
+        };
+        let best = tuner.search(&start, &space).unwrap();
+        assert_eq!(best.errors(), 0);
+        assert!(tuner.trials[0].errors() > 0, "the first is not good enough");
+        let is_near = |trial: &Trial| trial.config.lm_weight < 0.5;
+        assert!(tuner.trials.iter().all(is_near));
     }
 }

@@ -1,6 +1,6 @@
 //! N-grams of a text and how often they occur.
 
-use super::text::{Corpus, START_ID};
+use super::text::{Corpus, START_ID, UNKNOWN_ID};
 
 /// Bits of a word id in a key: five words fit in 128 bits.
 const WORD_BITS: u32 = 25;
@@ -33,8 +33,15 @@ pub(super) fn words(key: Key, order: usize) -> impl Iterator<Item = u32> {
     (0..order).map(move |at| word(at) as u32)
 }
 
-/// The n-grams of one order, sorted, and how often each occurs. Sentences begin with one `<s>`, so
-/// those of two or more words may begin with it; the unigram `<s>` counts sentences.
+/// Whether no history predicts the word: `<s>` follows nothing, and which words are unknown is an
+/// accident of the vocabulary, so that where they stand must not make unknown words likely.
+pub(super) fn is_never_predicted(word: u32) -> bool {
+    word == START_ID || word == UNKNOWN_ID
+}
+
+/// The n-grams of one order, sorted, and how often each occurs. Sentences begin with one `<s>`, and
+/// after an unknown word what follows is counted as after `<s>`: n-grams of two or more words may
+/// begin with either and hold them nowhere else. Their unigrams count how often they occur.
 pub(super) struct NgramCounts {
     pub keys: Vec<Key>,
     pub counts: Vec<u32>,
@@ -45,10 +52,15 @@ impl NgramCounts {
         let mut occurrences = Vec::with_capacity(corpus.tokens.len() + corpus.num_sentences);
         for sentence in corpus.sentences() {
             let mut key = 0;
-            let tokens = [START_ID].into_iter().chain(sentence.iter().copied());
-            for (position, token) in tokens.enumerate() {
+            // Words that an n-gram which ends here may have.
+            let mut most_words = 0;
+            for token in [START_ID].into_iter().chain(sentence.iter().copied()) {
                 key = (key << WORD_BITS | Key::from(token)) & low_words(order);
-                if position + 1 >= order {
+                most_words = match is_never_predicted(token) {
+                    true => 1,
+                    false => most_words + 1,
+                };
+                if most_words >= order {
                     occurrences.push(key);
                 }
             }
@@ -66,8 +78,8 @@ impl NgramCounts {
     }
 
     /// Kneser-Ney's counts of an order below the highest: in how many different words' company
-    /// each n-gram was seen, that is how many n-grams of `longer` end with it. Nothing stands
-    /// before `<s>`, so n-grams that begin with it keep their own counts.
+    /// each n-gram was seen, that is how many n-grams of `longer` end with it. N-grams that begin
+    /// with a word that is never predicted keep their own counts.
     pub fn continuation_counts(&self, order: usize, longer: &Self) -> Vec<u32> {
         let mut continuations = vec![0; self.keys.len()];
         for &key in &longer.keys {
@@ -76,7 +88,7 @@ impl NgramCounts {
             }
         }
         for (index, &key) in self.keys.iter().enumerate() {
-            if first_word(key, order) == START_ID {
+            if is_never_predicted(first_word(key, order)) {
                 continuations[index] = self.counts[index];
             }
         }
@@ -120,6 +132,49 @@ mod tests {
         );
         let three = NgramCounts::of(&corpus, 3);
         assert_eq!(three.counts, [2, 1, 2, 1]);
+    }
+
+    #[test]
+    fn an_unknown_word_begins_ngrams_and_is_in_no_other_place() {
+        let limits = VocabularyLimits {
+            min_count: 2,
+            ..VocabularyLimits::default()
+        };
+        let text = ["a z b a", "b a y", "x w a"];
+        let corpus = Corpus::from_sentences(text, &limits).unwrap();
+        let (start, end, unknown, a, b) = (0, 1, 2, 3, 4);
+        let one = NgramCounts::of(&corpus, 1);
+        assert_eq!(
+            listed(&one, &one.counts, 1),
+            [(start, 3), (end, 3), (unknown, 4), (a, 4), (b, 2)].map(|(word, n)| (vec![word], n))
+        );
+        let two = NgramCounts::of(&corpus, 2);
+        assert_eq!(
+            listed(&two, &two.counts, 2),
+            [
+                ([start, a], 1),
+                ([start, b], 1),
+                ([unknown, end], 1),
+                ([unknown, a], 1),
+                ([unknown, b], 1),
+                ([a, end], 2),
+                ([b, a], 2),
+            ]
+            .map(|(words, n)| (words.to_vec(), n))
+        );
+        // a stands after <s>, <unk> and b; what is never predicted keeps its count.
+        assert_eq!(one.continuation_counts(1, &two), [3, 2, 4, 3, 2]);
+        let three = NgramCounts::of(&corpus, 3);
+        let expected = [
+            [start, b, a],
+            [unknown, a, end],
+            [unknown, b, a],
+            [b, a, end],
+        ];
+        assert_eq!(
+            listed(&three, &three.counts, 3),
+            expected.map(|words| (words.to_vec(), 1))
+        );
     }
 
     #[test]

@@ -9,14 +9,18 @@
 //! p(w | no history) is interpolated with the same probability for every word, `</s>` and `<unk>`
 //! ```
 //!
+//! `<unk>` has nothing but that, however many words of the text are outside the vocabulary: it
+//! stands for each one of them, and a decoder that took it for all of them together would write
+//! unknown words wherever the vocabulary is small. What follows an unknown word is learned.
+//!
 //! An n-gram below the cut-off has `b(h) p(w | h')`, so each history's probabilities sum to 1.
 
 use shared_model::decode::lm::{MAX_ORDER, NgramLm, NgramTable};
 
 use super::LmError;
-use super::counts::{Key, NgramCounts, prefix, suffix, words};
+use super::counts::{Key, NgramCounts, is_never_predicted, prefix, suffix, words};
 use super::discounts::Discounts;
-use super::text::{Corpus, START_ID};
+use super::text::{Corpus, START_ID, UNKNOWN_ID};
 
 /// What an ARPA file writes for probability 0, as `<s>` has it: 1e-99.
 const ZERO_LN_PROB: f64 = -99.0 * std::f64::consts::LN_10;
@@ -103,7 +107,7 @@ pub fn estimate(corpus: &Corpus, config: &EstimateConfig) -> Result<Estimate, Lm
             Some(longer) => ngrams.continuation_counts(order, longer),
             None => ngrams.counts.clone(),
         };
-        let is_predicted = |key: &Key| order > 1 || *key != Key::from(START_ID);
+        let is_predicted = |key: &Key| order > 1 || !is_never_predicted(*key as u32);
         let predicted = ngrams.keys.iter().zip(&counts);
         let predicted = predicted.filter(|(key, _)| is_predicted(key));
         let discounts = Discounts::of_counts(predicted.map(|(_, &count)| count));
@@ -136,8 +140,10 @@ fn unigrams(
         occurrences[key as usize] = occurs;
         seen[key as usize] = count;
     }
-    // Nothing is followed by <s>.
-    seen[START_ID as usize] = 0;
+    // <unk> has its share of what every word has alike, as a word that was not seen.
+    for word in [START_ID, UNKNOWN_ID] {
+        seen[word as usize] = 0;
+    }
     let total: f64 = seen.iter().map(|&count| f64::from(count)).sum();
     let kept = |count: u32| (f64::from(count) - discounts.of(count)).max(0.0) / total;
     let left = 1.0 - seen.iter().map(|&count| kept(count)).sum::<f64>();
@@ -372,6 +378,37 @@ pub(super) mod tests {
         assert!((prob(&lm, &["a"], "b") - start_a_b).abs() < 1e-6);
         // (c a) is no history: the bigram (a b).
         assert!((prob(&lm, &["c", "a"], "b") - a_b).abs() < 1e-6);
+    }
+
+    #[test]
+    fn an_unknown_word_is_as_improbable_as_one_that_was_never_seen() {
+        let limits = VocabularyLimits {
+            min_count: 2,
+            ..VocabularyLimits::default()
+        };
+        let corpus = Corpus::from_sentences(["a z", "a y", "a b", "b a"], &limits).unwrap();
+        let lm = estimate(&corpus, &EstimateConfig::new(2))
+            .unwrap()
+            .to_lm()
+            .unwrap();
+        // In different words' company: </s> 3 (after <unk>, a and b), a 2, b 2, together 7, of
+        // which the fallback's discounts take 1.5, 1 and 1. Four share these 3.5 / 7.
+        let uniform = 0.5 / 4.0;
+        for (history, word, expected) in [
+            // Twice the end follows an unknown word, which keeps half of its mass.
+            (&["q"][..], "z", 0.5 * uniform),
+            (&["q"], "a", 0.5 * (1.0 / 7.0 + uniform)),
+            (&["q"], "</s>", 1.0 / 2.0 + 0.5 * (1.5 / 7.0 + uniform)),
+            // After a: b and </s> once each, which keep half; the rest goes to the shorter history.
+            (&["b", "a"], "z", 0.5 * uniform),
+            (&["b", "a"], "b", 0.5 / 2.0 + 0.5 * (1.0 / 7.0 + uniform)),
+        ] {
+            let found = prob(&lm, history, word);
+            assert!(
+                (found - expected).abs() < 1e-6,
+                "{history:?} {word}: {found}, expected {expected}"
+            );
+        }
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! Consumers of training events: the console, and the run folder's `metrics.jsonl`, `metrics.csv`
-//! and TensorBoard files.
+//! and TensorBoard files. Tables and HTML pages of the reports that commands make.
 
 mod console;
 mod csv;
+pub(crate) mod html;
 mod jsonl;
+mod table;
 mod tensorboard;
 
 pub use console::{Console, format_bytes, format_count, format_duration};
 pub use csv::CsvLog;
 pub use jsonl::JsonlLog;
+pub(crate) use table::Table;
 pub use tensorboard::TensorBoard;
 
 use std::fs::{File, OpenOptions};

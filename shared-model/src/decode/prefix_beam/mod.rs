@@ -50,6 +50,11 @@ impl BeamDecoder {
         Ok(Self { config, words })
     }
 
+    /// Whether a language model and nothing else decides which words can be written.
+    pub fn writes_any_word_with_lm(&self) -> bool {
+        self.words.has_lm_and_no_list()
+    }
+
     /// The best hypotheses, best first; never empty. Time and memory grow with frames times beam.
     ///
     /// Values that are not finite count as impossible; a frame that leaves no prefix possible

@@ -77,6 +77,10 @@ impl WordModel {
         self.pieces.len()
     }
 
+    pub(super) fn has_lm_and_no_list(&self) -> bool {
+        self.lm.is_some() && self.list.is_none()
+    }
+
     pub(super) fn start(&self) -> WordState {
         let lm_state = self.lm.as_ref().map(|fusion| fusion.lm.start());
         WordState {

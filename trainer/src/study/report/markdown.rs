@@ -1,10 +1,7 @@
 //! `report.md`.
 
-use super::{
-    plots::Plot,
-    results::Results,
-    tables::{Table, findings},
-};
+use super::{plots::Plot, results::Results, tables::findings};
+use crate::report::Table;
 
 pub(super) fn page(results: &Results, tables: &[Table], plots: &[Plot]) -> String {
     let mut text = format!("# {}\n", results.title);
@@ -30,27 +27,16 @@ pub(super) fn page(results: &Results, tables: &[Table], plots: &[Plot]) -> Strin
         text += &format!("\n![{}]({})\n\n{}\n", plot.title, plot.file, plot.note);
     }
     for table in tables {
-        text += &format!("\n## {}\n\n{}\n\n{}", table.title, table.note, rows(table));
+        text += &format!(
+            "\n## {}\n\n{}\n\n{}",
+            table.title,
+            table.note,
+            table.to_markdown()
+        );
     }
     text += "\n## Where the figures come from\n\n";
     for sentence in origins(results) {
         text += &format!("- {sentence}\n");
-    }
-    text
-}
-
-fn rows(table: &Table) -> String {
-    let line = |cells: &[String]| {
-        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
-        format!("| {} |\n", cells.join(" | "))
-    };
-    let rules: Vec<&str> = (0..table.header.len())
-        .map(|column| if column < table.words { "---" } else { "---:" })
-        .collect();
-    let mut text = line(&table.header);
-    text += &format!("| {} |\n", rules.join(" | "));
-    for row in &table.rows {
-        text += &line(row);
     }
     text
 }

@@ -221,7 +221,7 @@ fn themed(svg: &str, title: &str) -> String {
     let Some((head, rest)) = svg.split_once('>') else {
         return svg.to_owned();
     };
-    let title = super::html::escape(title);
+    let title = crate::report::html::escape(title);
     let rest = rest.replace("\"#000000\"", "\"currentColor\"");
     format!(
         "{head} role=\"img\">\n<title>{title}</title>\n<style>svg{{color:#1c1c1e}}\

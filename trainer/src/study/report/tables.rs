@@ -5,19 +5,7 @@ use std::collections::BTreeSet;
 use shared_model::metrics::Interval;
 
 use super::results::{ArmResult, NetworkResult, Results, Score, Side};
-use crate::report::{format_count, format_duration};
-
-/// A table. The first columns hold words, the others figures.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Table {
-    pub title: &'static str,
-    /// What its figures are.
-    pub note: String,
-    pub header: Vec<String>,
-    /// Columns that hold words.
-    pub words: usize,
-    pub rows: Vec<Vec<String>>,
-}
+use crate::report::{Table, format_count, format_duration};
 
 /// All tables that have rows.
 pub(super) fn tables(results: &Results) -> Vec<Table> {
@@ -98,7 +86,7 @@ fn pooled(results: &Results) -> Table {
         rates.join(" / ")
     };
     Table {
-        title: "Word error rate, all tests together",
+        title: "Word error rate, all tests together".to_owned(),
         note: "In %, greedy, f32 weights, errors of all seeds over words of all seeds. Intervals are 95 % \
                bootstrap intervals over utterances and over speakers; they say nothing about other seeds, \
                for which the last two columns stand."
@@ -140,7 +128,7 @@ fn by_test(results: &Results) -> Table {
     let mut header = strings(["network", "arm"]);
     header.extend(results.tests.iter().map(|test| test.name.clone()));
     Table {
-        title: "Word error rate by test",
+        title: "Word error rate by test".to_owned(),
         note: "In %, with 95 % intervals over utterances.".to_owned(),
         header,
         words: 2,
@@ -179,7 +167,7 @@ fn comparisons(results: &Results) -> Table {
         ]
     });
     Table {
-        title: "Ours against the baselines",
+        title: "Ours against the baselines".to_owned(),
         note: "Points of WER on all tests together, ours less the baseline: below 0, ours is better. Paired \
                bootstrap over utterances and over speakers, seeds together, two-sided; adjusted: by Holm for \
                all rows."
@@ -241,7 +229,7 @@ fn costs(results: &Results) -> Table {
         row
     });
     Table {
-        title: "What it cost, whole",
+        title: "What it cost, whole".to_owned(),
         note: "Processor time (the last column: time on the wall), mean over seeds, all networks of an arm \
                together. A shared teacher is counted in full for each arm that uses it."
             .to_owned(),
@@ -265,7 +253,7 @@ fn by_student(results: &Results) -> Table {
         }
     }
     Table {
-        title: "What it cost, by student",
+        title: "What it cost, by student".to_owned(),
         note: "Processor time of training, mean over seeds. What only one student needed is its own: one more \
                like it costs as much again. The rest (the teacher's training and passes, a network that has students as exits, data, checkpoints) is \
                shared, and divided equally among the students that used it."
@@ -298,7 +286,7 @@ fn speed_ups(results: &Results) -> Table {
     }
     let reference = results.reference.as_deref().unwrap_or_default();
     Table {
-        title: "How much sooner as good as training alone",
+        title: "How much sooner as good as training alone".to_owned(),
         note: format!(
             "Training of \"{}\" until its final WER on the development set, over training of the arm until the \
              same WER. The paper's way counts the last phase alone (-: reached before it, or not with every \
@@ -333,7 +321,7 @@ fn test_sets(results: &Results) -> Table {
         ]
     });
     Table {
-        title: "Tests",
+        title: "Tests".to_owned(),
         note: "Read once a cell, after training.".to_owned(),
         header: strings(["test", "utterances", "words", "speakers"]),
         words: 1,
