@@ -13,6 +13,8 @@ mod activity;
 mod hearing;
 mod live;
 mod normalizer;
+#[cfg(test)]
+mod phrase_tests;
 mod pitch;
 mod posteriors;
 mod speech;
@@ -21,9 +23,11 @@ mod stitch;
 mod tests;
 mod voice;
 mod windows;
+mod writer;
 
 pub use hearing::Transcription;
 pub use live::{LiveConfig, LiveEvent, LiveRecognizer};
+pub use writer::{PhraseListener, Writer};
 
 use std::{borrow::Cow, task::Poll};
 
@@ -32,9 +36,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bundle::LoadedModel,
-    decode::{BeamDecoder, Hypothesis, LogProbs, Word, greedy, words},
+    decode::{BeamDecoder, Word},
     features::{FeatureConfig, FeatureExtractor},
     model::{CtcModel, ModelConfig},
+    phrases::{PhraseDecoder, PhraseHit},
     tokens::Tokens,
 };
 use pitch::PitchTracker;
@@ -45,6 +50,8 @@ pub enum Decoder {
     Greedy,
     /// Prefix beam search.
     Beam(BeamDecoder),
+    /// Nothing but the phrases of a list, or none of them.
+    Phrases(PhraseDecoder),
 }
 
 /// Why audio does not become words.
@@ -100,6 +107,9 @@ pub struct Transcript {
     pub text: String,
     /// In the order they were said.
     pub words: Vec<Word>,
+    /// Where only phrases are heard ([`Decoder::Phrases`]): those that the words are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phrases: Vec<PhraseHit>,
 }
 
 impl Transcript {
@@ -109,6 +119,25 @@ impl Transcript {
         Self {
             text: texts.join(" "),
             words,
+            phrases: Vec::new(),
+        }
+    }
+
+    /// The first `count` words, and the phrases that are whole in them.
+    fn before_word(mut self, count: usize) -> Self {
+        self.words.truncate(count);
+        if !self.phrases.is_empty() {
+            let mut words = 0;
+            self.phrases.retain(|phrase| {
+                words += phrase.words.len();
+                words <= count
+            });
+            self.words
+                .truncate(self.phrases.iter().map(|phrase| phrase.words.len()).sum());
+        }
+        Self {
+            phrases: self.phrases,
+            ..Self::from_words(self.words)
         }
     }
 }
@@ -127,14 +156,9 @@ pub struct Posteriors {
 impl Posteriors {
     /// Words by any decoder; `frame_secs`: seconds between encoder frames.
     pub fn words(&self, decoder: &Decoder, tokens: &Tokens, frame_secs: f32) -> Vec<Word> {
-        let log_probs = LogProbs::new(&self.log_probs, tokens.len());
-        let hypothesis = hypothesis(decoder, log_probs);
-        let mut words = words(&hypothesis, tokens, frame_secs, self.offset_secs);
-        for word in &mut words {
-            word.start_secs = word.start_secs.min(self.end_secs);
-            word.end_secs = word.end_secs.min(self.end_secs);
-        }
-        words
+        let mut writer = Writer::new(decoder, tokens, frame_secs);
+        writer.take(self);
+        writer.finish().words
     }
 }
 
@@ -261,12 +285,12 @@ impl Recognizer {
         samples: &[f32],
         progress: &mut dyn FnMut(f32, f32) -> bool,
     ) -> Result<Transcript, RecognizeError> {
-        let mut transcript = Vec::new();
+        let mut writer = self.writer();
         self.hear(samples, progress, &mut |posteriors| {
-            transcript.extend(posteriors.words(&self.decoder, &self.tokens, self.frame_secs()));
+            writer.take(&posteriors);
         })
         .await?;
-        Ok(Transcript::from_words(transcript))
+        Ok(writer.finish())
     }
 
     /// What [`Self::transcribe`] gives to the decoder. Every decoder's words of it, one stretch
@@ -296,23 +320,17 @@ impl Recognizer {
 
     /// Words of posteriors `[num_frames, vocab]` whose frame 0 is at `offset_secs`.
     pub fn words(&self, log_probs: &[f32], offset_secs: f32) -> Vec<Word> {
-        let log_probs = LogProbs::new(log_probs, self.tokens.len());
-        words(
-            &hypothesis(&self.decoder, log_probs),
-            &self.tokens,
-            self.frame_secs(),
+        let posteriors = Posteriors {
+            log_probs: log_probs.to_vec(),
             offset_secs,
-        )
+            end_secs: f32::INFINITY,
+        };
+        posteriors.words(&self.decoder, &self.tokens, self.frame_secs())
     }
-}
 
-fn hypothesis(decoder: &Decoder, log_probs: LogProbs<'_>) -> Hypothesis {
-    match decoder {
-        Decoder::Greedy => greedy(log_probs),
-        Decoder::Beam(beam) => {
-            let found = beam.decode(log_probs);
-            found.into_iter().next().unwrap_or_default()
-        }
+    /// Turns what is heard into words.
+    pub(crate) fn writer(&self) -> Writer<'_> {
+        Writer::new(&self.decoder, &self.tokens, self.frame_secs())
     }
 }
 
