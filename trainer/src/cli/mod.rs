@@ -25,6 +25,7 @@ mod tokenizer;
 mod train;
 mod transcribe;
 mod tune_decoder;
+mod tune_phrases;
 
 pub use crate::exit_status::ExitStatus;
 pub use failure::{CliResult, Failure};
@@ -74,6 +75,7 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     Compare(compare::CompareArgs),
     TuneDecoder(tune_decoder::TuneDecoderArgs),
+    TunePhrases(tune_phrases::TunePhrasesArgs),
     Transcribe(transcribe::TranscribeArgs),
     Label(label::LabelArgs),
     Export(export::ExportArgs),
@@ -98,6 +100,7 @@ fn dispatch(command: &Command) -> CliResult<()> {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
         Command::TuneDecoder(args) => tune_decoder::run(args),
+        Command::TunePhrases(args) => tune_phrases::run(args),
         Command::Transcribe(args) => transcribe::run(args),
         Command::Label(args) => label::run(args),
         Command::Export(args) => export::run(args),

@@ -3,12 +3,20 @@
 
 mod decoder;
 mod hypotheses;
+mod phrase_counts;
+mod phrase_file;
+mod phrase_report;
+mod phrases;
 mod score;
 mod tune;
 mod workers;
 
 pub use decoder::{DecoderChoice, DecoderFileError, DecoderSettings, read_lm};
 pub use hypotheses::{Hypothesis, HypothesisError};
+pub use phrase_counts::PhraseCounts;
+pub use phrase_file::{PhraseFile, PhraseFileError, model_id};
+pub use phrase_report::PhraseReport;
+pub use phrases::{HeardPhrases, hear_phrases};
 pub use score::{BOOTSTRAP_SEED, EvaluationReport, GreedyReport, Outcome, scores};
 pub use tune::{HeardUtterance, SearchSpace, Trial, Tuner, hear_all};
 
@@ -19,7 +27,7 @@ use std::time::Instant;
 use pollster::block_on;
 use shared_model::bundle::LoadedModel;
 use shared_model::metrics::{character_errors, word_errors};
-use shared_model::recognizer::{Decoder, Posteriors, RecognizeError, Recognizer, Transcript};
+use shared_model::recognizer::{Decoder, Posteriors, RecognizeError, Recognizer, Writer};
 use shared_model::tokens::{Tokens, normalize_text};
 
 use crate::data::audio_file::decode_16k_with_notices;
@@ -197,7 +205,7 @@ fn hear(
     let reference = normalize_text(&utterance.text);
     let greedy = match recognizer.decoder() {
         Decoder::Greedy => None,
-        Decoder::Beam(_) => {
+        Decoder::Beam(_) | Decoder::Phrases(_) => {
             let greedy = written(&heard, &Decoder::Greedy, tokens, frame_secs);
             Some([
                 word_errors(&reference, &greedy),
@@ -227,10 +235,11 @@ fn reference_loss(heard: &[Posteriors], tokens: &Tokens, reference: &str) -> Opt
 
 /// What a decoder writes, normalised.
 fn written(heard: &[Posteriors], decoder: &Decoder, tokens: &Tokens, frame_secs: f32) -> String {
-    let words = heard
-        .iter()
-        .flat_map(|posteriors| posteriors.words(decoder, tokens, frame_secs));
-    normalize_text(&Transcript::from_words(words.collect()).text)
+    let mut writer = Writer::new(decoder, tokens, frame_secs);
+    for posteriors in heard {
+        writer.take(posteriors);
+    }
+    normalize_text(&writer.finish().text)
 }
 
 /// Samples at 16 kHz, and what decoding found worth saying.
