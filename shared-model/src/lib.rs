@@ -63,6 +63,7 @@ pub mod metrics;
 pub mod model;
 pub(crate) mod network;
 pub(crate) mod nn;
+pub mod phrases;
 pub mod recognizer;
 pub mod tokens;
 pub mod weights;

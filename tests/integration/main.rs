@@ -35,6 +35,7 @@ mod hard_input;
 mod inputs;
 mod language_model;
 mod music_and_noise;
+mod phrases;
 mod pipeline;
 mod published_figures;
 mod real_speech;

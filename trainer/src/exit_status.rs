@@ -10,6 +10,7 @@ use std::io;
 use shared_model::bundle::BundleError;
 use shared_model::decode::DecodeError;
 use shared_model::features::FeatureError;
+use shared_model::phrases::PhraseError;
 use shared_model::recognizer::RecognizeError;
 use shared_model::tokens::TokenError;
 use shared_model::weights::WeightError;
@@ -70,6 +71,12 @@ impl HasExitStatus for DecodeError {
 }
 
 impl HasExitStatus for FeatureError {
+    fn exit_status(&self) -> ExitStatus {
+        ExitStatus::Data
+    }
+}
+
+impl HasExitStatus for PhraseError {
     fn exit_status(&self) -> ExitStatus {
         ExitStatus::Data
     }

@@ -4,7 +4,7 @@ use super::activity::{BLOCK_SAMPLES, active_regions, block_levels};
 use super::speech::SpeechJudge;
 use super::stitch::{Piece, Stitcher};
 use super::windows::{MAX_CHUNK_BLOCKS, chunk_end, plan_windows};
-use super::{Posteriors, RecognizeError, Recognizer, Transcript, finite, yield_now};
+use super::{Posteriors, RecognizeError, Recognizer, Transcript, Writer, finite, yield_now};
 use crate::{
     audio::SAMPLE_RATE_HZ,
     decode::{LogProbs, Word, greedy_ids, num_letters},
@@ -158,7 +158,7 @@ pub struct Transcription<'a> {
     hearing: Hearing<'a>,
     /// Samples short of a chunk.
     pending: Vec<f32>,
-    words: Vec<Word>,
+    writer: Writer<'a>,
     told: Option<Box<Told<'a>>>,
     flow: Flow,
 }
@@ -169,7 +169,7 @@ impl Recognizer {
         Transcription {
             hearing: Hearing::new(self),
             pending: Vec::new(),
-            words: Vec::new(),
+            writer: self.writer(),
             told: None,
             flow: Flow::Continue,
         }
@@ -216,7 +216,14 @@ impl<'a> Transcription<'a> {
         if self.flow == Flow::Continue && !rest.is_empty() {
             self.hear(&rest, progress).await?;
         }
-        Ok(Transcript::from_words(self.words))
+        let known = self.writer.num_words();
+        let transcript = self.writer.finish();
+        if let Some(told) = &mut self.told
+            && transcript.words.len() > known
+        {
+            told(&transcript.words[known..]);
+        }
+        Ok(transcript)
     }
 
     async fn hear(
@@ -226,19 +233,17 @@ impl<'a> Transcription<'a> {
     ) -> Result<(), RecognizeError> {
         let Self {
             hearing,
-            words,
+            writer,
             told,
             ..
         } = self;
-        let recognizer = hearing.recognizer;
         let mut heard = |posteriors: Posteriors| {
-            let found = recognizer.words_of(&posteriors);
+            let found = writer.take(&posteriors);
             if let Some(told) = told
                 && !found.is_empty()
             {
-                told(&found);
+                told(found);
             }
-            words.extend(found);
         };
         self.flow = hearing.chunk(chunk, progress, &mut heard).await?;
         Ok(())

@@ -20,7 +20,7 @@ use super::{
     voice::VoiceDetector,
     windows::find_pause,
 };
-use crate::{audio::SAMPLE_RATE_HZ, decode::Word, model::Normalization};
+use crate::{audio::SAMPLE_RATE_HZ, decode::Word, model::Normalization, phrases::PhraseHit};
 
 /// Blocks that a segment keeps before the one in which speech was noticed (at least 0.06 s late),
 /// and after the last one with speech.
@@ -34,6 +34,12 @@ const PARTIAL_BUDGET: u64 = 800_000_000;
 /// Each second of a segment is decoded this many times for partial results, by the network's cost.
 /// At the most, the longest segment still has a result every tenth of a second.
 const PARTIAL_REPEATS: std::ops::RangeInclusive<u64> = 20..=150;
+/// With so much behind its end a phrase is settled in a partial result, if the one before had it
+/// too; with more where a longer phrase may follow.
+const SETTLED_PHRASE_SECS: f32 = 0.2;
+const SETTLED_OPEN_PHRASE_SECS: f32 = 0.5;
+/// How far apart two partial results may put the same phrase.
+const SAME_PHRASE_SECS: f32 = 0.2;
 /// In a segment without a pause, words that end less than this before its end are not settled.
 const UNSETTLED_SECS: f32 = 1.0;
 
@@ -129,6 +135,8 @@ struct Segment {
     speech_end: usize,
     /// Blocks when the last partial result was given.
     partial_blocks: usize,
+    /// The phrases of that result.
+    partial_phrases: Vec<PhraseHit>,
 }
 
 impl Segment {
@@ -358,6 +366,7 @@ impl LiveRecognizer {
             levels: tail.levels,
             speech_end: tail.speech_end,
             partial_blocks: 0,
+            partial_phrases: Vec::new(),
         });
         self.next_id += 1;
     }
@@ -394,14 +403,14 @@ impl LiveRecognizer {
             self.carry_over(tail);
             return Ok(());
         }
-        let mut transcript = self.recognizer.transcribe(&segment.samples).await?;
+        let transcript = self.recognizer.transcribe(&segment.samples).await?;
         let (kept, cut) = settled(&transcript.words, &segment.levels);
-        transcript.words.truncate(kept);
+        let transcript = transcript.before_word(kept);
         let offset_secs = segment.start_secs();
         let tail = segment.split_off(cut);
         events.push(LiveEvent::Final {
             segment: segment.id,
-            transcript: shifted(Transcript::from_words(transcript.words), offset_secs),
+            transcript: shifted(transcript, offset_secs),
         });
         self.carry_over(tail);
         Ok(())
@@ -430,26 +439,29 @@ impl LiveRecognizer {
             return Ok(());
         }
         segment.partial_blocks = num_blocks;
-        let words = self
+        let mut transcript = self
             .recognizer
-            .open_words(&segment.samples, &segment.levels, segment.start_secs())
+            .open_transcript(&segment.samples, &segment.levels, segment.start_secs())
             .await?;
+        let end_secs = segment.start_secs() + num_blocks as f32 / BLOCKS_PER_SEC;
+        settle_phrases(&mut transcript.phrases, &segment.partial_phrases, end_secs);
+        segment.partial_phrases.clone_from(&transcript.phrases);
         events.push(LiveEvent::Partial {
             segment: segment.id,
-            transcript: Transcript::from_words(words),
+            transcript,
         });
         Ok(())
     }
 }
 
 impl Recognizer {
-    /// Words of an utterance whose end is not known yet.
-    async fn open_words(
+    /// What an utterance whose end is not known yet sounds like.
+    async fn open_transcript(
         &self,
         samples: &[f32],
         levels: &[f32],
         offset_secs: f32,
-    ) -> Result<Vec<Word>, RecognizeError> {
+    ) -> Result<Transcript, RecognizeError> {
         let features = self.features(samples, self.extractor.gain(samples));
         let (features, is_normalized) = match self.config().normalization {
             Normalization::None => (features, false),
@@ -463,14 +475,16 @@ impl Recognizer {
         let log_probs = log_probs.pop().unwrap_or_default();
         let writes_letters = |wanted| self.writes_letters(&log_probs, wanted);
         if !SpeechJudge::new(&self.pitch).is_speech(samples, levels, writes_letters) {
-            return Ok(Vec::new());
+            return Ok(Transcript::default());
         }
         let posteriors = Posteriors {
             log_probs,
             offset_secs,
             end_secs: offset_secs + samples.len() as f32 / SAMPLE_RATE_HZ as f32,
         };
-        Ok(self.words_of(&posteriors))
+        let mut writer = self.writer();
+        writer.take(&posteriors);
+        Ok(writer.finish())
     }
 
     /// A model that never saw a corpus has no statistics to start from: zeros and ones.
@@ -479,6 +493,22 @@ impl Recognizer {
         let is_unset =
             mean.iter().all(|value| *value == 0.0) && std.iter().all(|value| *value == 1.0);
         RunningNormalizer::new(mean, std, if is_unset { 0.0 } else { PRIOR_FRAMES })
+    }
+}
+
+/// Says which phrases of a partial result at `end_secs` are settled. `before`: those of the last
+/// partial result.
+fn settle_phrases(phrases: &mut [PhraseHit], before: &[PhraseHit], end_secs: f32) {
+    for phrase in phrases {
+        let is_same = |old: &PhraseHit| {
+            old.text == phrase.text && (old.end_secs - phrase.end_secs).abs() <= SAME_PHRASE_SECS
+        };
+        let needed_secs = if phrase.may_go_on {
+            SETTLED_OPEN_PHRASE_SECS
+        } else {
+            SETTLED_PHRASE_SECS
+        };
+        phrase.is_settled = end_secs - phrase.end_secs >= needed_secs && before.iter().any(is_same);
     }
 }
 
@@ -520,9 +550,17 @@ fn quietest(levels: &[f32], range: std::ops::Range<usize>) -> usize {
 }
 
 fn shifted(mut transcript: Transcript, offset_secs: f32) -> Transcript {
-    for word in &mut transcript.words {
+    let of_phrases = transcript
+        .phrases
+        .iter_mut()
+        .flat_map(|phrase| &mut phrase.words);
+    for word in transcript.words.iter_mut().chain(of_phrases) {
         word.start_secs += offset_secs;
         word.end_secs += offset_secs;
+    }
+    for phrase in &mut transcript.phrases {
+        phrase.start_secs += offset_secs;
+        phrase.end_secs += offset_secs;
     }
     transcript
 }

@@ -13,6 +13,8 @@ mod activity;
 mod hearing;
 mod live;
 mod normalizer;
+#[cfg(test)]
+mod phrase_tests;
 mod pitch;
 mod posteriors;
 mod speech;
@@ -21,9 +23,11 @@ mod stitch;
 mod tests;
 mod voice;
 mod windows;
+mod writer;
 
 pub use hearing::Transcription;
 pub use live::{LiveConfig, LiveEvent, LiveRecognizer};
+pub use writer::{PhraseListener, Writer};
 
 use std::{borrow::Cow, task::Poll};
 
@@ -32,12 +36,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bundle::LoadedModel,
-    decode::{
-        BeamDecoder, Calibration, Calibrations, Hypothesis, LogProbs, Word, WordEvidence,
-        evident_words, greedy, words,
-    },
+    decode::{BeamDecoder, Calibration, Calibrations, LogProbs, Word, WordEvidence, evident_words},
     features::{FeatureConfig, FeatureExtractor},
     model::{CtcModel, ModelConfig},
+    phrases::{PhraseDecoder, PhraseHit},
     tokens::Tokens,
 };
 use pitch::PitchTracker;
@@ -48,6 +50,8 @@ pub enum Decoder {
     Greedy,
     /// Prefix beam search.
     Beam(BeamDecoder),
+    /// Nothing but the phrases of a list, or none of them.
+    Phrases(PhraseDecoder),
 }
 
 impl Decoder {
@@ -56,7 +60,7 @@ impl Decoder {
         match self {
             Self::Greedy => calibrations.greedy,
             Self::Beam(beam) if beam.writes_any_word_with_lm() => calibrations.lm,
-            Self::Beam(_) => None,
+            Self::Beam(_) | Self::Phrases(_) => None,
         }
     }
 }
@@ -114,6 +118,9 @@ pub struct Transcript {
     pub text: String,
     /// In the order they were said.
     pub words: Vec<Word>,
+    /// Where only phrases are heard ([`Decoder::Phrases`]): those that the words are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phrases: Vec<PhraseHit>,
 }
 
 impl Transcript {
@@ -123,6 +130,25 @@ impl Transcript {
         Self {
             text: texts.join(" "),
             words,
+            phrases: Vec::new(),
+        }
+    }
+
+    /// The first `count` words, and the phrases that are whole in them.
+    fn before_word(mut self, count: usize) -> Self {
+        self.words.truncate(count);
+        if !self.phrases.is_empty() {
+            let mut words = 0;
+            self.phrases.retain(|phrase| {
+                words += phrase.words.len();
+                words <= count
+            });
+            self.words
+                .truncate(self.phrases.iter().map(|phrase| phrase.words.len()).sum());
+        }
+        Self {
+            phrases: self.phrases,
+            ..Self::from_words(self.words)
         }
     }
 }
@@ -141,11 +167,13 @@ pub struct Posteriors {
 impl Posteriors {
     /// Words by any decoder, not calibrated; `frame_secs`: seconds between encoder frames.
     pub fn words(&self, decoder: &Decoder, tokens: &Tokens, frame_secs: f32) -> Vec<Word> {
-        let words = self.evident_words(decoder, tokens, frame_secs);
-        words.into_iter().map(|(word, _)| word).collect()
+        let mut writer = Writer::new(decoder, tokens, frame_secs);
+        writer.take(self);
+        writer.finish().words
     }
 
-    /// As [`Self::words`], each with what its confidence is computed from.
+    /// As [`Self::words`], each with what its confidence is computed from; none of phrases, whose
+    /// score is another.
     pub fn evident_words(
         &self,
         decoder: &Decoder,
@@ -153,12 +181,13 @@ impl Posteriors {
         frame_secs: f32,
     ) -> Vec<(Word, WordEvidence)> {
         let log_probs = LogProbs::new(&self.log_probs, tokens.len());
-        let hypothesis = hypothesis(decoder, log_probs);
+        let Some(hypothesis) = writer::hypothesis(decoder, log_probs) else {
+            return vec![];
+        };
         let mut words = evident_words(&hypothesis, tokens, frame_secs, self.offset_secs);
-        for (word, _) in &mut words {
-            word.start_secs = word.start_secs.min(self.end_secs);
-            word.end_secs = word.end_secs.min(self.end_secs);
-        }
+        words
+            .iter_mut()
+            .for_each(|(word, _)| writer::end_by(word, self.end_secs));
         words
     }
 }
@@ -293,12 +322,12 @@ impl Recognizer {
         samples: &[f32],
         progress: &mut dyn FnMut(f32, f32) -> bool,
     ) -> Result<Transcript, RecognizeError> {
-        let mut transcript = Vec::new();
+        let mut writer = self.writer();
         self.hear(samples, progress, &mut |posteriors| {
-            transcript.extend(self.words_of(&posteriors));
+            writer.take(&posteriors);
         })
         .await?;
-        Ok(Transcript::from_words(transcript))
+        Ok(writer.finish())
     }
 
     /// What [`Self::transcribe`] gives to the decoder. Every decoder's words of it, one stretch
@@ -326,37 +355,19 @@ impl Recognizer {
             .await
     }
 
-    /// Words of what was heard, with calibrated confidences where the model folder has them.
-    pub fn words_of(&self, posteriors: &Posteriors) -> Vec<Word> {
-        let words = posteriors.evident_words(&self.decoder, &self.tokens, self.frame_secs());
-        let calibrated = words.into_iter().map(|(mut word, evidence)| {
-            if let Some(calibration) = &self.calibration {
-                word.confidence = calibration.confidence(&evidence);
-            }
-            word
-        });
-        calibrated.collect()
-    }
-
     /// Words of posteriors `[num_frames, vocab]` whose frame 0 is at `offset_secs`.
     pub fn words(&self, log_probs: &[f32], offset_secs: f32) -> Vec<Word> {
-        let log_probs = LogProbs::new(log_probs, self.tokens.len());
-        words(
-            &hypothesis(&self.decoder, log_probs),
-            &self.tokens,
-            self.frame_secs(),
+        let posteriors = Posteriors {
+            log_probs: log_probs.to_vec(),
             offset_secs,
-        )
+            end_secs: f32::INFINITY,
+        };
+        posteriors.words(&self.decoder, &self.tokens, self.frame_secs())
     }
-}
 
-fn hypothesis(decoder: &Decoder, log_probs: LogProbs<'_>) -> Hypothesis {
-    match decoder {
-        Decoder::Greedy => greedy(log_probs),
-        Decoder::Beam(beam) => {
-            let found = beam.decode(log_probs);
-            found.into_iter().next().unwrap_or_default()
-        }
+    /// Turns what is heard into words, with calibrated confidences where the model folder has them.
+    pub fn writer(&self) -> Writer<'_> {
+        Writer::new(&self.decoder, &self.tokens, self.frame_secs()).calibrated(self.calibration)
     }
 }
 

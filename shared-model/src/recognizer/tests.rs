@@ -12,7 +12,7 @@ use super::*;
 use crate::model::SubsamplingPadding;
 
 /// Runs a future to its end. A build with a GPU backend answers a read-back at a later poll.
-fn now<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     loop {

@@ -132,8 +132,13 @@ impl Tokens {
             .map(String::as_str)
     }
 
+    /// The id of a piece that stands for text.
+    pub fn id(&self, piece: &str) -> Option<u32> {
+        self.ids.get(piece).copied()
+    }
+
     /// Whether every piece is one character, so that `▁` stands only between words.
-    fn is_character_set(&self) -> bool {
+    pub(crate) fn is_character_set(&self) -> bool {
         self.longest <= 1
     }
 

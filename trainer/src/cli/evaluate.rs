@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use shared_model::bundle::{Evaluation, with_evaluations};
+use shared_model::bundle::{Evaluation, LoadedModel, with_evaluations};
+use shared_model::phrases::PhraseDecoder;
 
 use super::output::{OutputFile, try_folder};
 use super::{CliResult, DeviceArgs, Failure, WeightArgs, interrupt};
 use crate::data::{Utterance, read_manifest};
 use crate::evaluate::{
-    DecoderChoice, DecoderSettings, Evaluated, EvaluationReport, Hypothesis, evaluate, sample,
+    DecoderChoice, DecoderSettings, Evaluated, EvaluationReport, Hypothesis, PhraseFile,
+    PhraseReport, evaluate, hear_phrases, sample,
 };
 use crate::model_folder::{self, ModelFolderError};
 use crate::report::format_bytes;
@@ -44,6 +46,15 @@ pub struct DecoderArgs {
     /// Word list, one word per line: no other words can be written
     #[arg(long, value_name = "FILE")]
     words: Option<PathBuf>,
+    /// Phrases, one a line, or a JSGF grammar: only these are heard, or none of them
+    #[arg(long, value_name = "FILE")]
+    phrases: Option<PathBuf>,
+    /// Hear phrases inside other speech too; otherwise everything between two pauses must be phrases
+    #[arg(long, requires = "phrases")]
+    spot: bool,
+    /// Least score of a phrase, 0 to 1 [default: what `fledge tune-phrases` stored, else 0.5]
+    #[arg(long, value_name = "X", requires = "phrases")]
+    threshold: Option<f32>,
     /// Number of prefixes that the beam search keeps
     #[arg(long, value_name = "N")]
     beam: Option<usize>,
@@ -68,7 +79,7 @@ pub struct DecoderArgs {
 }
 
 impl DecoderArgs {
-    pub fn choose(&self, loaded: &shared_model::bundle::LoadedModel) -> CliResult<DecoderChoice> {
+    pub fn choose(&self, loaded: &LoadedModel) -> CliResult<DecoderChoice> {
         let numbers = [
             self.lm_weight,
             self.word_bonus,
@@ -82,6 +93,9 @@ impl DecoderArgs {
             || self.words.is_some()
             || self.beam.is_some()
             || numbers.iter().any(Option::is_some);
+        if let Some(path) = &self.phrases {
+            return self.choose_phrases(path, wants_beam, loaded);
+        }
         match (self.decoder, wants_beam) {
             (Some(DecoderKind::Greedy), true) => Err(Failure::usage(
                 "--decoder greedy uses no language model, word list or beam; use --decoder beam",
@@ -109,13 +123,42 @@ impl DecoderArgs {
     }
 }
 
+impl DecoderArgs {
+    /// `wants_beam`: whether there are settings of the beam search.
+    fn choose_phrases(
+        &self,
+        path: &Path,
+        wants_beam: bool,
+        loaded: &LoadedModel,
+    ) -> CliResult<DecoderChoice> {
+        if wants_beam || self.decoder.is_some() {
+            return Err(Failure::usage(
+                "--phrases hears nothing but phrases: it takes no decoder, word list, language model or beam",
+            ));
+        }
+        if let Some(threshold) = self.threshold.filter(|value| !(0.0..=1.0).contains(value)) {
+            return Err(Failure::usage(format!(
+                "--threshold is {threshold}: expected 0 to 1"
+            )));
+        }
+        let file = PhraseFile::read(path)?;
+        for warning in file.list.warnings() {
+            let _ = writeln!(std::io::stderr(), "{}: {warning}", path.display());
+        }
+        let phrases = file.decoder(loaded, self.threshold, self.spot)?;
+        Ok(DecoderChoice::Phrases(phrases))
+    }
+}
+
 /// Measure the word error rate of a model on a manifest
 ///
 /// Prints a short summary, or one JSON object (--json): error rates with a 95 % interval over
 /// utterances, counts, size and speed. The real-time factor is the processing time of one thread
 /// per second of audio. With a beam search, the greedy decoder's figures are printed as well. The
 /// expected calibration error is how far, over ten bins of confidence, the share of right words is
-/// from the mean confidence, averaged over the words that were written.
+/// from the mean confidence, averaged over the words that were written. With --phrases the figures
+/// are those of phrases: how many are heard, taken for others and missed, how many slots are wrong,
+/// and how often a phrase is heard in an hour of speech that is none.
 ///
 /// Example:
 ///   fledge evaluate --model runs/quick/models/small --manifest test.jsonl --json
@@ -177,6 +220,9 @@ pub fn run(args: &EvaluateArgs) -> CliResult<()> {
         )));
     }
     let decoder = args.decoder.choose(&loaded)?;
+    if let DecoderChoice::Phrases(phrases) = &decoder {
+        return evaluate_phrases(args, &loaded, phrases, &utterances);
+    }
     let hypotheses = args.hypotheses.as_deref();
     let hypotheses = hypotheses.map(|path| OutputFile::try_new("--hypotheses", path));
     let hypotheses = hypotheses.transpose()?;
@@ -220,6 +266,48 @@ pub fn run(args: &EvaluateArgs) -> CliResult<()> {
         store(&args.model, known, report.to_evaluation(set))
     });
     written.and(stored).and(printed)
+}
+
+/// How well the phrases of a list are heard.
+fn evaluate_phrases(
+    args: &EvaluateArgs,
+    loaded: &LoadedModel,
+    phrases: &PhraseDecoder,
+    utterances: &[Utterance],
+) -> CliResult<()> {
+    if args.store.is_some() || args.hypotheses.is_some() {
+        return Err(Failure::usage(
+            "--phrases has figures of its own: it goes with neither --store nor --hypotheses",
+        ));
+    }
+    let device = args.device.open()?;
+    let progress = Progress::new(args.quiet);
+    let threads = args.threads.unwrap_or_else(super::num_cores);
+    let (heard, broken) = hear_phrases(
+        loaded,
+        phrases,
+        utterances,
+        &device,
+        threads,
+        interrupt::stop_flag(),
+        &|done, total| progress.show(done, total),
+    )?;
+    let evaluated = Evaluated {
+        broken,
+        ..Evaluated::default()
+    };
+    evaluated.check_broken_of(utterances.len())?;
+    if !args.quiet {
+        super::tell_device(&device);
+    }
+    let report = PhraseReport::new(&heard, phrases);
+    if args.json {
+        return super::print_json(&report);
+    }
+    for line in report.summary() {
+        super::print_line(&line)?;
+    }
+    Ok(())
 }
 
 /// What is worth knowing about the audio, as `fledge transcribe` says it.

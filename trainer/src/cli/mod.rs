@@ -27,6 +27,7 @@ mod tokenizer;
 mod train;
 mod transcribe;
 mod tune_decoder;
+mod tune_phrases;
 
 pub use crate::exit_status::ExitStatus;
 pub use failure::{CliResult, Failure};
@@ -78,6 +79,7 @@ enum Command {
     Errors(errors::ErrorsArgs),
     TuneDecoder(tune_decoder::TuneDecoderArgs),
     Calibrate(calibrate::CalibrateArgs),
+    TunePhrases(tune_phrases::TunePhrasesArgs),
     Transcribe(transcribe::TranscribeArgs),
     Label(label::LabelArgs),
     Export(export::ExportArgs),
@@ -104,6 +106,7 @@ fn dispatch(command: &Command) -> CliResult<()> {
         Command::Errors(args) => errors::run(args),
         Command::TuneDecoder(args) => tune_decoder::run(args),
         Command::Calibrate(args) => calibrate::run(args),
+        Command::TunePhrases(args) => tune_phrases::run(args),
         Command::Transcribe(args) => transcribe::run(args),
         Command::Label(args) => label::run(args),
         Command::Export(args) => export::run(args),

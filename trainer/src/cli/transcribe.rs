@@ -1,5 +1,6 @@
 //! `fledge transcribe`.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,8 @@ use pollster::block_on;
 use serde::Serialize;
 use shared_model::audio::SAMPLE_RATE_HZ;
 use shared_model::decode::Word;
-use shared_model::recognizer::{Recognizer, Transcript};
+use shared_model::phrases::{PhraseHit, SlotValue};
+use shared_model::recognizer::{Decoder, Recognizer, Transcript};
 
 use super::evaluate::DecoderArgs;
 use super::{CliResult, DeviceArgs, ExitStatus, Failure, WeightArgs, interrupt};
@@ -38,7 +40,7 @@ pub struct TranscribeArgs {
     #[command(flatten)]
     weights: WeightArgs,
     /// Print one JSON object per file: file, text, and words with start, end (seconds) and
-    /// confidence
+    /// confidence; with --phrases, the phrases with slots, start, end and score
     #[arg(long)]
     json: bool,
     /// Print only errors on standard error
@@ -58,6 +60,38 @@ struct Line<'a> {
     file: String,
     text: &'a str,
     words: Vec<JsonWord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phrases: Option<Vec<JsonPhrase<'a>>>,
+}
+
+#[derive(Serialize)]
+struct JsonPhrase<'a> {
+    phrase: &'a str,
+    text: &'a str,
+    slots: BTreeMap<&'a str, &'a SlotValue>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tags: &'a [String],
+    /// Seconds from the beginning of the file.
+    start: f32,
+    end: f32,
+    score: f32,
+}
+
+impl<'a> From<&'a PhraseHit> for JsonPhrase<'a> {
+    fn from(hit: &'a PhraseHit) -> Self {
+        let slots = hit.slots.iter();
+        Self {
+            phrase: &hit.phrase,
+            text: &hit.text,
+            slots: slots
+                .map(|slot| (slot.name.as_str(), &slot.value))
+                .collect(),
+            tags: &hit.tags,
+            start: hit.start_secs,
+            end: hit.end_secs,
+            score: hit.score,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -94,6 +128,7 @@ pub fn run(args: &TranscribeArgs) -> CliResult<()> {
             write_frames(out, &features.data, features.n_mels)?;
         }
     }
+    let hears_phrases = matches!(recognizer.decoder(), Decoder::Phrases(_));
     let mut failed = 0;
     let mut told_device = args.quiet;
     for path in &args.files {
@@ -118,6 +153,8 @@ pub fn run(args: &TranscribeArgs) -> CliResult<()> {
                 file: path.to_string_lossy().into_owned(),
                 text: &transcript.text,
                 words: transcript.words.iter().map(JsonWord::from).collect(),
+                phrases: hears_phrases
+                    .then(|| transcript.phrases.iter().map(JsonPhrase::from).collect()),
             })?;
         } else if args.files.len() > 1 {
             super::print_line(&format!("{}: {}", path.display(), transcript.text))?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use shared_model::bundle::{LM_FILE, LoadedModel};
 use shared_model::decode::lm::NgramLm;
 use shared_model::decode::{BeamConfig, BeamDecoder, DecodeError};
+use shared_model::phrases::PhraseDecoder;
 use shared_model::recognizer::Decoder;
 use shared_model::tokens::{Tokens, normalize_text};
 
@@ -117,6 +118,8 @@ pub enum DecoderChoice {
         /// File name of the language model, for reports.
         lm_name: Option<String>,
     },
+    /// Nothing but the phrases of a list.
+    Phrases(PhraseDecoder),
 }
 
 impl DecoderChoice {
@@ -162,18 +165,19 @@ impl DecoderChoice {
         })
     }
 
-    /// `greedy` or `beam`, as reports call it.
+    /// `greedy`, `beam` or `phrases`, as reports call it.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Greedy => "greedy",
             Self::Beam { .. } => "beam",
+            Self::Phrases(_) => "phrases",
         }
     }
 
     /// File name of the language model, if one takes part.
     pub fn lm_name(&self) -> Option<&str> {
         match self {
-            Self::Greedy => None,
+            Self::Greedy | Self::Phrases(_) => None,
             Self::Beam { lm_name, .. } => lm_name.as_deref(),
         }
     }
@@ -185,6 +189,7 @@ impl DecoderChoice {
     pub fn build(&self, tokens: &Tokens) -> Result<Decoder, DecodeError> {
         match self {
             Self::Greedy => Ok(Decoder::Greedy),
+            Self::Phrases(phrases) => Ok(Decoder::Phrases(phrases.clone())),
             Self::Beam {
                 config, words, lm, ..
             } => Ok(Decoder::Beam(BeamDecoder::new(

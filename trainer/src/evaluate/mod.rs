@@ -4,6 +4,10 @@
 mod calibrate;
 mod decoder;
 mod hypotheses;
+mod phrase_counts;
+mod phrase_file;
+mod phrase_report;
+mod phrases;
 mod sample;
 mod score;
 mod tune;
@@ -12,6 +16,10 @@ mod workers;
 pub use calibrate::{CalibrationFit, fit_calibration, judge};
 pub use decoder::{DecoderChoice, DecoderFileError, DecoderSettings, read_lm};
 pub use hypotheses::{Hypothesis, HypothesisError};
+pub use phrase_counts::PhraseCounts;
+pub use phrase_file::{PhraseFile, PhraseFileError, model_id};
+pub use phrase_report::PhraseReport;
+pub use phrases::{HeardPhrases, hear_phrases};
 pub use sample::sample;
 pub use score::{BOOTSTRAP_SEED, EvaluationReport, GreedyReport, Outcome, scores};
 pub use tune::{HeardUtterance, SearchSpace, Trial, Tuner, hear_all};
@@ -22,9 +30,8 @@ use std::time::Instant;
 
 use pollster::block_on;
 use shared_model::bundle::LoadedModel;
-use shared_model::decode::Word;
 use shared_model::metrics::{ErrorCounts, character_errors, word_errors};
-use shared_model::recognizer::{Decoder, Posteriors, RecognizeError, Recognizer, Transcript};
+use shared_model::recognizer::{Decoder, Posteriors, RecognizeError, Recognizer, Writer};
 use shared_model::tokens::{Tokens, normalize_text};
 
 use crate::data::audio_file::decode_16k_with_notices;
@@ -197,10 +204,11 @@ fn hear(
     let heard = block_on(recognizer.posteriors(&samples))?;
     let encoded = Instant::now();
     let (tokens, frame_secs) = (recognizer.tokens(), recognizer.frame_secs());
-    let words: Vec<Word> = heard
-        .iter()
-        .flat_map(|posteriors| recognizer.words_of(posteriors))
-        .collect();
+    let mut writer = recognizer.writer();
+    for posteriors in &heard {
+        writer.take(posteriors);
+    }
+    let words = writer.finish().words;
     let decoding_secs = encoded.elapsed().as_secs_f64();
     let reference = normalize_text(&utterance.text);
     let confidences: Vec<_> = words
@@ -210,7 +218,7 @@ fn hear(
     let hypothesis = normalize_text(&Transcript::from_words(words).text);
     let greedy = match recognizer.decoder() {
         Decoder::Greedy => None,
-        Decoder::Beam(_) => {
+        Decoder::Beam(_) | Decoder::Phrases(_) => {
             let greedy = written(&heard, &Decoder::Greedy, tokens, frame_secs);
             Some(errors(&reference, &greedy))
         }
@@ -247,10 +255,11 @@ fn reference_loss(heard: &[Posteriors], tokens: &Tokens, reference: &str) -> Opt
 
 /// What a decoder writes, normalised.
 fn written(heard: &[Posteriors], decoder: &Decoder, tokens: &Tokens, frame_secs: f32) -> String {
-    let words = heard
-        .iter()
-        .flat_map(|posteriors| posteriors.words(decoder, tokens, frame_secs));
-    normalize_text(&Transcript::from_words(words.collect()).text)
+    let mut writer = Writer::new(decoder, tokens, frame_secs);
+    for posteriors in heard {
+        writer.take(posteriors);
+    }
+    normalize_text(&writer.finish().text)
 }
 
 /// Samples at 16 kHz, and what decoding found worth saying.

@@ -1,10 +1,13 @@
 //! Published corpora, as they are when unpacked, to NeMo-style manifests.
 
 mod common_voice;
+mod ctm;
 mod folder;
 mod kaldi;
 mod librispeech;
+mod subtitles;
 mod tedlium;
+mod transcript_json;
 mod transcripts;
 
 use std::collections::{BTreeMap, HashSet};

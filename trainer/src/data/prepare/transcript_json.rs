@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{File, MAX_PIECE_SECS};
+use super::Found;
+use super::transcripts::{File, MAX_PIECE_SECS};
 use crate::data::pieces::{Piece, TimedWord, pieces};
-use crate::data::prepare::Found;
 
 /// Where the audio is.
 const AUDIO: &[&str] = &["audio_filepath", "audio", "file", "path", "wav"];

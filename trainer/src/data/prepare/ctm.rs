@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{File, MAX_PIECE_SECS};
+use super::Found;
+use super::transcripts::{File, MAX_PIECE_SECS};
 use crate::data::pieces::{TimedWord, pieces};
-use crate::data::prepare::Found;
 
 /// Adds utterances cut at pauses.
 pub(super) fn add(file: &File<'_>, text: &str, found: &mut Found) {

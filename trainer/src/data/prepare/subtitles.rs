@@ -1,8 +1,8 @@
 //! SubRip (`.srt`) and WebVTT (`.vtt`, <https://www.w3.org/TR/webvtt1>).
 
-use super::File;
+use super::Found;
+use super::transcripts::File;
 use crate::data::pieces::Piece;
-use crate::data::prepare::Found;
 
 /// Adds a cue an utterance.
 pub(super) fn add(file: &File<'_>, text: &str, found: &mut Found) {

@@ -1,0 +1,96 @@
+//! What a path found, and what of it counts.
+
+use super::{
+    TokenFacts,
+    config::{PAUSE_SECS, PhraseConfig, phrase_score},
+    links::{Link, Step},
+};
+
+/// A piece of the best path.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::phrases) enum Found {
+    /// A letter that belongs to no phrase.
+    Other {
+        frame: u32,
+    },
+    Phrase(FoundPhrase),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::phrases) struct FoundPhrase {
+    /// Each token with the frame that it begins in.
+    pub tokens: Vec<(u32, u32)>,
+    /// Of exactly this phrase where it was found, natural log.
+    pub log_prob: f32,
+    pub score: f32,
+}
+
+impl FoundPhrase {
+    fn first_frame(&self) -> u32 {
+        self.tokens.first().map_or(0, |(_, frame)| *frame)
+    }
+
+    fn last_frame(&self) -> u32 {
+        self.tokens.last().map_or(0, |(_, frame)| *frame)
+    }
+}
+
+impl Found {
+    fn frames(&self) -> (u32, u32) {
+        match self {
+            Self::Other { frame } => (*frame, *frame),
+            Self::Phrase(phrase) => (phrase.first_frame(), phrase.last_frame()),
+        }
+    }
+}
+
+/// The pieces of a path, in order. A phrase that is still open is left out.
+pub(super) fn found(path: &[Link], facts: &TokenFacts) -> Vec<Found> {
+    let (mut pieces, mut open) = (Vec::new(), Vec::new());
+    for link in path {
+        match link.step {
+            Step::Background => pieces.push(Found::Other { frame: link.frame }),
+            Step::First(token) => open = vec![(token, link.frame)],
+            Step::Next(token) => open.push((token, link.frame)),
+            Step::End { log_prob } => {
+                let tokens: Vec<(u32, u32)> = std::mem::take(&mut open);
+                let letters = tokens
+                    .iter()
+                    .map(|(token, _)| facts.letters[*token as usize]);
+                let score = phrase_score(log_prob, letters.sum());
+                pieces.push(Found::Phrase(FoundPhrase {
+                    tokens,
+                    log_prob,
+                    score,
+                }));
+            }
+        }
+    }
+    pieces
+}
+
+/// The phrases that count: all with a sufficient score, or, unless they may stand inside other
+/// speech, those of utterances that hold nothing else. An utterance is what stands between two
+/// pauses.
+pub(in crate::phrases) fn accepted<'a>(
+    pieces: &'a [Found],
+    config: &PhraseConfig,
+    frame_secs: f32,
+) -> Vec<&'a FoundPhrase> {
+    let phrase = |piece: &'a Found| match piece {
+        Found::Phrase(phrase) if phrase.score >= config.threshold => Some(phrase),
+        Found::Phrase(_) | Found::Other { .. } => None,
+    };
+    if config.inside_speech {
+        return pieces.iter().filter_map(phrase).collect();
+    }
+    let is_pause = |a: &Found, b: &Found| {
+        b.frames().0.saturating_sub(a.frames().1) as f32 * frame_secs >= PAUSE_SECS
+    };
+    let utterances = pieces.chunk_by(|a, b| !is_pause(a, b));
+    let of_phrases = utterances.filter_map(|utterance| {
+        let phrases = utterance.iter().map(phrase);
+        phrases.collect::<Option<Vec<_>>>()
+    });
+    of_phrases.flatten().collect()
+}

@@ -1,0 +1,142 @@
+//! Phrases heard by a shipped model, in files and live.
+#![allow(clippy::unwrap_used)]
+
+use std::rc::Rc;
+
+use burn::prelude::Device;
+
+use super::*;
+use crate::{
+    bundle::{Files, read_model},
+    phrases::{PhraseConfig, PhraseList, SlotValue},
+};
+
+const LIST: &str = "set [a] timer for <number:minutes> (minutes|minute)\nstop the music\n\
+                    turn (on|off) the (kitchen|bedroom) light\nopen the window\n";
+
+fn recognizer(list: &str, config: PhraseConfig) -> Recognizer {
+    let folder = std::fs::read_dir("../www/models/quick-medium").unwrap();
+    let files: Files = folder
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            (name, std::fs::read(entry.path()).unwrap())
+        })
+        .collect();
+    let loaded = read_model(&files).unwrap();
+    let list = PhraseList::parse(list).unwrap();
+    let decoder = PhraseDecoder::new(&list, &loaded.tokens, config).unwrap();
+    Recognizer::new(&loaded, Decoder::Phrases(decoder), &Device::flex()).unwrap()
+}
+
+fn clip(name: &str) -> Vec<f32> {
+    let bytes = std::fs::read(format!("../www/samples/{name}.wav")).unwrap();
+    let (samples, _) = bytes[44..].as_chunks::<2>();
+    let sample = |bytes: &[u8; 2]| f32::from(i16::from_le_bytes(*bytes)) / 32768.0;
+    samples.iter().map(sample).collect()
+}
+
+fn silence(secs: f32) -> Vec<f32> {
+    vec![0.0; (secs * 16_000.0) as usize]
+}
+
+fn texts(transcript: &Transcript) -> Vec<&str> {
+    let phrases = transcript.phrases.iter();
+    phrases.map(|phrase| phrase.text.as_str()).collect()
+}
+
+#[test]
+fn a_clip_is_its_phrase_with_the_slots_value_and_other_speech_is_none() {
+    let recognizer = recognizer(LIST, PhraseConfig::default());
+    let heard = |name: &str| tests::now(recognizer.transcribe(&clip(name))).unwrap();
+    let timer = heard("set-a-timer-for-five-minutes");
+    assert_eq!(timer.text, "set a timer for five minutes");
+    let [phrase] = &timer.phrases[..] else {
+        panic!("{timer:?}")
+    };
+    assert_eq!(phrase.phrase, "set a timer for {minutes} minutes");
+    assert_eq!(phrase.slots[0].value, SlotValue::Number(5));
+    assert!(
+        phrase.start_secs < 0.6 && phrase.end_secs > 1.2,
+        "{phrase:?}"
+    );
+    assert_eq!(
+        texts(&heard("turn-on-the-kitchen-light")),
+        ["turn on the kitchen light"]
+    );
+    assert_eq!(heard("seven-two-nine-four"), Transcript::default());
+}
+
+#[test]
+fn a_phrase_inside_a_sentence_is_heard_only_where_it_may_stand_there() {
+    for (inside_speech, expected) in [(false, &[][..]), (true, &["kitchen light"])] {
+        let config = PhraseConfig {
+            inside_speech,
+            ..PhraseConfig::default()
+        };
+        let recognizer = recognizer("kitchen light\nstop\n", config);
+        let heard = tests::now(recognizer.transcribe(&clip("turn-on-the-kitchen-light")));
+        assert_eq!(texts(&heard.unwrap()), expected);
+    }
+}
+
+#[test]
+fn live_phrases_are_those_of_the_file_and_are_settled_soon() {
+    let recognizer = Rc::new(recognizer(LIST, PhraseConfig::default()));
+    let names = [
+        "set-a-timer-for-five-minutes",
+        "open-the-window",
+        "seven-two-nine-four",
+    ];
+    let mut samples = silence(0.5);
+    for name in names {
+        samples.extend(clip(name));
+        samples.extend(silence(1.5));
+    }
+    let mut live = LiveRecognizer::new(recognizer.clone(), LiveConfig::default()).unwrap();
+    let (mut finals, mut settled_secs) = (Vec::new(), Vec::new());
+    for (index, block) in samples.chunks(1600).enumerate() {
+        let now_secs = (index + 1) as f32 * 0.1;
+        for event in tests::now(live.push(block)).unwrap() {
+            match event {
+                LiveEvent::Partial { transcript, .. } => {
+                    let settled = transcript.phrases.iter().filter(|phrase| phrase.is_settled);
+                    settled_secs.extend(settled.map(|phrase| now_secs - phrase.end_secs));
+                }
+                LiveEvent::Final { transcript, .. } => finals.extend(transcript.phrases),
+            }
+        }
+    }
+    finals.extend(
+        tests::now(live.finish())
+            .unwrap()
+            .into_iter()
+            .flat_map(|event| match event {
+                LiveEvent::Partial { transcript, .. } | LiveEvent::Final { transcript, .. } => {
+                    transcript.phrases
+                }
+            }),
+    );
+    let file = tests::now(recognizer.transcribe(&samples)).unwrap();
+    assert_eq!(
+        texts(&file),
+        ["set a timer for five minutes", "open the window"]
+    );
+    assert_eq!(finals.len(), 2);
+    for (live, file) in finals.iter().zip(&file.phrases) {
+        assert_eq!(
+            (&live.text, &live.slots, live.is_settled),
+            (&file.text, &file.slots, true)
+        );
+        assert!(
+            (live.start_secs - file.start_secs).abs() < 0.2,
+            "{live:?} {file:?}"
+        );
+        assert!(
+            (live.end_secs - file.end_secs).abs() < 0.2,
+            "{live:?} {file:?}"
+        );
+    }
+    let soonest = settled_secs.iter().copied().fold(f32::INFINITY, f32::min);
+    assert!(soonest < 0.45, "settled after {settled_secs:?}");
+}

@@ -1,0 +1,162 @@
+//! From posteriors, stretch by stretch, to a transcript.
+
+use super::{Decoder, Posteriors, Transcript};
+use crate::{
+    decode::{Calibration, Hypothesis, LogProbs, Word, evident_words, greedy},
+    phrases::{FoundPhrases, PhraseDecoder, PhraseHit, PhraseSearch},
+    tokens::Tokens,
+};
+
+/// Hears phrases in stretches, which may go on in one another.
+pub struct PhraseListener<'a> {
+    decoder: &'a PhraseDecoder,
+    frame_secs: f32,
+    search: Option<PhraseSearch>,
+}
+
+impl<'a> PhraseListener<'a> {
+    /// `frame_secs`: seconds between encoder frames.
+    pub fn new(decoder: &'a PhraseDecoder, frame_secs: f32) -> Self {
+        Self {
+            decoder,
+            frame_secs,
+            search: None,
+        }
+    }
+
+    /// The next stretch of `vocab_size` classes a frame. Gives what was found in those before if it
+    /// does not follow on them.
+    pub fn take(&mut self, posteriors: &Posteriors, vocab_size: usize) -> Option<FoundPhrases> {
+        let follows = self.search.as_ref().is_some_and(|search| {
+            (search.end_secs() - posteriors.offset_secs).abs() <= SAME_SPEECH_SECS
+        });
+        let found = if follows { None } else { self.finish() };
+        let begin = || self.decoder.begin(self.frame_secs);
+        let search = self.search.get_or_insert_with(begin);
+        let log_probs = LogProbs::new(&posteriors.log_probs, vocab_size);
+        search.push(log_probs, posteriors.offset_secs);
+        found
+    }
+
+    /// What was found in the last stretches; the next one follows on none.
+    pub fn finish(&mut self) -> Option<FoundPhrases> {
+        self.search.take().map(|mut search| search.found())
+    }
+}
+
+/// Stretches that lie no farther apart are one: windows may place a word differently.
+const SAME_SPEECH_SECS: f32 = 0.4;
+
+/// Takes what was heard in order and gives words.
+pub struct Writer<'a> {
+    decoder: &'a Decoder,
+    tokens: &'a Tokens,
+    frame_secs: f32,
+    calibration: Option<Calibration>,
+    words: Vec<Word>,
+    phrases: Vec<PhraseHit>,
+    listener: Option<PhraseListener<'a>>,
+    /// Where the audio of the last stretch ends.
+    end_secs: f32,
+}
+
+impl<'a> Writer<'a> {
+    /// `frame_secs`: seconds between encoder frames.
+    pub fn new(decoder: &'a Decoder, tokens: &'a Tokens, frame_secs: f32) -> Self {
+        Self {
+            decoder,
+            tokens,
+            frame_secs,
+            calibration: None,
+            words: Vec::new(),
+            phrases: Vec::new(),
+            listener: match decoder {
+                Decoder::Phrases(phrases) => Some(PhraseListener::new(phrases, frame_secs)),
+                Decoder::Greedy | Decoder::Beam(_) => None,
+            },
+            end_secs: f32::INFINITY,
+        }
+    }
+
+    /// With confidences that are probabilities, where a calibration is known.
+    pub(super) fn calibrated(mut self, calibration: Option<Calibration>) -> Self {
+        self.calibration = calibration;
+        self
+    }
+
+    /// The next stretch. Gives the words that are certain now: those of phrases only when no
+    /// speech follows for a while.
+    pub fn take(&mut self, posteriors: &Posteriors) -> &[Word] {
+        let known = self.words.len();
+        let log_probs = LogProbs::new(&posteriors.log_probs, self.tokens.len());
+        if let Some(hypothesis) = hypothesis(self.decoder, log_probs) {
+            self.write(&hypothesis, posteriors);
+            return &self.words[known..];
+        }
+        let listener = self.listener.as_mut();
+        let found = listener.and_then(|listener| listener.take(posteriors, log_probs.vocab_size));
+        self.close(found);
+        self.end_secs = posteriors.end_secs;
+        &self.words[known..]
+    }
+
+    fn write(&mut self, hypothesis: &Hypothesis, posteriors: &Posteriors) {
+        let offset_secs = posteriors.offset_secs;
+        let words = evident_words(hypothesis, self.tokens, self.frame_secs, offset_secs);
+        for (mut word, evidence) in words {
+            end_by(&mut word, posteriors.end_secs);
+            if let Some(calibration) = &self.calibration {
+                word.confidence = calibration.confidence(&evidence);
+            }
+            self.words.push(word);
+        }
+    }
+
+    /// What was found is certain.
+    fn close(&mut self, found: Option<FoundPhrases>) {
+        let (Some(found), Decoder::Phrases(phrases)) = (found, self.decoder) else {
+            return;
+        };
+        for mut hit in found.hits(phrases.config()) {
+            hit.words
+                .iter_mut()
+                .for_each(|word| end_by(word, self.end_secs));
+            hit.start_secs = hit.start_secs.min(self.end_secs);
+            hit.end_secs = hit.end_secs.min(self.end_secs);
+            self.words.extend(hit.words.iter().cloned());
+            self.phrases.push(hit);
+        }
+    }
+
+    /// Words that were given so far.
+    pub(super) fn num_words(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Everything that was said.
+    pub fn finish(mut self) -> Transcript {
+        let found = self.listener.as_mut().and_then(PhraseListener::finish);
+        self.close(found);
+        Transcript {
+            phrases: self.phrases,
+            ..Transcript::from_words(self.words)
+        }
+    }
+}
+
+/// What a decoder of words writes; none of phrases.
+pub(super) fn hypothesis(decoder: &Decoder, log_probs: LogProbs<'_>) -> Option<Hypothesis> {
+    match decoder {
+        Decoder::Greedy => Some(greedy(log_probs)),
+        Decoder::Beam(beam) => {
+            let found = beam.decode(log_probs);
+            Some(found.into_iter().next().unwrap_or_default())
+        }
+        Decoder::Phrases(_) => None,
+    }
+}
+
+pub(super) fn end_by(word: &mut Word, end_secs: f32) {
+    word.start_secs = word.start_secs.min(end_secs);
+    word.end_secs = word.end_secs.min(end_secs);
+}

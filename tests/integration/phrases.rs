@@ -1,0 +1,191 @@
+//! Phrases on the command line: what is heard, what is refused, and the threshold that is stored.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tests::{fledge, repository, text};
+
+fn model() -> PathBuf {
+    repository().join("www/models/quick-medium")
+}
+
+fn clip(name: &str) -> PathBuf {
+    repository().join(format!("www/samples/{name}.wav"))
+}
+
+/// Manifest of samples with their texts.
+fn manifest(folder: &tempfile::TempDir, name: &str, texts: &[&str]) -> PathBuf {
+    let lines = texts.iter().map(|text| {
+        let path = clip(&text.replace(' ', "-"));
+        format!(
+            "{}\n",
+            serde_json::json!({ "audio_filepath": path, "text": text, "duration": 0 })
+        )
+    });
+    let path = folder.path().join(name);
+    fs::write(&path, lines.collect::<String>()).unwrap();
+    path
+}
+
+#[test]
+fn the_grammar_of_the_recipes_hears_a_clip_with_its_slots() {
+    let model = model();
+    let grammar = repository().join("recipes/phrases/home.jsgf");
+    let (timer, digits) = (
+        clip("set-a-timer-for-five-minutes"),
+        clip("seven-two-nine-four"),
+    );
+    let finished = fledge([
+        "transcribe",
+        text(&timer),
+        text(&digits),
+        "--model",
+        text(&model),
+        "--phrases",
+        text(&grammar),
+        "--json",
+        "--quiet",
+        "--device",
+        "cpu",
+    ]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let lines: Vec<serde_json::Value> = finished
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let phrase = &lines[0]["phrases"][0];
+    assert_eq!(phrase["phrase"], "set a timer for {minutes} minutes");
+    assert_eq!(phrase["slots"]["minutes"], 5);
+    assert!(
+        phrase["score"].as_f64().unwrap() > 0.35
+            && phrase["end"].as_f64() > phrase["start"].as_f64()
+    );
+    assert_eq!(lines[1]["phrases"], serde_json::json!([]));
+    assert_eq!(lines[1]["text"], "");
+}
+
+#[test]
+fn a_list_is_evaluated_and_its_threshold_is_tuned_and_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.txt");
+    fs::write(
+        &list,
+        "# mine\nopen the window\nstop the music\nturn (on|off) the kitchen light\n",
+    )
+    .unwrap();
+    let said = manifest(
+        &folder,
+        "said.jsonl",
+        &[
+            "open the window",
+            "stop the music",
+            "turn on the kitchen light",
+        ],
+    );
+    let other = manifest(
+        &folder,
+        "other.jsonl",
+        &["seven two nine four", "zero eight three six one five"],
+    );
+    let model = model();
+    let tuned = fledge([
+        "tune-phrases",
+        "--model",
+        text(&model),
+        "--phrases",
+        text(&list),
+        "--manifest",
+        text(&said),
+        "--reject",
+        text(&other),
+        "--json",
+        "--quiet",
+        "--device",
+        "cpu",
+    ]);
+    assert_eq!(tuned.code, Some(0), "{}", tuned.stderr);
+    let report: serde_json::Value = serde_json::from_str(&tuned.stdout).unwrap();
+    assert_eq!(report["phrases"], 3);
+    assert_eq!(report["curve"].as_array().unwrap().len(), 100);
+    let stored = fs::read_to_string(&list).unwrap();
+    assert!(stored.starts_with("#@ threshold 0."), "{stored}");
+    assert!(
+        stored.ends_with(
+            "# mine\nopen the window\nstop the music\nturn (on|off) the kitchen light\n"
+        )
+    );
+    let evaluated = fledge([
+        "evaluate",
+        "--model",
+        text(&model),
+        "--phrases",
+        text(&list),
+        "--manifest",
+        text(&said),
+        "--json",
+        "--quiet",
+        "--device",
+        "cpu",
+    ]);
+    assert_eq!(evaluated.code, Some(0), "{}", evaluated.stderr);
+    let figures: serde_json::Value = serde_json::from_str(&evaluated.stdout).unwrap();
+    assert_eq!(
+        (&figures["phrases"], &figures["outside"]),
+        (&3.into(), &0.into())
+    );
+    assert_eq!(figures["threshold"], report["chosen"]["threshold"]);
+    assert_eq!(figures["detection"], report["chosen"]["detection"]);
+}
+
+#[test]
+fn a_wrong_list_is_one_line_with_its_place_and_alike_phrases_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.txt");
+    let (model, clip) = (model(), clip("open-the-window"));
+    let run = |content: &str, more: &[&str]| {
+        fs::write(&list, content).unwrap();
+        let fixed = [
+            "transcribe",
+            text(&clip),
+            "--model",
+            text(&model),
+            "--phrases",
+            text(&list),
+            "--device",
+            "cpu",
+        ];
+        fledge(fixed.iter().chain(more))
+    };
+    for (content, place, words) in [
+        (
+            "open the window\nset timer 15 minutes\n",
+            "line 2, column 11",
+            "write \"fifteen\"",
+        ),
+        ("turn-on\n", "line 1, column 1", "cannot write '-'"),
+        ("turn (on|off\n", "line 1, column 6", "never closed"),
+        ("go <nmber>\n", "line 1, column 4", "did you mean <number>?"),
+        ("\n", "list.txt", "holds no phrase"),
+    ] {
+        let finished = run(content, &[]);
+        assert_eq!(finished.code, Some(3), "{content}: {}", finished.stderr);
+        assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+        assert!(
+            finished.stderr.contains(place) && finished.stderr.contains(words),
+            "{}",
+            finished.stderr
+        );
+    }
+    let alike = run("open the window\nopen the windows\n", &[]);
+    assert_eq!(alike.code, Some(0));
+    assert!(
+        alike
+            .stderr
+            .contains("\"open the windows\" sounds much like \"open the window\""),
+        "{}",
+        alike.stderr
+    );
+    assert_eq!(run("go\n", &["--no-lm"]).code, Some(2));
+    assert_eq!(run("go\n", &["--threshold", "2"]).code, Some(2));
+}

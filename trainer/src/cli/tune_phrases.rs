@@ -1,0 +1,284 @@
+//! `fledge tune-phrases`.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use shared_model::bundle::LoadedModel;
+use shared_model::phrases::{PhraseConfig, PhraseDecoder, with_threshold};
+
+use super::evaluate::Progress;
+use super::output::OutputFile;
+use super::{CliResult, DeviceArgs, Failure, interrupt};
+use crate::data::read_manifest;
+use crate::device::OpenDevice;
+use crate::evaluate::{Evaluated, HeardPhrases, PhraseCounts, PhraseFile, hear_phrases, model_id};
+use crate::model_folder;
+
+/// Find the threshold of a list of phrases for a model
+///
+/// Hears every recording once, then counts at every threshold what is heard of the phrases that
+/// were said, and how often a phrase is heard in an hour of speech that is none. Prints the curve,
+/// and stores the lowest threshold that keeps to the wanted rate of false accepts as a comment in
+/// the file of phrases, where `evaluate` and `transcribe` find it. Use recordings that no figure is
+/// measured on later.
+///
+/// Example:
+///   fledge tune-phrases --model models/small --phrases lights.txt --manifest dev.jsonl --reject read.jsonl
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct TunePhrasesArgs {
+    /// Model folder
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Phrases, one a line, or a JSGF grammar; its stored threshold is replaced
+    #[arg(long, value_name = "FILE")]
+    phrases: PathBuf,
+    /// Recordings of phrases with their texts, NeMo-style JSONL
+    #[arg(long, value_name = "FILE")]
+    manifest: PathBuf,
+    /// Recordings of other speech, with their texts
+    #[arg(long, value_name = "FILE")]
+    reject: Option<PathBuf>,
+    /// Phrases heard where none was said, per hour of other speech, at most
+    #[arg(long, value_name = "X", default_value_t = 0.5)]
+    false_accepts: f64,
+    /// Tune for phrases inside other speech
+    #[arg(long)]
+    spot: bool,
+    /// Print the curve and leave the file of phrases as it is
+    #[arg(long)]
+    dry_run: bool,
+    /// Threads on the CPU [default: one per core]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Do not print progress
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// What one threshold gives.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Point {
+    threshold: f32,
+    detection: f64,
+    phrase_error_rate: f64,
+    false_accepts: usize,
+    false_accepts_per_hour: Option<f64>,
+    most_false_accepts_per_hour: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    phrases: usize,
+    outside_hours: f64,
+    curve: Vec<Point>,
+    chosen: Point,
+    stored: bool,
+}
+
+/// Thresholds that are tried: every hundredth below one.
+const STEPS: u8 = 100;
+/// Every so many of them are printed.
+const PRINTED_EVERY: usize = 5;
+
+pub fn run(args: &TunePhrasesArgs) -> CliResult<()> {
+    super::memory::keep_freed_memory();
+    if !(args.false_accepts >= 0.0 && args.false_accepts.is_finite()) {
+        return Err(Failure::usage(
+            "--false-accepts: expected a number from 0 on",
+        ));
+    }
+    let loaded = model_folder::read(&args.model)?;
+    let file = PhraseFile::read(&args.phrases)?;
+    let wanted = (!args.dry_run).then(|| OutputFile::try_new("--phrases", &args.phrases));
+    let output = wanted.transpose()?;
+    let report = tune(args, &loaded, &file, output.is_some())?;
+    if let Some(output) = &output {
+        let (id, name) = (model_id(&loaded.manifest), &loaded.manifest.name);
+        let text = with_threshold(&file.text, report.chosen.threshold, &id, name);
+        output.write(text.as_bytes())?;
+    }
+    if args.json {
+        return super::print_json(&report);
+    }
+    for line in lines(&report) {
+        super::print_line(&line)?;
+    }
+    Ok(())
+}
+
+/// The curve of a list, and the point that is chosen from it.
+fn tune(
+    args: &TunePhrasesArgs,
+    loaded: &LoadedModel,
+    file: &PhraseFile,
+    stored: bool,
+) -> CliResult<Report> {
+    let decoder = file.decoder(loaded, Some(0.0), args.spot)?;
+    let device = args.device.open()?;
+    let mut heard = hear(args, loaded, &decoder, &args.manifest, &device)?;
+    if let Some(reject) = &args.reject {
+        heard.extend(hear(args, loaded, &decoder, reject, &device)?);
+    }
+    let (curve, phrases, outside_hours) = curve(&heard, args.spot);
+    if phrases == 0 {
+        return Err(Failure::data(format!(
+            "{}: no utterance is nothing but phrases of {}",
+            args.manifest.display(),
+            args.phrases.display()
+        )));
+    }
+    Ok(Report {
+        phrases,
+        outside_hours,
+        chosen: choose(&curve, args.false_accepts),
+        curve,
+        stored,
+    })
+}
+
+fn hear(
+    args: &TunePhrasesArgs,
+    loaded: &LoadedModel,
+    decoder: &PhraseDecoder,
+    manifest: &std::path::Path,
+    device: &OpenDevice,
+) -> CliResult<Vec<HeardPhrases>> {
+    let utterances = read_manifest(manifest)?;
+    let progress = Progress::new(args.quiet);
+    let threads = args.threads.unwrap_or_else(super::num_cores);
+    let (heard, broken) = hear_phrases(
+        loaded,
+        decoder,
+        &utterances,
+        device,
+        threads,
+        interrupt::stop_flag(),
+        &|done, total| progress.show(done, total),
+    )?;
+    let evaluated = Evaluated {
+        broken,
+        ..Evaluated::default()
+    };
+    evaluated.check_broken_of(utterances.len())?;
+    Ok(heard)
+}
+
+/// Points from the lowest threshold to the highest, phrases that were said, hours of other speech.
+fn curve(heard: &[HeardPhrases], inside_speech: bool) -> (Vec<Point>, usize, f64) {
+    let (mut phrases, mut outside_hours) = (0, 0.0);
+    let points = (0..STEPS).map(|step| {
+        let threshold = f32::from(step) / f32::from(STEPS);
+        let counts = PhraseCounts::of(
+            heard,
+            &PhraseConfig {
+                threshold,
+                inside_speech,
+            },
+        );
+        let total = counts.total();
+        (phrases, outside_hours) = (total.reference_len, counts.outside_secs / 3600.0);
+        Point {
+            threshold,
+            detection: counts.detection(),
+            phrase_error_rate: total.rate(),
+            false_accepts: counts.false_accepts,
+            false_accepts_per_hour: counts.false_accepts_per_hour(),
+            most_false_accepts_per_hour: counts.most_false_accepts_per_hour(),
+        }
+    });
+    let points = points.collect();
+    (points, phrases, outside_hours)
+}
+
+/// The lowest threshold from which on false accepts are rare enough; without other speech, the one
+/// with the fewest phrase errors.
+fn choose(curve: &[Point], most: f64) -> Point {
+    let is_rare = |point: &Point| point.false_accepts_per_hour.is_none_or(|rate| rate <= most);
+    let last_bad = curve.iter().rposition(|point| !is_rare(point));
+    let good = &curve[last_bad.map_or(0, |index| (index + 1).min(curve.len() - 1))..];
+    let has_other_speech = curve
+        .iter()
+        .any(|point| point.false_accepts_per_hour.is_some());
+    if has_other_speech {
+        return good[0];
+    }
+    let fewest = |a: &&Point, b: &&Point| a.phrase_error_rate.total_cmp(&b.phrase_error_rate);
+    *good.iter().min_by(fewest).unwrap_or(&good[0])
+}
+
+fn lines(report: &Report) -> Vec<String> {
+    let shown = |point: &Point| {
+        let rate = |rate: Option<f64>| rate.map_or("-".into(), |rate| format!("{rate:.1}"));
+        format!(
+            "{:>9.2}  {:>7.1}  {:>14.1}  {:>13}  {:>7}  {:>12}",
+            point.threshold,
+            point.detection * 100.0,
+            point.phrase_error_rate * 100.0,
+            point.false_accepts,
+            rate(point.false_accepts_per_hour),
+            rate(point.most_false_accepts_per_hour)
+        )
+    };
+    let mut lines = vec![
+        format!(
+            "{} phrases, {:.3} h of other speech",
+            report.phrases, report.outside_hours
+        ),
+        "threshold  heard %  phrase error %  false accepts  an hour  at most, 95 %".to_owned(),
+    ];
+    lines.extend(report.curve.iter().step_by(PRINTED_EVERY).map(shown));
+    let end = if report.stored {
+        "stored"
+    } else {
+        "nothing was stored"
+    };
+    lines.push(format!("threshold {:.2}: {end}", report.chosen.threshold));
+    lines.push(shown(&report.chosen));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(threshold: f32, rate: Option<f64>, phrase_error_rate: f64) -> Point {
+        Point {
+            threshold,
+            detection: 0.9,
+            phrase_error_rate,
+            false_accepts: 0,
+            false_accepts_per_hour: rate,
+            most_false_accepts_per_hour: rate,
+        }
+    }
+
+    #[test]
+    fn the_lowest_threshold_with_few_enough_false_accepts_from_there_on_is_chosen() {
+        let rates = [9.0, 0.4, 2.0, 0.5, 0.0];
+        let curve: Vec<Point> = rates
+            .iter()
+            .zip(0u8..)
+            .map(|(rate, step)| point(f32::from(step) / 10.0, Some(*rate), 0.1))
+            .collect();
+        assert_eq!(choose(&curve, 0.5).threshold, 0.3);
+        assert_eq!(choose(&curve, 9.0).threshold, 0.0);
+        // None is good enough: the highest.
+        assert_eq!(choose(&curve[..3], 0.1).threshold, 0.2);
+    }
+
+    #[test]
+    fn without_other_speech_the_fewest_errors_decide() {
+        let curve = [
+            point(0.0, None, 0.2),
+            point(0.1, None, 0.1),
+            point(0.2, None, 0.3),
+        ];
+        assert_eq!(choose(&curve, 0.5).threshold, 0.1);
+    }
+}
