@@ -431,7 +431,9 @@ fn confidences_are_calibrated_where_the_model_is_and_the_means_of_letters_elsewh
         end_secs: 1.0,
     };
     let confidences = |recognizer: &Recognizer| -> Vec<f32> {
-        let words = recognizer.words_of(&heard);
+        let mut writer = recognizer.writer();
+        writer.take(&heard);
+        let words = writer.finish().words;
         assert_eq!(texts(&words), ["a", "b"]);
         words.iter().map(|word| word.confidence).collect()
     };

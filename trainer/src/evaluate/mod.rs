@@ -208,14 +208,15 @@ fn hear(
     for posteriors in &heard {
         writer.take(posteriors);
     }
-    let words = writer.finish().words;
+    let transcript = writer.finish();
     let decoding_secs = encoded.elapsed().as_secs_f64();
     let reference = normalize_text(&utterance.text);
-    let confidences: Vec<_> = words
+    let confidences: Vec<_> = transcript
+        .words
         .iter()
         .map(|w| (w.text.clone(), w.confidence))
         .collect();
-    let hypothesis = normalize_text(&Transcript::from_words(words).text);
+    let hypothesis = normalize_text(&transcript.text);
     let greedy = match recognizer.decoder() {
         Decoder::Greedy => None,
         Decoder::Beam(_) | Decoder::Phrases(_) => {
