@@ -19,7 +19,7 @@ fn manifest(folder: &tempfile::TempDir, name: &str, texts: &[&str]) -> PathBuf {
         let path = clip(&text.replace(' ', "-"));
         format!(
             "{}\n",
-            serde_json::json!({ "audio_filepath": path, "text": text, "duration": 0 })
+            serde_json::json!({ "audio_filepath": path, "text": text })
         )
     });
     let path = folder.path().join(name);

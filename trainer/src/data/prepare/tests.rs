@@ -245,8 +245,11 @@ fn a_name_that_is_not_utf8_is_left_out_with_the_reason() {
     assert!(report.problems[0].contains("not UTF-8"));
 }
 
-/// `(text, speaker, start, duration, confidence)` of every utterance, by start.
-fn said(read: &[super::super::Utterance]) -> Vec<(&str, Option<&str>, f64, f64, Option<f32>)> {
+/// Text, speaker, start, duration and confidence of an utterance.
+type Said<'a> = (&'a str, Option<&'a str>, f64, f64, Option<f32>);
+
+/// Every utterance, by start.
+fn said(read: &[super::super::Utterance]) -> Vec<Said<'_>> {
     let mut said: Vec<_> = read
         .iter()
         .map(|u| {
