@@ -10,6 +10,8 @@
 //! ```
 
 mod difference;
+mod environment;
+mod error;
 
 pub(crate) use difference::{flatten, is_free};
 
@@ -21,19 +23,17 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use shared_model::{
-    tokens::{TokenError, Tokens},
-    weights::Weights,
-};
+use shared_model::{tokens::Tokens, weights::Weights};
 
 use crate::{
-    config::{Phase, Recipe, RecipeError},
+    config::{Phase, Recipe},
     costs::PhaseCosts,
-    exit_status::{ExitStatus, HasExitStatus},
     files::{write_atomically, write_folder_atomically},
     tensor_file,
 };
 use difference::difference;
+pub use environment::Environment;
+pub use error::RunFolderError;
 
 pub use crate::tensor_file::TensorFileError;
 
@@ -61,138 +61,12 @@ const CONTENT: [&str; 14] = [
     "quarantine.jsonl",
 ];
 
-/// A run folder that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RunFolderError {
-    /// A file or folder cannot be read or written.
-    #[error("{path}: {reason}")]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system says.
-        reason: io::Error,
-    },
-    /// Something else is in it.
-    #[error(
-        "{path} is not empty and not the folder of a run: choose another with --run, or empty it"
-    )]
-    NotARun {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Another process trains in it.
-    #[error("{path} is in use by another fledge")]
-    InUse {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// What is to be done would not give what was begun.
-    #[error(
-        "{path} holds a run of another recipe: {difference}; choose another folder with --run, or start it anew with --fresh"
-    )]
-    OtherRecipe {
-        /// The folder.
-        path: PathBuf,
-        /// Key, old and new value.
-        difference: String,
-    },
-    /// A file in it is not what this program writes.
-    #[error("{path}: {reason}")]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// `tokens.txt` is no token set.
-    #[error("{path}")]
-    Tokens {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: TokenError,
-    },
-    /// `costs.json` is not what this program writes.
-    #[error("{path}")]
-    Costs {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// `resolved.toml` is no TOML.
-    #[error("{path}: {}", .error.message())]
-    Resolved {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it; only its message fits into a line.
-        error: toml::de::Error,
-    },
-    /// The weights of a finished phase cannot be read.
-    #[error(transparent)]
-    Weights(#[from] TensorFileError),
-    /// Its recipe cannot be used.
-    #[error(transparent)]
-    Recipe(#[from] RecipeError),
-}
-
-impl HasExitStatus for RunFolderError {
-    fn exit_status(&self) -> ExitStatus {
-        match self {
-            Self::Io { .. } | Self::InUse { .. } => ExitStatus::Failed,
-            Self::OtherRecipe { .. } => ExitStatus::Usage,
-            Self::NotARun { .. }
-            | Self::Content { .. }
-            | Self::Tokens { .. }
-            | Self::Costs { .. }
-            | Self::Resolved { .. }
-            | Self::Weights(_) => ExitStatus::Data,
-            Self::Recipe(error) => error.exit_status(),
-        }
-    }
-}
-
 /// The folder of a run, held by this process until it is dropped.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
     /// Locked; the system unlocks it when the process ends in whatever way.
     _lock: File,
-}
-
-/// What the environment of a run was.
-#[derive(Debug, Clone, Serialize)]
-pub struct Environment {
-    /// The program's version.
-    pub fledge: String,
-    /// What computes.
-    pub device: String,
-    /// Why it was taken.
-    pub device_reason: String,
-    /// The operating system.
-    pub os: String,
-    /// The processor's architecture.
-    pub arch: String,
-    /// Threads that may work at once.
-    pub cores: usize,
-    /// The command line.
-    pub command: Vec<String>,
-}
-
-impl Environment {
-    /// This process on this machine.
-    pub fn capture(device: &str, device_reason: &str) -> Self {
-        Self {
-            fledge: env!("CARGO_PKG_VERSION").into(),
-            device: device.into(),
-            device_reason: device_reason.into(),
-            os: std::env::consts::OS.into(),
-            arch: std::env::consts::ARCH.into(),
-            cores: std::thread::available_parallelism().map_or(0, usize::from),
-            command: std::env::args().collect(),
-        }
-    }
 }
 
 /// A line of `quarantine.jsonl`.
