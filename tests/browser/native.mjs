@@ -31,7 +31,8 @@ export function wordErrors(lm, model, clips) {
   const folder = mkdtempSync(join(tmpdir(), "fledge-"));
   try {
     const manifest = join(folder, "clips.jsonl");
-    const line = ({ path, text, secs }) => `${JSON.stringify({ audio_filepath: path, text, duration: secs })}\n`;
+    // Whole files, as the page hears them: the lengths in the list of clips are rounded.
+    const line = ({ path, text }) => `${JSON.stringify({ audio_filepath: path, text })}\n`;
     writeFileSync(manifest, clips.map(line).join(""));
     const told = fledge("evaluate", "--model", model, "--manifest", manifest, "--lm", lm, "--device", "cpu", "--json");
     const { substitutions, insertions, deletions } = JSON.parse(told);

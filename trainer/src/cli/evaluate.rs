@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use shared_model::bundle::{Evaluation, LoadedModel, with_evaluations};
-use shared_model::phrases::PhraseDecoder;
+use shared_model::phrases::{PhraseDecoder, PhraseWarning};
 
 use super::output::{OutputFile, try_folder};
 use super::{CliResult, DeviceArgs, Failure, WeightArgs, interrupt};
@@ -79,7 +79,8 @@ pub struct DecoderArgs {
 }
 
 impl DecoderArgs {
-    pub fn choose(&self, loaded: &LoadedModel) -> CliResult<DecoderChoice> {
+    /// `quiet`: phrases that sound alike are not told of.
+    pub fn choose(&self, loaded: &LoadedModel, quiet: bool) -> CliResult<DecoderChoice> {
         let numbers = [
             self.lm_weight,
             self.word_bonus,
@@ -94,7 +95,11 @@ impl DecoderArgs {
             || self.beam.is_some()
             || numbers.iter().any(Option::is_some);
         if let Some(path) = &self.phrases {
-            return self.choose_phrases(path, wants_beam, loaded);
+            let choice = self.choose_phrases(path, wants_beam, loaded)?;
+            if !quiet {
+                tell_alike(path, &choice.1);
+            }
+            return Ok(choice.0);
         }
         match (self.decoder, wants_beam) {
             (Some(DecoderKind::Greedy), true) => Err(Failure::usage(
@@ -130,7 +135,7 @@ impl DecoderArgs {
         path: &Path,
         wants_beam: bool,
         loaded: &LoadedModel,
-    ) -> CliResult<DecoderChoice> {
+    ) -> CliResult<(DecoderChoice, Vec<PhraseWarning>)> {
         if wants_beam || self.decoder.is_some() {
             return Err(Failure::usage(
                 "--phrases hears nothing but phrases: it takes no decoder, word list, language model or beam",
@@ -142,11 +147,14 @@ impl DecoderArgs {
             )));
         }
         let file = PhraseFile::read(path)?;
-        for warning in file.list.warnings() {
-            let _ = writeln!(std::io::stderr(), "{}: {warning}", path.display());
-        }
         let phrases = file.decoder(loaded, self.threshold, self.spot)?;
-        Ok(DecoderChoice::Phrases(phrases))
+        Ok((DecoderChoice::Phrases(phrases), file.list.warnings()))
+    }
+}
+
+fn tell_alike(path: &Path, warnings: &[PhraseWarning]) {
+    for warning in warnings {
+        let _ = writeln!(std::io::stderr(), "{}: {warning}", path.display());
     }
 }
 
@@ -219,7 +227,7 @@ pub fn run(args: &EvaluateArgs) -> CliResult<()> {
             args.manifest.display()
         )));
     }
-    let decoder = args.decoder.choose(&loaded)?;
+    let decoder = args.decoder.choose(&loaded, args.quiet)?;
     if let DecoderChoice::Phrases(phrases) = &decoder {
         return evaluate_phrases(args, &loaded, phrases, &utterances);
     }

@@ -81,7 +81,7 @@ pub fn run(args: &LabelArgs) -> CliResult<()> {
     let options = args.options()?;
     OutputFile::try_new("--out", &args.out)?;
     let loaded = args.weights.read(&args.model)?;
-    let decoder = args.decoder.choose(&loaded)?;
+    let decoder = args.decoder.choose(&loaded, args.quiet)?;
     let (utterances, problems) = utterances_of(&args.audio)?;
     let mut stderr = std::io::stderr();
     for problem in problems.iter().take(SHOWN) {

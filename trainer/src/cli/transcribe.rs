@@ -116,7 +116,10 @@ impl<'a> From<&'a Word> for JsonWord<'a> {
 
 pub fn run(args: &TranscribeArgs) -> CliResult<()> {
     let loaded = args.weights.read(&args.model)?;
-    let decoder = args.decoder.choose(&loaded)?.build(&loaded.tokens)?;
+    let decoder = args
+        .decoder
+        .choose(&loaded, args.quiet)?
+        .build(&loaded.tokens)?;
     let device = args.device.open()?;
     let recognizer = Recognizer::new(&loaded, decoder, &device.device)?;
     if let Some(out) = &args.log_probs {

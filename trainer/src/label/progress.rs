@@ -125,6 +125,7 @@ pub(super) fn digest(
     let json = |value: serde_json::Result<Vec<u8>>| value.map_err(LabelError::json);
     hash.update(json(serde_json::to_vec(&labeller.model.manifest))?);
     hash.update(json(serde_json::to_vec(&options))?);
+    hash.update(labeller.decoder.name());
     if let DecoderChoice::Beam {
         config,
         words,
