@@ -2,7 +2,7 @@
 
 mod accents;
 mod normalize;
-mod numbers;
+pub(crate) mod numbers;
 mod piece_set;
 mod tokens_txt;
 

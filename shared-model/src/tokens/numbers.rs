@@ -1,6 +1,7 @@
 //! Numbers in words: cardinals, ordinals and decimals.
 
-const UNITS: [&str; 20] = [
+/// 0 to 19.
+pub(crate) const UNITS: [&str; 20] = [
     "zero",
     "one",
     "two",
@@ -22,8 +23,9 @@ const UNITS: [&str; 20] = [
     "eighteen",
     "nineteen",
 ];
-const TENS: [&str; 10] = [
-    "", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
+/// 20 to 90.
+pub(crate) const TENS: [&str; 8] = [
+    "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
 ];
 const SCALES: [(u64, &str); 4] = [
     (1_000_000_000_000, "trillion"),
@@ -148,7 +150,7 @@ fn below_thousand(value: u64, words: &mut Vec<&'static str>) {
         value %= 100;
     }
     if value >= 20 {
-        words.push(TENS[value / 10]);
+        words.push(TENS[value / 10 - 2]);
         value %= 10;
     }
     if value > 0 {

@@ -113,6 +113,15 @@ pub struct BrokenAudio {
     pub reason: String,
 }
 
+impl BrokenAudio {
+    pub(crate) fn of(utterance: &Utterance, error: &AudioFileError) -> Self {
+        Self {
+            path: utterance.audio_path.clone(),
+            reason: error_line(error),
+        }
+    }
+}
+
 /// What a model heard.
 #[derive(Debug, Clone, Default)]
 pub struct Evaluated {
@@ -136,16 +145,26 @@ impl Evaluated {
     /// # Errors
     /// As [`Self::check_broken`].
     pub fn check_broken_of(&self, utterances: usize) -> Result<(), EvaluateError> {
-        match self.broken.first() {
-            Some(first) if self.broken.len() as f64 > MAX_BROKEN_SHARE * utterances as f64 => {
-                Err(EvaluateError::TooManyBroken {
-                    broken: self.broken.len(),
-                    utterances,
-                    first: first.reason.clone(),
-                })
-            }
-            _ => Ok(()),
+        let first = self.broken.first().map(|broken| broken.reason.as_str());
+        check_broken(first, self.broken.len(), utterances)
+    }
+}
+
+/// An error if more of the utterances are broken than a result may hide; `first`: why the first is.
+pub(crate) fn check_broken(
+    first: Option<&str>,
+    broken: usize,
+    utterances: usize,
+) -> Result<(), EvaluateError> {
+    match first {
+        Some(first) if broken as f64 > MAX_BROKEN_SHARE * utterances as f64 => {
+            Err(EvaluateError::TooManyBroken {
+                broken,
+                utterances,
+                first: first.to_owned(),
+            })
         }
+        _ => Ok(()),
     }
 }
 
@@ -267,14 +286,7 @@ fn written(heard: &[Posteriors], decoder: &Decoder, tokens: &Tokens, frame_secs:
 fn read_samples(utterance: &Utterance) -> Result<(Vec<f32>, Vec<String>), BrokenAudio> {
     let duration_secs = (utterance.duration_secs > 0.0).then_some(utterance.duration_secs);
     decode_16k_with_notices(&utterance.audio_path, utterance.offset_secs, duration_secs)
-        .map_err(|error| broken(utterance, &error))
-}
-
-fn broken(utterance: &Utterance, error: &AudioFileError) -> BrokenAudio {
-    BrokenAudio {
-        path: utterance.audio_path.clone(),
-        reason: error_line(error),
-    }
+        .map_err(|error| BrokenAudio::of(utterance, &error))
 }
 
 #[cfg(test)]

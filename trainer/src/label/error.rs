@@ -21,18 +21,6 @@ pub enum LabelError {
     /// The recogniser fails, or the user stops it.
     #[error(transparent)]
     Hear(#[from] EvaluateError),
-    /// So much audio is unreadable that the labels would be of another corpus.
-    #[error(
-        "{broken} of {utterances} utterances cannot be read, more than 1 %; the first: {first}"
-    )]
-    TooManyBroken {
-        /// Utterances that cannot be read.
-        broken: usize,
-        /// Of so many.
-        utterances: usize,
-        /// Why the first of them cannot be read.
-        first: String,
-    },
     /// What an earlier call left is of other audio, another recogniser or other options.
     #[error(
         "{path} was left by a labelling of other audio, with another model or other options: \
@@ -69,7 +57,7 @@ impl LabelError {
 impl HasExitStatus for LabelError {
     fn exit_status(&self) -> ExitStatus {
         match self {
-            Self::Nothing | Self::NothingHeard | Self::TooManyBroken { .. } => ExitStatus::Data,
+            Self::Nothing | Self::NothingHeard => ExitStatus::Data,
             Self::Source(error) => error.exit_status(),
             Self::Hear(error) => error.exit_status(),
             Self::OtherProgress { .. } => ExitStatus::Usage,

@@ -7,10 +7,9 @@ use shared_model::decode::Word;
 use shared_model::recognizer::Recognizer;
 
 use super::LabelOptions;
-use crate::data::audio_file::{AudioFileError, FileBlocks};
+use crate::data::audio_file::FileBlocks;
 use crate::data::{TimedWord, Utterance, pieces};
 use crate::evaluate::{BrokenAudio, EvaluateError};
-use crate::fault::error_line;
 
 /// What was heard in a stretch of a file.
 pub(super) struct Label {
@@ -38,7 +37,7 @@ pub(super) fn hear(
         FileBlocks::open_stretch(&utterance.audio_path, utterance.offset_secs, duration_secs);
     let mut blocks = match opened {
         Ok(blocks) => blocks,
-        Err(error) => return Ok(Err(broken(utterance, &error))),
+        Err(error) => return Ok(Err(BrokenAudio::of(utterance, &error))),
     };
     let mut transcription = recognizer.begin();
     let mut num_samples = 0;
@@ -50,7 +49,7 @@ pub(super) fn hear(
                 block_on(transcription.push(block, &mut go_on))?;
             }
             Ok(None) => break,
-            Err(error) => return Ok(Err(broken(utterance, &error))),
+            Err(error) => return Ok(Err(BrokenAudio::of(utterance, &error))),
         }
         if stop.load(Ordering::Relaxed) {
             return Err(EvaluateError::Stopped);
@@ -64,13 +63,6 @@ pub(super) fn hear(
     Ok(Ok(labels(utterance, &words, audio_secs, options.max_secs)))
 }
 
-fn broken(utterance: &Utterance, error: &AudioFileError) -> BrokenAudio {
-    BrokenAudio {
-        path: utterance.audio_path.clone(),
-        reason: error_line(error),
-    }
-}
-
 /// Labels of `audio_secs` in which `words` were heard.
 pub(super) fn labels(
     utterance: &Utterance,
@@ -80,7 +72,6 @@ pub(super) fn labels(
 ) -> Vec<Label> {
     let words: Vec<TimedWord> = words.iter().map(timed).collect();
     let is_whole = audio_secs <= max_secs;
-    let longest = if is_whole { f64::INFINITY } else { max_secs };
     let label = |start_secs: f64, end_secs: f64, text: String, confidence: Option<f32>| Label {
         audio_path: utterance.audio_path.clone(),
         offset_secs: utterance.offset_secs + start_secs,
@@ -94,9 +85,8 @@ pub(super) fn labels(
             format!("{}-{:07}", utterance.id, (start_secs * 100.0).round())
         },
     };
-    let cut = pieces(&words, longest, Some(audio_secs));
     if !is_whole {
-        return cut
+        return pieces(&words, max_secs, Some(audio_secs))
             .into_iter()
             .map(|piece| {
                 label(

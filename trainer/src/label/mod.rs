@@ -18,7 +18,7 @@ use shared_model::recognizer::Recognizer;
 
 use crate::data::{ManifestLine, Utterance, relative_path, rounded};
 use crate::device::{DeviceKind, OpenDevice};
-use crate::evaluate::{BrokenAudio, DecoderChoice, spread};
+use crate::evaluate::{BrokenAudio, DecoderChoice, check_broken, spread};
 pub use error::LabelError;
 use hear::{Label, hear};
 use progress::Progress;
@@ -105,7 +105,11 @@ pub fn label(
         }
         written.append(chunk.len(), &lines)?;
     }
-    check_broken(&written.report, utterances.len())?;
+    check_broken(
+        written.report.broken.first().map(String::as_str),
+        written.report.broken.len(),
+        utterances.len(),
+    )?;
     if written.report.utterances == 0 {
         return Err(LabelError::NothingHeard);
     }
@@ -186,20 +190,4 @@ fn take(
         writeln!(lines).map_err(LabelError::json)?;
     }
     Ok(())
-}
-
-fn check_broken(report: &LabelReport, utterances: usize) -> Result<(), LabelError> {
-    match report.broken.first() {
-        Some(first)
-            if report.broken.len() as f64
-                > crate::evaluate::MAX_BROKEN_SHARE * utterances as f64 =>
-        {
-            Err(LabelError::TooManyBroken {
-                broken: report.broken.len(),
-                utterances,
-                first: first.clone(),
-            })
-        }
-        _ => Ok(()),
-    }
 }
