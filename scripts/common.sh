@@ -81,7 +81,7 @@ fetch_crates() {
 
 build_fledge() {
   say "building fledge (the first time compiles burn and its GPU stack; later builds are short)"
-  cargo_build_fledge
+  cargo_build_fledge "$@"
   touch "$FULL_BUILD"
 }
 

@@ -22,7 +22,7 @@ cargo-deny --offline check licenses bans sources
 
 step "lints, native"
 export CARGO_TARGET_DIR=$NATIVE_TARGET
-cargo clippy --locked --release --all-targets -- -D warnings
+cargo clippy --locked --release --all-targets --features trainer/onnx -- -D warnings
 RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --locked --release --no-deps -q
 
 step "lints, wasm32"
@@ -32,10 +32,13 @@ step "lints, wasm32"
 )
 
 step "native tests"
-build_fledge
+build_fledge --features onnx
 "$ROOT/scripts/install-test-tools.sh"
 . "$ROOT/scripts/software-gpu.sh"
-cargo test --locked --release
+cargo test --locked --release --features trainer/onnx
+
+step "exported models in other people's programs"
+FLEDGE=$FLEDGE_BIN "$ROOT/scripts/check-interchange.sh"
 
 step "GPU check, on the software adapter"
 "$ROOT/scripts/gpu-check.sh" --small --out "$FLEDGE_CACHE/gpu-check"
