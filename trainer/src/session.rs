@@ -24,7 +24,7 @@ use crate::{
     event::TrainEvent,
     exit_status::{ExitStatus, HasExitStatus},
     model_folder::{self, ModelFolderError},
-    onnx_network::{OnnxNetwork, OnnxNetworkError},
+    onnx_network::{FrameRate, OnnxNetwork, OnnxNetworkError},
     report::{ReportError, Reports, format_duration},
     run_folder::{Environment, RunFolder, RunFolderError},
     train::{self, RunContext, TrainError, TrainedNetwork},
@@ -250,10 +250,13 @@ struct Models {
 impl Models {
     fn read(recipe: &Recipe) -> Result<Self, SessionError> {
         let pretrained_teacher = recipe.teacher.from.as_deref();
-        let factor = recipe.teacher.model.subsampling_factor;
+        let frames = FrameRate {
+            subsampling_factor: recipe.teacher.model.subsampling_factor,
+            offset: recipe.teacher.onnx_first_frame.unwrap_or(0),
+        };
         let onnx_teacher = recipe.teacher.onnx.as_deref();
         let onnx_teacher =
-            onnx_teacher.map(|file| OnnxNetwork::read(file, recipe.features.n_mels, factor));
+            onnx_teacher.map(|file| OnnxNetwork::read(file, recipe.features.n_mels, frames));
         let teacher = std::iter::once((train::TEACHER, &recipe.teacher.init_from));
         let students = recipe
             .students

@@ -79,8 +79,13 @@ pub struct DecoderArgs {
 }
 
 impl DecoderArgs {
-    /// `quiet`: phrases that sound alike are not told of.
-    pub fn choose(&self, loaded: &LoadedModel, quiet: bool) -> CliResult<DecoderChoice> {
+    /// Whether anything but greedy decoding is asked for.
+    pub fn is_set(&self) -> bool {
+        let wants_beam = matches!(self.decoder, Some(DecoderKind::Beam));
+        wants_beam || self.wants_beam() || self.phrases.is_some()
+    }
+
+    fn wants_beam(&self) -> bool {
         let numbers = [
             self.lm_weight,
             self.word_bonus,
@@ -89,11 +94,16 @@ impl DecoderArgs {
             self.token_min_log_prob,
             self.score_margin,
         ];
-        let wants_beam = self.lm.is_some()
+        self.lm.is_some()
             || self.no_lm
             || self.words.is_some()
             || self.beam.is_some()
-            || numbers.iter().any(Option::is_some);
+            || numbers.iter().any(Option::is_some)
+    }
+
+    /// `quiet`: phrases that sound alike are not told of.
+    pub fn choose(&self, loaded: &LoadedModel, quiet: bool) -> CliResult<DecoderChoice> {
+        let wants_beam = self.wants_beam();
         if let Some(path) = &self.phrases {
             let choice = self.choose_phrases(path, wants_beam, loaded)?;
             if !quiet {

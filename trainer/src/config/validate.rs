@@ -75,9 +75,15 @@ impl Recipe {
 
     /// A file of posteriors alone teaches by posteriors alone.
     fn check_onnx_teacher(&self) -> Checked {
+        let offset = self.teacher.onnx_first_frame;
         if self.teacher.onnx.is_none() {
-            return Ok(());
+            return require(
+                offset.is_none(),
+                "teacher.onnx_first_frame",
+                "is of teacher.onnx, which is not set",
+            );
         }
+        in_range("teacher.onnx_first_frame", offset.unwrap_or(0), 0, 100)?;
         require(
             self.teacher.from.is_none() && self.teacher.init_from.is_none(),
             "teacher.onnx",

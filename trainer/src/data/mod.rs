@@ -38,7 +38,7 @@ pub use pipeline::{Augmentation, Pipeline, PipelineOptions};
 pub use quarantine::{Quarantine, QuarantineEntry};
 pub use recipe_data::{RecipeData, recipe_examples, recipe_tokens, recipe_utterances};
 pub use source::{BatchSource, Batches, TrainingAudio};
-pub use word_pieces::build_tokens;
+pub use word_pieces::{build_tokens, read_tokens};
 
 /// One utterance of a manifest.
 #[derive(Debug, Clone, PartialEq)]

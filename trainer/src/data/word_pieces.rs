@@ -36,7 +36,7 @@ pub fn build_tokens<'a>(
 }
 
 /// Reads a `tokens.txt`.
-fn read_tokens(path: &Path) -> Result<Tokens, DataError> {
+pub fn read_tokens(path: &Path) -> Result<Tokens, DataError> {
     let read_error = |source| DataError::ReadTokens {
         path: path.to_owned(),
         source,

@@ -40,6 +40,7 @@ use crate::device::{DeviceKind, OpenDevice};
 use crate::exit_status::{ExitStatus, HasExitStatus};
 use crate::fault::error_line;
 use crate::loss::ctc_loss_per_label;
+use crate::onnx_network::OnnxNetworkError;
 pub(crate) use workers::spread;
 
 /// Greatest share of unreadable audio that an error rate may be stated over.
@@ -58,6 +59,9 @@ pub enum EvaluateError {
     /// The network or its device fails.
     #[error(transparent)]
     Recognize(#[from] RecognizeError),
+    /// The network of an ONNX file fails.
+    #[error(transparent)]
+    Onnx(#[from] OnnxNetworkError),
     /// The decoder's settings are out of their ranges.
     #[error(transparent)]
     Decode(#[from] shared_model::decode::DecodeError),
@@ -86,6 +90,7 @@ impl HasExitStatus for EvaluateError {
         match self {
             Self::Empty | Self::NoText | Self::TooManyBroken { .. } => ExitStatus::Data,
             Self::Recognize(error) => error.exit_status(),
+            Self::Onnx(error) => error.exit_status(),
             Self::Decode(error) => error.exit_status(),
             Self::Worker => ExitStatus::Failed,
             Self::Stopped => ExitStatus::Interrupted,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use crate::data::DataError;
 use crate::evaluate::EvaluateError;
 use crate::exit_status::{ExitStatus, HasExitStatus};
+use crate::onnx_network::OnnxNetworkError;
 
 /// Why there are no labels.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,21 @@ pub enum LabelError {
     /// The manifest or folder cannot be read.
     #[error(transparent)]
     Source(#[from] DataError),
+    /// The ONNX file cannot be run.
+    #[error(transparent)]
+    Onnx(#[from] OnnxNetworkError),
+    /// A token file is of another network.
+    #[error(
+        "{path} has {tokens} tokens, and the file of --model has {classes} classes: name its own with --tokens"
+    )]
+    OtherTokens {
+        /// The token file.
+        path: PathBuf,
+        /// Tokens in it.
+        tokens: usize,
+        /// Classes of the network.
+        classes: usize,
+    },
     /// The recogniser fails, or the user stops it.
     #[error(transparent)]
     Hear(#[from] EvaluateError),
@@ -57,7 +73,8 @@ impl LabelError {
 impl HasExitStatus for LabelError {
     fn exit_status(&self) -> ExitStatus {
         match self {
-            Self::Nothing | Self::NothingHeard => ExitStatus::Data,
+            Self::Nothing | Self::NothingHeard | Self::OtherTokens { .. } => ExitStatus::Data,
+            Self::Onnx(error) => error.exit_status(),
             Self::Source(error) => error.exit_status(),
             Self::Hear(error) => error.exit_status(),
             Self::OtherProgress { .. } => ExitStatus::Usage,

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pollster::block_on;
 use shared_model::audio::SAMPLE_RATE_HZ;
 use shared_model::decode::Word;
-use shared_model::recognizer::Recognizer;
+use shared_model::recognizer::{Recognizer, Transcription};
 
 use super::LabelOptions;
+use super::onnx::{OnnxRecognizer, OnnxTranscription};
 use crate::data::audio_file::FileBlocks;
 use crate::data::{TimedWord, Utterance, pieces};
 use crate::evaluate::{BrokenAudio, EvaluateError};
@@ -24,10 +25,57 @@ pub(super) struct Label {
     pub id: String,
 }
 
+/// What a thread hears with.
+pub(super) enum Ear<'a> {
+    /// One of our networks.
+    Own(Box<Recognizer>),
+    /// Somebody else's, and the longest audio that it gets at once.
+    Onnx(&'a OnnxRecognizer),
+}
+
+impl Ear<'_> {
+    fn begin(&self, max_secs: f64) -> Heard<'_> {
+        match self {
+            Self::Own(recognizer) => Heard::Own(recognizer.begin()),
+            Self::Onnx(recognizer) => Heard::Onnx(recognizer.begin(max_secs)),
+        }
+    }
+}
+
+/// What is heard of one utterance.
+enum Heard<'a> {
+    Own(Transcription<'a>),
+    Onnx(OnnxTranscription<'a>),
+}
+
+impl Heard<'_> {
+    fn push(&mut self, block: &[f32], stop: &AtomicBool) -> Result<(), EvaluateError> {
+        let mut go_on = |_| !stop.load(Ordering::Relaxed);
+        match self {
+            Self::Own(transcription) => {
+                block_on(transcription.push(block, &mut go_on))?;
+            }
+            Self::Onnx(transcription) => transcription.push(block)?,
+        }
+        Ok(())
+    }
+
+    fn finish(self, stop: &AtomicBool) -> Result<Vec<Word>, EvaluateError> {
+        let mut go_on = |_| !stop.load(Ordering::Relaxed);
+        match self {
+            Self::Own(transcription) => {
+                let transcript = block_on(transcription.finish(&mut go_on));
+                Ok(transcript?.words)
+            }
+            Self::Onnx(transcription) => Ok(transcription.finish()?),
+        }
+    }
+}
+
 /// One label of a whole utterance, or several of one that is longer than `max_secs`; none where
 /// there are no words.
 pub(super) fn hear(
-    recognizer: &Recognizer,
+    ear: &Ear<'_>,
     utterance: &Utterance,
     options: LabelOptions,
     stop: &AtomicBool,
@@ -39,14 +87,13 @@ pub(super) fn hear(
         Ok(blocks) => blocks,
         Err(error) => return Ok(Err(BrokenAudio::of(utterance, &error))),
     };
-    let mut transcription = recognizer.begin();
+    let mut heard = ear.begin(options.max_secs);
     let mut num_samples = 0;
-    let mut go_on = |_| !stop.load(Ordering::Relaxed);
     loop {
         match blocks.next_block() {
             Ok(Some(block)) => {
                 num_samples += block.len();
-                block_on(transcription.push(block, &mut go_on))?;
+                heard.push(block, stop)?;
             }
             Ok(None) => break,
             Err(error) => return Ok(Err(BrokenAudio::of(utterance, &error))),
@@ -55,7 +102,7 @@ pub(super) fn hear(
             return Err(EvaluateError::Stopped);
         }
     }
-    let words = block_on(transcription.finish(&mut go_on))?.words;
+    let words = heard.finish(stop)?;
     if stop.load(Ordering::Relaxed) {
         return Err(EvaluateError::Stopped);
     }

@@ -3,6 +3,7 @@
 
 mod error;
 mod hear;
+mod onnx;
 mod progress;
 mod source;
 #[cfg(test)]
@@ -18,9 +19,10 @@ use shared_model::recognizer::Recognizer;
 
 use crate::data::{ManifestLine, Utterance, relative_path, rounded};
 use crate::device::{DeviceKind, OpenDevice};
-use crate::evaluate::{BrokenAudio, DecoderChoice, check_broken, spread};
+use crate::evaluate::{BrokenAudio, DecoderChoice, EvaluateError, check_broken, spread};
 pub use error::LabelError;
-use hear::{Label, hear};
+use hear::{Ear, Label, hear};
+pub use onnx::{OnnxRecognizer, OnnxSettings};
 use progress::Progress;
 pub use source::utterances_of;
 
@@ -57,28 +59,59 @@ pub struct LabelReport {
     pub broken: Vec<String>,
 }
 
-/// The recogniser, and how it decodes.
-pub struct Labeller<'a> {
-    /// The network with its tokens.
-    pub model: &'a LoadedModel,
-    /// From posteriors to words.
-    pub decoder: &'a DecoderChoice,
-    /// Where the network computes.
-    pub device: &'a OpenDevice,
-    /// Threads on the CPU.
-    pub threads: usize,
+/// What hears.
+pub enum Labeller<'a> {
+    /// One of our networks.
+    Own {
+        /// The network with its tokens.
+        model: &'a LoadedModel,
+        /// From posteriors to words.
+        decoder: &'a DecoderChoice,
+        /// Where the network computes.
+        device: &'a OpenDevice,
+    },
+    /// Somebody else's, on the CPU.
+    Onnx(&'a OnnxRecognizer),
+}
+
+impl<'a> Labeller<'a> {
+    /// One for each thread.
+    fn ear(&self) -> Result<Ear<'a>, EvaluateError> {
+        match *self {
+            Self::Own {
+                model,
+                decoder,
+                device,
+            } => {
+                let decoder = decoder.build(&model.tokens)?;
+                let recognizer = Recognizer::new(model, decoder, &device.device);
+                let recognizer = recognizer?;
+                Ok(Ear::Own(Box::new(recognizer)))
+            }
+            Self::Onnx(recognizer) => Ok(Ear::Onnx(recognizer)),
+        }
+    }
+
+    /// An adapter is shared by no threads.
+    fn most_threads(&self) -> usize {
+        match self {
+            Self::Own { device, .. } if device.kind == DeviceKind::Gpu => 1,
+            Self::Own { .. } | Self::Onnx(_) => usize::MAX,
+        }
+    }
 }
 
 /// Writes a manifest of what `labeller` hears in `utterances`, in their order, into `out`. Until it
 /// is whole it stands beside it as `OUT.partial`; the same call goes on after a stop.
 ///
-/// `progress(done, total)` is called from several threads.
+/// - `labeller`: with the greatest number of threads.
+/// - `progress(done, total)`: called from several threads.
 ///
 /// # Errors
 /// A device that fails, a stop, a manifest that cannot be written, or more than 1 % of unreadable
 /// audio.
 pub fn label(
-    labeller: &Labeller<'_>,
+    (labeller, threads): (&Labeller<'_>, usize),
     utterances: &[Utterance],
     out: &Path,
     options: LabelOptions,
@@ -95,7 +128,7 @@ pub fn label(
         let from = written.done();
         let chunk = &utterances[from..utterances.len().min(from + CHUNK)];
         let told = |done, _| progress(from + done, utterances.len());
-        let heard = hear_all(labeller, chunk, options, stop, &told)?;
+        let heard = hear_all((labeller, threads), chunk, options, stop, &told)?;
         let mut lines = vec![];
         for result in heard {
             match result {
@@ -117,32 +150,19 @@ pub fn label(
 }
 
 fn hear_all(
-    labeller: &Labeller<'_>,
+    (labeller, threads): (&Labeller<'_>, usize),
     chunk: &[Utterance],
     options: LabelOptions,
     stop: &AtomicBool,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Vec<Result<Vec<Label>, BrokenAudio>>, LabelError> {
-    let threads = match labeller.device.kind {
-        DeviceKind::Cpu => labeller.threads,
-        DeviceKind::Gpu => 1,
-    };
-    let recognizer = || {
-        let decoder = labeller.decoder.build(&labeller.model.tokens)?;
-        Ok(Recognizer::new(
-            labeller.model,
-            decoder,
-            &labeller.device.device,
-        )?)
-    };
-    let work =
-        |recognizer: &mut Recognizer, index: usize| hear(recognizer, &chunk[index], options, stop);
+    let work = |ear: &mut Ear<'_>, index: usize| hear(ear, &chunk[index], options, stop);
     Ok(spread(
         chunk.len(),
-        threads,
+        threads.min(labeller.most_threads()),
         stop,
         progress,
-        &recognizer,
+        &|| labeller.ear(),
         &work,
     )?)
 }

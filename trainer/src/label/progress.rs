@@ -123,17 +123,22 @@ pub(super) fn digest(
 ) -> Result<String, LabelError> {
     let mut hash = Sha256::new();
     let json = |value: serde_json::Result<Vec<u8>>| value.map_err(LabelError::json);
-    hash.update(json(serde_json::to_vec(&labeller.model.manifest))?);
     hash.update(json(serde_json::to_vec(&options))?);
-    hash.update(labeller.decoder.name());
-    if let DecoderChoice::Beam {
-        config,
-        words,
-        lm_name,
-        ..
-    } = labeller.decoder
-    {
-        hash.update(json(serde_json::to_vec(&(config, words, lm_name)))?);
+    match labeller {
+        Labeller::Own { model, decoder, .. } => {
+            hash.update(json(serde_json::to_vec(&model.manifest))?);
+            hash.update(decoder.name());
+            if let DecoderChoice::Beam {
+                config,
+                words,
+                lm_name,
+                ..
+            } = decoder
+            {
+                hash.update(json(serde_json::to_vec(&(config, words, lm_name)))?);
+            }
+        }
+        Labeller::Onnx(recognizer) => hash.update(recognizer.described()),
     }
     for utterance in utterances {
         let path = utterance.audio_path.as_os_str().as_encoded_bytes();

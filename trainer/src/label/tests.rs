@@ -28,6 +28,14 @@ const OPTIONS: LabelOptions = LabelOptions {
     max_secs: 15.0,
 };
 
+fn own<'a>(model: &'a LoadedModel, device: &'a OpenDevice) -> Labeller<'a> {
+    Labeller::Own {
+        model,
+        decoder: &DecoderChoice::Greedy,
+        device,
+    }
+}
+
 fn run(
     model: &LoadedModel,
     utterances: &[Utterance],
@@ -35,13 +43,15 @@ fn run(
     options: LabelOptions,
     stop: &AtomicBool,
 ) -> Result<LabelReport, LabelError> {
-    let labeller = Labeller {
-        model,
-        decoder: &DecoderChoice::Greedy,
-        device: &OpenDevice::cpu("no other is asked for"),
-        threads: 2,
-    };
-    label(&labeller, utterances, out, options, stop, &|_, _| {})
+    let device = OpenDevice::cpu("no other is asked for");
+    label(
+        (&own(model, &device), 2),
+        utterances,
+        out,
+        options,
+        stop,
+        &|_, _| {},
+    )
 }
 
 fn word(text: &str, start_secs: f32, end_secs: f32, confidence: f32) -> Word {
@@ -127,19 +137,21 @@ fn what_is_written_is_what_is_transcribed_and_the_same_call_goes_on_after_a_stop
     // A stop after the first chunk: the next call writes the same file.
     let resumed = folder.path().join("resumed.jsonl");
     let stop = AtomicBool::new(false);
-    let labeller = Labeller {
-        model: &model,
-        decoder: &DecoderChoice::Greedy,
-        device: &OpenDevice::cpu("no other is asked for"),
-        threads: 2,
-    };
+    let device = OpenDevice::cpu("no other is asked for");
     let stopping = |done: usize, _: usize| {
         stop.fetch_or(done > CHUNK, std::sync::atomic::Ordering::Relaxed);
     };
-    let stopped = label(&labeller, &many, &resumed, OPTIONS, &stop, &stopping);
+    let stopped = label(
+        (&own(&model, &device), 2),
+        &many,
+        &resumed,
+        OPTIONS,
+        &stop,
+        &stopping,
+    );
     assert!(matches!(
         stopped,
-        Err(LabelError::Hear(crate::evaluate::EvaluateError::Stopped))
+        Err(LabelError::Hear(EvaluateError::Stopped))
     ));
     assert!(!resumed.exists());
     let running = AtomicBool::new(false);
@@ -194,4 +206,108 @@ fn labels_are_left_out_by_confidence_and_length_and_counted() {
         report.without_words,
     );
     assert_eq!(counts, (1, 1, 1, 1));
+}
+
+#[cfg(feature = "onnx")]
+mod onnx_files {
+    use super::*;
+    use crate::onnx_network::FrameRate;
+
+    fn settings(model: &LoadedModel, folder: &Path) -> OnnxSettings {
+        let tokens = folder.join("tokens.txt");
+        std::fs::write(&tokens, model.tokens.to_txt()).unwrap();
+        OnnxSettings {
+            features: model.features.clone(),
+            frames: FrameRate {
+                subsampling_factor: model.model.subsampling_factor,
+                offset: 0,
+            },
+            tokens,
+        }
+    }
+
+    #[test]
+    fn a_network_in_an_onnx_file_gives_the_labels_of_its_model_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = model();
+        let file = folder.path().join("model.onnx");
+        std::fs::write(&file, crate::onnx::from_features(&model).unwrap()).unwrap();
+        let settings = settings(&model, folder.path());
+        let mut spoken = read_manifest(Path::new("corpus/test.jsonl")).unwrap();
+        spoken.truncate(30);
+        let running = AtomicBool::new(false);
+        let of_folder = folder.path().join("folder.jsonl");
+        run(&model, &spoken, &of_folder, OPTIONS, &running).unwrap();
+        let recognizer = OnnxRecognizer::read(&file, settings.clone()).unwrap();
+        let labels = |name: &str, options| {
+            let out = folder.path().join(name);
+            let labeller = Labeller::Onnx(&recognizer);
+            label((&labeller, 2), &spoken, &out, options, &running, &|_, _| {}).unwrap();
+            read_manifest(&out).unwrap()
+        };
+        let (own, others) = (
+            read_manifest(&of_folder).unwrap(),
+            labels("file.jsonl", OPTIONS),
+        );
+        assert_eq!(own.len(), 30);
+        // Our own recogniser leaves silence at the ends out of what its network hears.
+        let same = own.iter().zip(&others).filter(|(a, b)| a.text == b.text);
+        assert!(same.count() >= 28);
+        // A network that begins too early is heard as late as told.
+        let late = OnnxSettings {
+            frames: FrameRate {
+                offset: 20,
+                ..settings.frames
+            },
+            ..settings.clone()
+        };
+        let late = OnnxRecognizer::read(&file, late).err().unwrap();
+        assert!(late.to_string().contains("it makes 20"), "{late}");
+        let wrong = folder.path().join("other.txt");
+        std::fs::write(&wrong, "<blk> 0\na 1\nb 2\n").unwrap();
+        let other = OnnxSettings {
+            tokens: wrong,
+            ..settings
+        };
+        let refused = OnnxRecognizer::read(&file, other).err().unwrap();
+        assert!(refused.to_string().contains("3 tokens"), "{refused}");
+    }
+
+    #[test]
+    fn long_audio_is_heard_piece_by_piece_with_times_of_the_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = model();
+        let file = folder.path().join("model.onnx");
+        std::fs::write(&file, crate::onnx::from_features(&model).unwrap()).unwrap();
+        let settings = settings(&model, folder.path());
+        let recognizer = OnnxRecognizer::read(&file, settings).unwrap();
+        let spoken = read_manifest(Path::new("corpus/test.jsonl")).unwrap();
+        let first = &spoken[0];
+        let length = Some(first.duration_secs);
+        let clip = crate::data::decode_16k(&first.audio_path, first.offset_secs, length).unwrap();
+        let alone = {
+            let mut heard = recognizer.begin(15.0);
+            heard.push(&clip).unwrap();
+            heard.finish().unwrap()
+        };
+        let pause = vec![0.0; 16_000];
+        let mut heard = recognizer.begin(first.duration_secs + 1.0);
+        for _ in 0..3 {
+            heard.push(&clip).unwrap();
+            heard.push(&pause).unwrap();
+        }
+        let words = heard.finish().unwrap();
+        let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+        let once: Vec<&str> = alone.iter().map(|word| word.text.as_str()).collect();
+        assert_eq!(texts, once.repeat(3));
+        let period = clip.len() as f32 / 16_000.0 + 1.0;
+        for (index, word) in words.iter().enumerate() {
+            let (round, place) = (index / once.len(), index % once.len());
+            let expected = alone[place].start_secs + round as f32 * period;
+            assert!(
+                (word.start_secs - expected).abs() < 0.09,
+                "{word:?} {expected}"
+            );
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::method::fresh_teacher;
 use super::*;
 use crate::onnx;
-use crate::onnx_network::{OnnxNetwork, OnnxNetworkError};
+use crate::onnx_network::{FrameRate, OnnxNetwork, OnnxNetworkError};
 
 /// Posteriors alone, of features without masks: what a file can teach.
 const POSTERIORS: [&str; 7] = [
@@ -18,6 +18,13 @@ const POSTERIORS: [&str; 7] = [
     "finetune.epochs=0",
 ];
 
+fn every(subsampling_factor: usize) -> FrameRate {
+    FrameRate {
+        subsampling_factor,
+        offset: 0,
+    }
+}
+
 fn file_of(teacher: &TrainedNetwork, folder: &Path) -> std::path::PathBuf {
     let path = folder.join("teacher.onnx");
     std::fs::write(&path, onnx::from_features(&as_model(teacher)).unwrap()).unwrap();
@@ -29,7 +36,7 @@ fn both_ways(teacher_keys: &[&str]) -> [Vec<TrainedNetwork>; 2] {
     let recipe = recipe(&[&POSTERIORS[..], teacher_keys].concat());
     let teacher = fresh_teacher(&recipe);
     let folder = tempfile::tempdir().unwrap();
-    let file = OnnxNetwork::read(&file_of(&teacher, folder.path()), N_MELS, 4).unwrap();
+    let file = OnnxNetwork::read(&file_of(&teacher, folder.path()), N_MELS, every(4)).unwrap();
     let file = Arc::new(file);
     let of_file = with_context(&folder.path().join("a"), &recipe, None, |context| {
         context.onnx_teacher = Some(file);
@@ -82,7 +89,11 @@ fn a_file_teaches_as_the_network_that_it_was_made_from() {
 fn a_file_that_cannot_teach_is_refused_in_words() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("teacher.onnx");
-    let read = |path: &Path, factor| OnnxNetwork::read(path, N_MELS, factor).err().unwrap();
+    let read = |path: &Path, factor| {
+        OnnxNetwork::read(path, N_MELS, every(factor))
+            .err()
+            .unwrap()
+    };
     assert!(matches!(read(&path, 4), OnnxNetworkError::Read { .. }));
     std::fs::write(&path, b"not a network").unwrap();
     assert!(matches!(read(&path, 4), OnnxNetworkError::Load { .. }));
@@ -90,11 +101,11 @@ fn a_file_that_cannot_teach_is_refused_in_words() {
     let good = file_of(&teacher, folder.path());
     let error = read(&good, 2);
     assert!(
-        error.to_string().contains("subsampling_factor = 2"),
+        error.to_string().contains("not the 80 that one in 2"),
         "{error}"
     );
     // Other mel bands than the file was made for.
-    let error = OnnxNetwork::read(&good, 5, 4).err().unwrap();
+    let error = OnnxNetwork::read(&good, 5, every(4)).err().unwrap();
     assert!(matches!(error, OnnxNetworkError::Shape { .. }), "{error}");
     let waveform = onnx::from_waveform(&as_model(&teacher)).unwrap();
     std::fs::write(&path, waveform).unwrap();
@@ -105,7 +116,7 @@ fn a_file_that_cannot_teach_is_refused_in_words() {
 fn rows_of_a_padded_batch_are_those_of_each_alone_and_blank_follows() {
     let teacher = fresh_teacher(&recipe(&[]));
     let folder = tempfile::tempdir().unwrap();
-    let file = OnnxNetwork::read(&file_of(&teacher, folder.path()), N_MELS, 4).unwrap();
+    let file = OnnxNetwork::read(&file_of(&teacher, folder.path()), N_MELS, every(4)).unwrap();
     let row = |frames: usize, seed: usize| -> Vec<f32> {
         let value = |i| ((i + seed) as f32 * 0.37).sin();
         (0..frames * N_MELS).map(value).collect()
@@ -151,6 +162,7 @@ fn what_a_file_cannot_give_is_refused_in_the_recipe() {
         ("distill.answers=kept", "leave it out"),
         ("student.0.init=teacher-blocks", "none to start from"),
         ("teacher.from=folder", "name one of them"),
+        ("teacher.onnx_first_frame=101", "100"),
     ] {
         let error = refused(&[set]).unwrap_err().to_string();
         assert!(error.contains(sentence), "{set}: {error}");

@@ -1,4 +1,8 @@
-//! A CTC network in an ONNX file, run on the CPU by rten: other people's teachers.
+//! A CTC network in an ONNX file, run on the CPU: other people's teachers. The engine is there in
+//! builds with the feature `onnx`.
+
+#[cfg_attr(not(feature = "onnx"), path = "absent.rs")]
+mod engine;
 
 use std::{
     io,
@@ -6,9 +10,9 @@ use std::{
     sync::Mutex,
 };
 
-use rten::{Model, NodeId, ValueOrView};
-use rten_tensor::{NdTensor, Tensor, prelude::*};
 use shared_model::tokens::BLANK_ID;
+
+use engine::Engine;
 
 use crate::exit_status::{ExitStatus, HasExitStatus};
 use crate::files::read_limited;
@@ -63,15 +67,21 @@ impl HasExitStatus for OnnxNetworkError {
 /// A loaded file. It normalises its features itself.
 pub struct OnnxNetwork {
     path: PathBuf,
-    model: Model,
-    features: NodeId,
-    lengths: NodeId,
-    outputs: Vec<NodeId>,
-    /// Feature frames to one of its own.
-    subsampling_factor: usize,
+    engine: Engine,
+    frames: FrameRate,
     vocab_size: usize,
     /// Why a pass after the first has failed.
     failure: Mutex<Option<String>>,
+}
+
+/// Where a file's frames lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameRate {
+    /// Feature frames to one of its own.
+    pub subsampling_factor: usize,
+    /// Its first frames that lie before the audio, as of networks that begin with a context: they are
+    /// left out.
+    pub offset: usize,
 }
 
 /// Natural-log probabilities of a batch. Behind an utterance's last frame a blank is certain.
@@ -89,53 +99,44 @@ impl OnnxNetwork {
     /// Reads a file and makes a first pass.
     ///
     /// - `n_mels`: of the features that it will get.
-    /// - `subsampling_factor`: feature frames to one of its frames.
-    ///
     /// # Errors
     /// A file that cannot be read or run, or that gives something else than such frames.
-    pub fn read(
-        path: &Path,
-        n_mels: usize,
-        subsampling_factor: usize,
-    ) -> Result<Self, OnnxNetworkError> {
+    pub fn read(path: &Path, n_mels: usize, frames: FrameRate) -> Result<Self, OnnxNetworkError> {
         let bytes =
             read_limited(path, MAX_FILE_BYTES).map_err(|source| OnnxNetworkError::Read {
                 path: path.to_owned(),
                 source,
             })?;
-        let model = Model::load(bytes).map_err(|error| OnnxNetworkError::Load {
+        let engine = Engine::load(bytes).map_err(|reason| OnnxNetworkError::Load {
             path: path.to_owned(),
-            reason: error.to_string(),
+            reason,
         })?;
         let wrong = |reason: String| OnnxNetworkError::Shape {
             path: path.to_owned(),
             reason,
         };
-        let &[features, lengths] = model.input_ids() else {
-            let count = model.input_ids().len();
+        if engine.num_inputs() != 2 {
+            let count = engine.num_inputs();
             return Err(wrong(format!("it has {count} inputs, not two")));
-        };
-        let outputs: Vec<NodeId> = model.output_ids().iter().take(2).copied().collect();
+        }
         let mut network = Self {
             path: path.to_owned(),
-            model,
-            features,
-            lengths,
-            outputs,
-            subsampling_factor,
+            engine,
+            frames,
             vocab_size: 0,
             failure: Mutex::default(),
         };
         let silence = vec![0.0; TRIAL_FRAMES * n_mels];
-        let (shape, ..) = network.pass(silence, &[TRIAL_FRAMES]).map_err(wrong)?;
-        let expected = TRIAL_FRAMES / subsampling_factor;
-        if shape[1].abs_diff(expected) > 2 {
+        let trial = network.pass(silence, &[TRIAL_FRAMES]).map_err(wrong)?;
+        let factor = frames.subsampling_factor;
+        let expected = TRIAL_FRAMES / factor;
+        if trial.time.abs_diff(expected) > 2 {
             return Err(wrong(format!(
-                "of {TRIAL_FRAMES} frames it makes {}, not the {expected} of teacher.model.subsampling_factor = {subsampling_factor}",
-                shape[1]
+                "of {TRIAL_FRAMES} frames it makes {}, not the {expected} that one in {factor} would be",
+                trial.time
             )));
         }
-        network.vocab_size = shape[2];
+        network.vocab_size = trial.vocab;
         Ok(network)
     }
 
@@ -146,7 +147,7 @@ impl OnnxNetwork {
 
     /// Feature frames to one of its frames.
     pub fn subsampling_factor(&self) -> usize {
-        self.subsampling_factor
+        self.frames.subsampling_factor
     }
 
     /// What it says of `[batch, time, n_mels]`, in at least `least_time` frames. A pass that fails
@@ -154,28 +155,33 @@ impl OnnxNetwork {
     pub fn log_probs(&self, features: Vec<f32>, lengths: &[usize], least_time: usize) -> LogProbs {
         let (batch, vocab) = (lengths.len(), self.vocab_size);
         let passed = self.pass(features, lengths).and_then(|passed| {
-            let fits = passed.0[0] == batch && passed.0[2] == vocab;
+            let fits = passed.vocab == vocab;
             fits.then_some(passed)
                 .ok_or_else(|| "it gave another shape than before".to_owned())
         });
-        let ([_, own_time, _], values, own_lengths) = passed.unwrap_or_else(|reason| {
+        let passed = passed.unwrap_or_else(|reason| {
             let mut failure = self.failure.lock().unwrap_or_else(|held| held.into_inner());
             failure.get_or_insert(reason);
-            ([batch, 0, vocab], vec![], vec![0; batch])
+            Passed {
+                time: 0,
+                vocab,
+                values: vec![],
+                lengths: vec![0; batch],
+            }
         });
-        let time = own_time.max(least_time).max(1);
+        let time = passed.time.max(least_time).max(1);
         let mut padded = vec![NEVER; batch * time * vocab];
         for frame in padded.chunks_mut(vocab) {
             frame[BLANK_ID as usize] = 0.0;
         }
-        for (row, &length) in own_lengths.iter().enumerate() {
-            let of_row = &values[row * own_time * vocab..][..length * vocab];
+        for (row, &length) in passed.lengths.iter().enumerate() {
+            let of_row = &passed.values[row * passed.time * vocab..][..length * vocab];
             padded[row * time * vocab..][..of_row.len()].copy_from_slice(of_row);
         }
         LogProbs {
             values: padded,
             time,
-            lengths: own_lengths,
+            lengths: passed.lengths,
         }
     }
 
@@ -188,43 +194,86 @@ impl OnnxNetwork {
         })
     }
 
-    /// Shape, values and lengths.
     fn pass(&self, features: Vec<f32>, lengths: &[usize]) -> Result<Passed, String> {
         let batch = lengths.len();
         let time = lengths.iter().copied().max().unwrap_or(0);
         let n_mels = features.len() / (batch * time).max(1);
-        let features = Tensor::from_data(&[batch, time, n_mels], features);
-        let frames: Vec<i32> = lengths.iter().map(|&length| length as i32).collect();
-        let frames = NdTensor::from_data([batch], frames);
-        let inputs: Vec<(NodeId, ValueOrView<'_>)> = vec![
-            (self.features, features.view().into()),
-            (self.lengths, frames.view().into()),
-        ];
-        let run = self.model.run(inputs, &self.outputs, None);
-        let mut outputs = run.map_err(|error| error.to_string())?.into_iter();
-        let log_probs: Tensor<f32> = outputs
-            .next()
-            .and_then(|value| value.try_into().ok())
-            .ok_or("its first output is no tensor of f32")?;
-        let shape: [usize; 3] = log_probs
-            .shape()
-            .to_vec()
-            .try_into()
-            .map_err(|shape: Vec<usize>| format!("its first output has {} axes", shape.len()))?;
-        let own: Option<NdTensor<i32, 1>> = outputs.next().and_then(|value| value.try_into().ok());
-        let own: Vec<usize> = match own {
+        let frames = lengths.iter().map(|&length| length as i32).collect();
+        let output = self.engine.run(features, [batch, time, n_mels], frames)?;
+        let own: Vec<usize> = match output.lengths {
             Some(own) => own.iter().map(|&length| length.max(0) as usize).collect(),
-            None => lengths
-                .iter()
-                .map(|length| length.div_ceil(self.subsampling_factor))
-                .collect(),
+            None => {
+                let factor = self.frames.subsampling_factor;
+                let of_row = |length: &usize| length.div_ceil(factor) + self.frames.offset;
+                lengths.iter().map(of_row).collect()
+            }
         };
-        if own.len() != batch || shape[0] != batch {
+        let [rows, own_time, vocab] = output.shape;
+        if own.len() != batch || rows != batch {
             return Err(format!("it gives {} utterances of {batch}", own.len()));
         }
-        let own = own.into_iter().map(|length| length.min(shape[1]));
-        Ok((shape, log_probs.to_vec(), own.collect()))
+        Ok(Passed {
+            time: own_time,
+            vocab,
+            lengths: own.into_iter().map(|length| length.min(own_time)).collect(),
+            values: output.log_probs,
+        }
+        .without_first(self.frames.offset))
     }
 }
 
-type Passed = ([usize; 3], Vec<f32>, Vec<usize>);
+/// What a pass gives: `[batch, time, vocab]`, row-major, and the real frames of each row.
+struct Passed {
+    time: usize,
+    vocab: usize,
+    values: Vec<f32>,
+    lengths: Vec<usize>,
+}
+
+impl Passed {
+    /// Without the first `count` frames of each row.
+    fn without_first(self, count: usize) -> Self {
+        let count = count.min(self.time);
+        if count == 0 {
+            return self;
+        }
+        let width = (self.time * self.vocab).max(1);
+        let rows = self.values.chunks(width);
+        Self {
+            time: self.time - count,
+            values: rows
+                .flat_map(|row| row[count * self.vocab..].to_vec())
+                .collect(),
+            lengths: self
+                .lengths
+                .iter()
+                .map(|length| length.saturating_sub(count))
+                .collect(),
+            vocab: self.vocab,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_before_the_audio_are_left_out_of_every_row() {
+        let passed = |values: &[f32], lengths: &[usize], time| Passed {
+            time,
+            vocab: 2,
+            values: values.to_vec(),
+            lengths: lengths.to_vec(),
+        };
+        let rows = [1., 2., 3., 4., 5., 6., 11., 12., 13., 14., 15., 16.];
+        let cut = passed(&rows, &[3, 1], 3).without_first(1);
+        assert_eq!(cut.values, [3., 4., 5., 6., 13., 14., 15., 16.]);
+        assert_eq!((cut.time, cut.lengths), (2, vec![2, 0]));
+        let none = passed(&rows, &[3, 1], 3).without_first(5);
+        assert_eq!(
+            (none.time, none.values, none.lengths),
+            (0, vec![], vec![0, 0])
+        );
+    }
+}
