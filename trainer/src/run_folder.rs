@@ -76,6 +76,15 @@ struct Quarantined {
     reason: String,
 }
 
+/// A resolved recipe with the keys that have been added to Fledge since, at their defaults: what a run
+/// did before it knew them. As it is where it is no recipe any more.
+fn with_newer_keys(resolved: String) -> Result<String, RunFolderError> {
+    match toml::from_str::<Recipe>(&resolved) {
+        Ok(recipe) => Ok(recipe.to_toml()?),
+        Err(_) => Ok(resolved),
+    }
+}
+
 impl RunFolder {
     /// Opens the folder for a run of `recipe`, makes it if it is not there.
     ///
@@ -100,6 +109,7 @@ impl RunFolder {
             folder.clear()?;
         } else if is_run {
             let old = fs::read_to_string(&resolved).map_err(folder.io(&resolved))?;
+            let old = with_newer_keys(old)?;
             let difference =
                 difference(&old, &recipe.to_toml()?).map_err(|error| RunFolderError::Resolved {
                     path: resolved.clone(),

@@ -30,6 +30,7 @@ fn strided_conv(
     x: Tensor<3>,
     is_padded: bool,
     operations: CpuOperations,
+    mode: &mut Mode,
 ) -> Tensor<3> {
     let [batch, time, c_in] = x.dims();
     let out_time = conv_length(time, is_padded);
@@ -54,7 +55,7 @@ fn strided_conv(
         ],
         2,
     );
-    gelu(conv.forward(windows))
+    gelu(conv.observed(windows, mode))
 }
 
 /// Zero frames before and after, `[batch, time, c]` to `[batch, left + time + right, c]`.
@@ -122,7 +123,7 @@ impl Frontend {
             if index > 0 {
                 x = mask.zero_padding(x);
             }
-            x = strided_conv(conv, x, is_padded, operations);
+            x = strided_conv(conv, x, is_padded, operations, mode);
             mask = mask.resized(|frames| conv_length(frames, is_padded), &x.device());
             if index == 0 {
                 x = self.norm.forward(x, &mask, operations, mode);

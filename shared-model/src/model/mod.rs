@@ -292,7 +292,9 @@ impl CtcModel {
         let hidden = self
             .encoder
             .forward(x.clone(), &mask, self.operations, mode);
-        let logits = self.head(hidden.last().cloned().unwrap_or(x));
+        let logits = self
+            .head
+            .observed(hidden.last().cloned().unwrap_or(x), mode);
         CtcOutput {
             logits,
             hidden,

@@ -9,6 +9,10 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 pub enum Mode<'a> {
     /// Computes only; the same input gives the same output.
     Eval,
+    /// As evaluation, and every affine map tells its name (`encoder.blocks.0.ffn1.up`) and what it is
+    /// about to map, `[batch, time, d_in]`. Maps inside fused operations tell nothing: ask for
+    /// composed ones.
+    Observe(&'a mut dyn FnMut(&str, Tensor<3>)),
     /// Drops values at random, and gathers statistics.
     Train(&'a mut TrainContext),
 }

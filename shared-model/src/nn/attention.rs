@@ -84,9 +84,8 @@ impl SelfAttention {
         let [batch, time, d_model] = x.dims();
         let (heads, d_head) = (self.n_heads, d_model / self.n_heads);
 
-        let qkv = self
-            .qkv
-            .forward(self.norm.forward_layer(x.clone(), operations));
+        let normed = self.norm.forward_layer(x.clone(), operations);
+        let qkv = self.qkv.observed(normed, mode);
         let qk = qkv
             .clone()
             .narrow(2, 0, 2 * d_model)
@@ -105,7 +104,7 @@ impl SelfAttention {
         let attended = attend(q, k, v, mask, masks[0])
             .swap_dims(1, 2)
             .reshape([batch, time, d_model]);
-        x + dropout(self.out.forward(attended), masks[1])
+        x + dropout(self.out.observed(attended, mode), masks[1])
     }
 }
 

@@ -70,12 +70,11 @@ impl ConvModule {
                 return y;
             }
         }
-        let inner = glu(self
-            .gate
-            .forward(self.norm_in.forward_layer(x.clone(), operations)));
+        let normed = self.norm_in.forward_layer(x.clone(), operations);
+        let inner = glu(self.gate.observed(normed, mode));
         let inner = self.depthwise.forward(mask.zero_padding(inner));
         let inner = silu(self.norm.forward(inner, mask, operations, mode));
-        x + dropout(self.out.forward(inner), drop_mask)
+        x + dropout(self.out.observed(inner, mode), drop_mask)
     }
 
     /// The norm that may keep running statistics.

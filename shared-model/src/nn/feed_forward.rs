@@ -53,11 +53,9 @@ impl FeedForward {
                 return y;
             }
         }
-        let inner = silu(
-            self.up
-                .forward(self.norm.forward_layer(x.clone(), pass.operations)),
-        );
+        let normed = self.norm.forward_layer(x.clone(), pass.operations);
+        let inner = silu(self.up.observed(normed, mode));
         let inner = dropout(inner, masks[0]);
-        x + dropout(self.down.forward(inner), masks[1]) * SHARE
+        x + dropout(self.down.observed(inner, mode), masks[1]) * SHARE
     }
 }

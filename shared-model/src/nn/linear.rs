@@ -7,6 +7,7 @@ use burn::{module::Param, prelude::*, tensor::module};
 use super::{branch::AffineWeights, builder::Builder};
 use crate::{
     kernels::int8::Int8Matrix,
+    network::Mode,
     weights::{Init, WeightError},
 };
 
@@ -18,6 +19,9 @@ pub(crate) struct Linear {
     bias: Param<Tensor<1>>,
     #[module(skip)]
     int8: Option<Arc<Int8Matrix>>,
+    /// In the model.
+    #[module(skip)]
+    name: String,
 }
 
 impl Linear {
@@ -30,6 +34,7 @@ impl Linear {
     ) -> Result<Self, WeightError> {
         Ok(Self {
             int8: builder.int8("weight"),
+            name: builder.path().to_owned(),
             weight: builder.weight("weight", [d_in, d_out], weight_init)?,
             bias: builder.weight("bias", [d_out], bias_init)?,
         })
@@ -55,6 +60,14 @@ impl Linear {
     }
 
     /// `[d_in, d_out]` and `[d_out]`.
+    /// As [`Self::forward`], telling the input to who observes.
+    pub(crate) fn observed(&self, x: Tensor<3>, mode: &mut Mode) -> Tensor<3> {
+        if let Mode::Observe(tell) = mode {
+            tell(&self.name, x.clone());
+        }
+        self.forward(x)
+    }
+
     pub(crate) fn weights(&self) -> AffineWeights {
         AffineWeights {
             pair: (self.weight.val(), self.bias.val()),

@@ -142,7 +142,7 @@ impl Norm {
     ) -> Tensor<3> {
         match (&self.running, mode) {
             (None, _) => self.forward_layer(x, operations),
-            (Some(running), Mode::Eval) => self.forward_running(x, running),
+            (Some(running), Mode::Eval | Mode::Observe(_)) => self.forward_running(x, running),
             (Some(running), Mode::Train(context)) => {
                 let (x, stats) = self.forward_batch(x, mask, &running.name);
                 context.batch_stats.extend(stats);

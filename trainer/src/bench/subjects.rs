@@ -205,12 +205,15 @@ impl Spec {
         };
         let mut specs = vec![];
         for (name, config, training) in &self.networks {
+            let exits = recipe.exits_of(name);
             specs.push(NetworkSpec {
                 initial: random_weights(config, recipe.seed).map_err(of_network(name))?,
                 name: name.clone(),
                 config: config.clone(),
                 training: training.clone(),
-                exits: recipe.exits_of(name),
+                exits: exits
+                    .map(|exit| (exit.name.clone(), exit.model.clone()))
+                    .collect(),
                 prune_share: 0.0,
             });
         }

@@ -25,6 +25,8 @@ pub struct TeacherConfig {
     /// `teacher.model.subsampling_factor` says how many feature frames one of its frames is. Students
     /// spell with its tokens: `tokens.file`, or the `tokens.txt` beside it.
     pub onnx: Option<PathBuf>,
+    /// The first frame of that file that is of the audio, 0 unless told: those before are left out.
+    pub onnx_first_frame: Option<usize>,
 }
 
 /// A small network.
@@ -77,11 +79,10 @@ impl Recipe {
         students.filter(|student| student.exit_of.is_none())
     }
 
-    /// Depths of the students that are the first blocks of the student of this name.
-    pub fn exits_of(&self, student: &str) -> Vec<usize> {
+    /// The students that are the first blocks of the student of this name.
+    pub fn exits_of(&self, student: &str) -> impl Iterator<Item = &StudentConfig> {
         let exits = self.students.iter();
-        let exits = exits.filter(|exit| exit.exit_of.as_deref() == Some(student));
-        exits.map(|exit| exit.model.n_layers).collect()
+        exits.filter(move |exit| exit.exit_of.as_deref() == Some(student))
     }
 
     /// Whether a student starts from the teacher or learns from it. Without students the teacher is
@@ -163,6 +164,9 @@ pub enum ChannelChoice {
     /// Those whose weights are largest: of each feed-forward module by its own weights, of the
     /// encoder's channels and of heads by those of all layers.
     Important,
+    /// Evenly spaced ones, and every map is fitted by least squares to training speech, so that it gives
+    /// from them what the wider one gives from all.
+    Fitted,
 }
 
 /// Whether a network can start from the blocks of `teacher`.

@@ -47,6 +47,9 @@ pub struct CtcConfig {
     /// Weight of KL(last block || such a block) of posteriors, the mean over the blocks that have a
     /// CTC loss of their own (0: none). The last block is not pulled: it teaches the others.
     pub intermediate_kl_weight: f64,
+    /// Whether students that are exits of this network get a CTC head of their own, which begins as a
+    /// copy of the network's; they share it otherwise.
+    pub own_exit_heads: bool,
     /// CR-CTC (Yao et al., 2024): batches hold two independently masked views of each utterance,
     /// and a frame's posteriors in one view are pulled towards those in the other by this much of
     /// their divergence, beside the CTC losses of both (0: one view, no such term; the paper: 0.2).

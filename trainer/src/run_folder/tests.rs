@@ -61,6 +61,27 @@ fn what_changes_the_result_cannot_change_between_two_starts() {
 }
 
 #[test]
+fn a_run_begun_before_a_key_was_added_goes_on_with_its_default() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(RunFolder::open(folder.path(), &recipe(&[]), "", false).unwrap());
+    let path = folder.path().join(RESOLVED);
+    let whole = fs::read_to_string(&path).unwrap();
+    let older: Vec<&str> = whole
+        .lines()
+        .filter(|line| !line.starts_with("min_confidence"))
+        .collect();
+    assert_eq!(older.len() + 1, whole.lines().count());
+    let as_older = || fs::write(&path, older.join("\n")).unwrap();
+    as_older();
+    let asks = recipe(&["data.min_confidence=0.5"]);
+    let error = RunFolder::open(folder.path(), &asks, "", false).unwrap_err();
+    let words = "data.min_confidence was 0.0 and is now 0.5";
+    assert!(error.to_string().contains(words), "{error}");
+    drop(RunFolder::open(folder.path(), &recipe(&[]), "", false).unwrap());
+    assert_eq!(fs::read_to_string(&path).unwrap(), whole);
+}
+
+#[test]
 fn a_folder_of_something_else_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("thesis.txt"), "years").unwrap();

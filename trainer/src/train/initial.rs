@@ -1,6 +1,7 @@
 //! What networks start from.
 
 mod channels;
+mod fit;
 mod importance;
 mod selection;
 
@@ -8,6 +9,8 @@ use shared_model::{
     model::ModelConfig,
     weights::{RandomInit, WeightError, WeightSource, Weights, select_blocks},
 };
+
+pub(super) use fit::{Inputs, inputs_of};
 
 use selection::Selection;
 
@@ -42,6 +45,8 @@ pub(super) struct Trained<'a> {
     pub config: &'a ModelConfig,
     pub blocks: BlockChoice,
     pub channels: ChannelChoice,
+    /// What its maps get, where maps are fitted.
+    pub inputs: Option<&'a Inputs>,
 }
 
 /// Random weights of `config` with those of a trained network of at least its width in their place.
@@ -55,25 +60,103 @@ pub(super) fn from_blocks(
     let blocks = chosen_blocks(trained.blocks, config.n_layers, trained.config.n_layers);
     let chosen = select_blocks(trained.weights, &blocks)?;
     let selection = match trained.channels {
-        ChannelChoice::Even => Selection::even(trained.config, config),
+        ChannelChoice::Even | ChannelChoice::Fitted => Selection::even(trained.config, config),
         ChannelChoice::Important => Selection::important(trained.config, config, &chosen),
     };
     let (mut taken, mut parameters) = (0, 0);
-    let weights = random.into_iter().map(|(name, mut weight)| {
-        let count = chosen
-            .get(&name)
-            .map_or(0, |trained| selection.take(&name, &mut weight, trained));
-        if !is_buffer(&name) {
-            taken += count;
-            parameters += weight.data.len();
-        }
-        (name, weight)
-    });
+    let weights: Weights = random
+        .into_iter()
+        .map(|(name, mut weight)| {
+            let count = chosen
+                .get(&name)
+                .map_or(0, |trained| selection.take(&name, &mut weight, trained));
+            if !is_buffer(&name) {
+                taken += count;
+                parameters += weight.data.len();
+            }
+            (name, weight)
+        })
+        .collect();
+    let weights = match trained.inputs {
+        Some(inputs) => fitted(weights, &chosen, &selection, inputs, &blocks),
+        None => weights,
+    };
+    let weights = match trained.channels {
+        ChannelChoice::Fitted => with_scaled_heads(weights, trained.config, config),
+        ChannelChoice::Even | ChannelChoice::Important => weights,
+    };
     Ok(Start {
-        weights: weights.collect(),
+        weights,
         taken,
         parameters,
     })
+}
+
+/// `weights`, taken from `chosen`, with maps that make up for the inputs that they have not.
+///
+/// - `inputs`: of the network whose blocks of these numbers are `chosen`'s.
+fn fitted(
+    mut weights: Weights,
+    chosen: &Weights,
+    selection: &Selection<'_>,
+    inputs: &Inputs,
+    blocks: &[usize],
+) -> Weights {
+    for (name, trained) in chosen {
+        let map = name.strip_suffix(".weight");
+        let (Some(map), Some(own)) = (map, weights.get(name)) else {
+            continue;
+        };
+        let [rows, columns] = selection.grid(name, &own.shape, &trained.shape);
+        let all = |places: Vec<Option<usize>>| places.into_iter().collect::<Option<Vec<usize>>>();
+        let (Some(rows), Some(columns)) = (all(rows), all(columns)) else {
+            continue;
+        };
+        let narrower = own.shape.len() == 2 && own.shape[0] < trained.shape[0];
+        let moments = inputs.get(&in_the_whole(map, blocks));
+        let moments = moments.filter(|_| narrower);
+        let Some(added) = moments.and_then(|m| m.makes_up(trained, &rows, &columns)) else {
+            continue;
+        };
+        let (of_rows, of_bias) = added.split_at(rows.len() * columns.len());
+        for (name, added) in [(name.clone(), of_rows), (format!("{map}.bias"), of_bias)] {
+            let values = weights.get_mut(&name).map(|weight| &mut weight.data);
+            let values = values.into_iter().flatten();
+            values
+                .zip(added)
+                .for_each(|(value, added)| *value += *added as f32);
+        }
+    }
+    weights
+}
+
+/// The name of a map in the network whose blocks of these numbers were chosen.
+fn in_the_whole(map: &str, blocks: &[usize]) -> String {
+    const BLOCKS: &str = "encoder.blocks.";
+    let own = map.strip_prefix(BLOCKS).and_then(|rest| {
+        let (number, part) = rest.split_once('.')?;
+        let whole = blocks.get(number.parse::<usize>().ok()?)?;
+        Some(format!("{BLOCKS}{whole}.{part}"))
+    });
+    own.unwrap_or_else(|| map.to_owned())
+}
+
+/// `weights` with queries and keys so much larger that the scores of narrower heads, sums over fewer
+/// products, are as large as those of the heads that they were taken from.
+fn with_scaled_heads(mut weights: Weights, from: &ModelConfig, to: &ModelConfig) -> Weights {
+    let width = |config: &ModelConfig| (config.d_model / config.n_heads.max(1)) as f32;
+    let scale = (width(from) / width(to)).powf(0.25);
+    let queries_and_keys = 2 * to.d_model;
+    for (name, weight) in &mut weights {
+        if name.ends_with("qkv.weight") || name.ends_with("qkv.bias") {
+            for row in weight.data.chunks_mut(3 * to.d_model) {
+                row[..queries_and_keys]
+                    .iter_mut()
+                    .for_each(|value| *value *= scale);
+            }
+        }
+    }
+    weights
 }
 
 /// Whether values of this name are kept with the weights but not learned.
@@ -131,6 +214,7 @@ mod tests {
             config,
             blocks: BlockChoice::Even,
             channels: ChannelChoice::Even,
+            inputs: None,
         }
     }
 

@@ -15,6 +15,7 @@ mod compute;
 mod contrast;
 mod corpus_stats;
 mod error;
+mod exit_head;
 mod gradients;
 mod initial;
 mod network;

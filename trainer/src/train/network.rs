@@ -10,6 +10,8 @@ use shared_model::{
     weights::{Init, RandomInit, WeightError, WeightSource, WeightTensor, Weights},
 };
 
+use super::exit_head::{ExitHead, take_exit_heads};
+
 /// The name of a projection among a network's saved weights, before its number.
 const PROJECTION: &str = "projection";
 
@@ -21,6 +23,8 @@ pub(crate) struct TrainableNetwork {
     /// comparison, one for each block that is compared. They are trained with the student and are no
     /// part of it.
     pub projections: Vec<Param<Tensor<2>>>,
+    /// Heads of exits that have one of their own.
+    pub(super) exits: Vec<ExitHead>,
 }
 
 /// What a student's features are compared with.
@@ -57,7 +61,29 @@ impl TrainableNetwork {
         Ok(Self {
             model: CtcModel::from_weights(config, weights, device)?,
             projections,
+            exits: vec![],
         })
+    }
+
+    /// With a head for each exit at these depths, which begins as a copy of the network's own.
+    pub fn with_exit_heads(
+        mut self,
+        depths: &[usize],
+        device: &Device,
+    ) -> Result<Self, WeightError> {
+        let weights = self.model.weights();
+        let copied = |&depth: &usize| ExitHead::copied(depth, &weights, device);
+        self.exits = depths.iter().map(copied).collect::<Result<_, _>>()?;
+        Ok(self)
+    }
+
+    /// The CTC head on the output of a block, counted from 1: `[batch, time', d_model]` to logits
+    /// `[batch, time', vocab]`.
+    pub fn logits_at(&self, depth: usize, hidden: Tensor<3>) -> Tensor<3> {
+        match self.exits.iter().find(|exit| exit.depth == depth) {
+            Some(exit) => exit.logits(hidden),
+            None => self.model.head(hidden),
+        }
     }
 
     /// See [`CtcModel::with_operations`].
@@ -70,9 +96,16 @@ impl TrainableNetwork {
         Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), device))
     }
 
+    /// What training is for, by name: the network, and heads of its exits.
+    pub fn result(&self) -> Weights {
+        let mut weights = self.model.weights();
+        self.exits.iter().for_each(|exit| exit.add_to(&mut weights));
+        weights
+    }
+
     /// Everything that is trained, by name.
     pub fn weights(&self) -> Weights {
-        let mut weights = self.model.weights();
+        let mut weights = self.result();
         for (number, projection) in self.projections.iter().enumerate() {
             let tensor = projection.val();
             let weight = WeightTensor {
@@ -96,12 +129,17 @@ impl TrainableNetwork {
                 _ => return Err(WeightError::Missing { name }),
             }
         }
+        let restored = |exit: &ExitHead| ExitHead::saved(exit.depth, &weights, device);
+        let exits = self.exits.iter().map(restored);
+        let exits = exits.collect::<Result<Vec<_>, _>>()?;
+        take_exit_heads(&mut weights);
         let config = self.model.config().clone();
         let operations = self.model.operations();
         let model = CtcModel::from_weights(&config, &weights, device)?;
         Ok(Self {
             model: model.with_operations(operations),
             projections,
+            exits,
         })
     }
 

@@ -3,12 +3,19 @@
 use std::time::Duration;
 
 use burn::{module::Module, optim::GradientsParams, prelude::*};
-use shared_model::weights::WeightError;
+use shared_model::{
+    model::{CtcModel, ModelConfig},
+    weights::WeightError,
+};
 
 use super::{
+    Compute, TrainError,
     average::Averaging,
     checkpoint::{Best, NetworkState, NetworkTensors},
+    error::of_network,
+    exit_head::take_exit_heads,
     gradients,
+    initial::cut,
     network::TrainableNetwork,
     objective::{ShardResult, Term, intermediate_layers},
     optimizer::{NetworkOptimizer, StepRate},
@@ -16,7 +23,7 @@ use super::{
     schedule::learning_rate,
 };
 use crate::{
-    config::{Phase, TrainingConfig},
+    config::{BlockChoice, Phase, TrainingConfig},
     data::EpochPlan,
     device::read_back,
 };
@@ -38,6 +45,7 @@ pub(crate) struct NetworkTrainer {
     pub best: Option<Best>,
     /// Blocks (1-based) before the last that have losses of their own.
     pub intermediate_layers: Vec<usize>,
+    exits: Vec<(String, ModelConfig)>,
     pruned: Option<PruningMask>,
     optimizer: NetworkOptimizer,
     average: Averaging,
@@ -73,6 +81,7 @@ impl NetworkTrainer {
                 &[],
                 network.model.config().n_layers,
             ),
+            exits: vec![],
             pruned: None,
             name,
             training,
@@ -87,10 +96,43 @@ impl NetworkTrainer {
         }
     }
 
-    /// Teaches the first blocks, of these numbers, to be networks of their own.
-    pub fn teach_exits(&mut self, exits: &[usize]) {
+    /// Teaches the first blocks to be networks of their own, of these names and shapes.
+    pub fn teach_exits(&mut self, exits: Vec<(String, ModelConfig)>) {
         let n_layers = self.network.model.config().n_layers;
-        self.intermediate_layers = intermediate_layers(&self.training.ctc, exits, n_layers);
+        let depths: Vec<usize> = exits.iter().map(|(_, config)| config.n_layers).collect();
+        self.intermediate_layers = intermediate_layers(&self.training.ctc, &depths, n_layers);
+        self.exits = exits;
+    }
+
+    /// The networks of its first blocks that have losses of their own, as they are now; batch norms have
+    /// the statistics of the whole network.
+    ///
+    /// # Errors
+    /// A shape that is none of first blocks.
+    pub fn exit_models(&self, compute: &Compute) -> Result<Vec<(String, CtcModel)>, TrainError> {
+        let is_taught = |exit: &&(String, ModelConfig)| {
+            let depth = exit.1.n_layers;
+            self.intermediate_layers.contains(&depth)
+        };
+        let taught: Vec<_> = self.exits.iter().filter(is_taught).collect();
+        if taught.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut whole = self.network.result();
+        let heads = take_exit_heads(&mut whole);
+        let n_layers = self.network.model.config().n_layers;
+        let device = compute.device.clone().inner();
+        let mut models = vec![];
+        for (name, config) in taught {
+            let weights = cut(&whole, n_layers, config.n_layers, BlockChoice::First);
+            let model = weights.and_then(|mut weights| {
+                weights.extend(heads.get(&config.n_layers).cloned().unwrap_or_default());
+                CtcModel::from_weights(config, &weights, &device)
+            });
+            let model = model.map_err(of_network(name))?;
+            models.push((name.clone(), model.with_operations(compute.operations)));
+        }
+        Ok(models)
     }
 
     /// Values of matrices that are 0 stay 0 from here on.
@@ -243,19 +285,18 @@ impl NetworkTrainer {
     pub fn end_epoch(&mut self, epochs_done: usize) {
         let last = self.training.average_epochs.max(1);
         if epochs_done <= self.training.epochs && epochs_done + last > self.training.epochs {
-            self.average.add(&self.network.model.weights());
+            self.average.add(&self.network.result());
         }
     }
 
-    /// The mean of the remembered weights, or the weights as they are.
+    /// The mean of the remembered weights, or the weights as they are, with heads of exits.
     pub fn averaged_weights(&self) -> shared_model::weights::Weights {
-        self.average
-            .mean()
-            .unwrap_or_else(|| self.network.model.weights())
+        let mean = self.average.mean();
+        mean.unwrap_or_else(|| self.network.result())
     }
 
     /// A copy without autodiff.
-    pub fn evaluation_model(&self) -> shared_model::model::CtcModel {
+    pub fn evaluation_model(&self) -> CtcModel {
         self.network.model.valid()
     }
 }

@@ -260,7 +260,7 @@ fn transcripts(
     let each = 1.0 / layers.len() as f64;
     let (mut intermediate, mut agreement) = (0.0, None);
     for &layer in layers {
-        let logits = network.model.head(output.hidden[layer - 1].clone());
+        let logits = network.logits_at(layer, output.hidden[layer - 1].clone());
         let (loss, value) = ctc.loss(logits.clone(), &mut losses.ctc_time);
         intermediate += value * each;
         losses.weighed.push(loss * (weight * shared * each));

@@ -13,13 +13,14 @@ use super::{
     RunContext, TrainError,
     answers::AnswerCache,
     error::of_network,
+    exit_head::{ExitHeads, take_exit_heads},
     objective::Distillation,
     phase::{Goal, NetworkSpec, PhaseRun},
     start,
     teacher::FrozenTeacher,
 };
 use crate::{
-    config::{Phase, Recipe},
+    config::{Phase, Recipe, StudentConfig},
     event::TrainEvent,
     onnx_network::OnnxNetwork,
     run_folder::RunFolder,
@@ -120,7 +121,7 @@ pub fn distill(
             }
             specs.push(NetworkSpec {
                 initial: start::of_student(context, student, &config, teacher)?,
-                exits: recipe.exits_of(&name),
+                exits: exits_of(context, &name),
                 name,
                 config,
                 training,
@@ -205,7 +206,7 @@ pub fn finetune(
             })?;
             specs.push(NetworkSpec {
                 initial: start::of_finetuning(context, student, &config, distilled)?,
-                exits: recipe.exits_of(&name),
+                exits: exits_of(context, &name),
                 name,
                 config,
                 training: recipe.finetune_of(student).clone(),
@@ -293,6 +294,16 @@ fn networks_of(recipe: &Recipe, tokens: &Tokens, phase: Phase) -> Vec<(String, M
     }
 }
 
+/// Names and shapes of the students that are first blocks of a network.
+fn exits_of(context: &RunContext<'_>, host: &str) -> Vec<(String, ModelConfig)> {
+    let (recipe, tokens) = (context.recipe, context.tokens);
+    let fitted = |exit: &StudentConfig| recipe.fitted(&exit.model, tokens.len());
+    let exits = recipe.exits_of(host);
+    exits
+        .map(|exit| (exit.name.clone(), fitted(exit)))
+        .collect()
+}
+
 /// The networks that a phase ends with: those in the run folder if it has ended, else what training
 /// makes of those that `specs` begins with, kept in the run folder.
 fn resume_or(
@@ -336,6 +347,11 @@ fn with_exits(
     trained: Vec<TrainedNetwork>,
 ) -> Result<Vec<TrainedNetwork>, TrainError> {
     let mut all = vec![];
+    let mut trained = trained;
+    let of_exits: Vec<ExitHeads> = trained
+        .iter_mut()
+        .map(|network| take_exit_heads(&mut network.weights))
+        .collect();
     for (name, config) in networks {
         let of_name = |name: &str| trained.iter().find(|network| network.name == name);
         if let Some(network) = of_name(&name) {
@@ -350,7 +366,11 @@ fn with_exits(
                 "student \"{name}\" is a part of no trained network"
             ))
         })?;
-        let weights = start::of_exit(context, &name, &config, host)?;
+        let mut weights = start::of_exit(context, &name, &config, host)?;
+        let index = trained.iter().position(|network| network.name == host.name);
+        let heads = index.map(|index| &of_exits[index]);
+        let own = heads.and_then(|heads| heads.get(&config.n_layers));
+        weights.extend(own.cloned().unwrap_or_default());
         all.push(TrainedNetwork {
             name,
             config,

@@ -141,11 +141,20 @@ fn of_teacher_blocks(
 ) -> Result<Weights, TrainError> {
     config::fits_into(config, &teacher.config)
         .map_err(|reason| TrainError::Recipe(format!("student \"{}\": {reason}", student.name)))?;
+    let inputs = match student.channels {
+        ChannelChoice::Fitted => {
+            let sample = context.source.plain_training(corpus_stats::UTTERANCES)?;
+            let inputs = initial::inputs_of(&teacher.config, &teacher.weights, sample)?;
+            Some(inputs.map_err(of_network(&student.name))?)
+        }
+        ChannelChoice::Even | ChannelChoice::Important => None,
+    };
     let trained = Trained {
         weights: &teacher.weights,
         config: &teacher.config,
         blocks: student.blocks.unwrap_or(BlockChoice::Even),
         channels: student.channels,
+        inputs: inputs.as_ref(),
     };
     let start = initial::from_blocks(config, random, trained);
     let start = start.map_err(of_network(&student.name))?;
@@ -238,6 +247,7 @@ fn of_model_folder(
         config: &start.model,
         blocks,
         channels: ChannelChoice::Even,
+        inputs: None,
     };
     let start = initial::from_blocks(config, random.clone(), trained);
     Ok(start.map_err(of_network(name))?.weights)

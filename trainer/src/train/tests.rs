@@ -3,6 +3,7 @@
 
 mod abilities;
 mod method;
+#[cfg(feature = "onnx")]
 mod onnx_teacher;
 
 use std::{
@@ -668,6 +669,7 @@ fn networks_begin_with_the_weights_of_the_model_that_they_name() {
             config: &old.config,
             blocks: BlockChoice::Even,
             channels: ChannelChoice::Even,
+            inputs: None,
         };
         let grown = initial::from_blocks(&teacher.config, teacher.weights.clone(), trained);
         assert_eq!(bits(&teacher.weights), bits(&grown.unwrap().weights));

@@ -310,3 +310,33 @@ fn an_utterance_too_short_for_the_encoder_can_be_masked_too() {
     let output = model.forward_masked(features, &[1], visible, &mut Mode::Eval);
     assert_eq!(output.lengths, [0]);
 }
+
+#[test]
+fn an_observer_hears_of_every_map_and_changes_nothing() {
+    let device = Device::flex();
+    let config = &training_variants()[0];
+    let model = CtcModel::init(config, 1, &device).unwrap();
+    let model = model.with_operations(CpuOperations::Composed);
+    let features = batch(model.config().n_mels, TIME, &device);
+    let expected = values(
+        model
+            .forward(features.clone(), &LENGTHS, &mut Mode::Eval)
+            .logits,
+    );
+    let mut told: Vec<(String, usize)> = vec![];
+    let mut tell = |name: &str, x: Tensor<3>| told.push((name.to_owned(), x.dims()[2]));
+    let output = model.forward(features, &LENGTHS, &mut Mode::Observe(&mut tell));
+    assert_eq!(values(output.logits), expected);
+    let weights = model.weights();
+    for (name, width) in &told {
+        assert_eq!(
+            weights[&format!("{name}.weight")].shape[0],
+            *width,
+            "{name}"
+        );
+    }
+    let maps = weights
+        .iter()
+        .filter(|(name, weight)| weight.shape.len() == 2 && !name.ends_with("depthwise.weight"));
+    assert_eq!(told.len(), maps.count(), "{told:?}");
+}

@@ -41,21 +41,25 @@ impl<'a> Selection<'a> {
         }
     }
 
-    /// Puts what `trained` has for it into `weight`; gives the number of values.
-    pub fn take(&self, name: &str, weight: &mut WeightTensor, trained: &WeightTensor) -> usize {
+    /// For each row and column of a weight of shape `to` where it is in the trained one of shape `from`.
+    pub fn grid(&self, name: &str, to: &[usize], from: &[usize]) -> [Vec<Option<usize>>; 2] {
         let mut axes = axes(name).into_iter();
         let mut along = |axis: usize| -> Vec<Option<usize>> {
-            let (to, from) = (weight.shape.get(axis), trained.shape.get(axis));
-            match (to, from, axes.next()) {
+            match (to.get(axis), from.get(axis), axes.next()) {
                 (Some(&to), Some(&from), Some(axis)) => self.places(name, axis, to, from),
                 // A weight of one axis is a row.
                 _ => vec![Some(0)],
             }
         };
-        let (rows, columns) = match weight.shape.len() {
-            1 => (vec![Some(0)], along(0)),
-            _ => (along(0), along(1)),
-        };
+        match to.len() {
+            1 => [vec![Some(0)], along(0)],
+            _ => [along(0), along(1)],
+        }
+    }
+
+    /// Puts what `trained` has for it into `weight`; gives the number of values.
+    pub fn take(&self, name: &str, weight: &mut WeightTensor, trained: &WeightTensor) -> usize {
+        let [rows, columns] = self.grid(name, &weight.shape, &trained.shape);
         let width = trained.shape.last().copied().unwrap_or(1);
         let places = rows.iter().flat_map(|row| {
             columns

@@ -56,6 +56,14 @@ impl Goal {
         }
     }
 
+    /// Whether transcripts are, or are a part of, what is learned.
+    pub fn has_transcripts(&self) -> bool {
+        match self {
+            Self::Ctc => true,
+            Self::Distill { distillation, .. } => distillation.weights.ctc > 0.0,
+        }
+    }
+
     /// What a student's features are compared with, if they are.
     fn compared(&self, student: &ModelConfig) -> Option<ComparedFeatures> {
         match self {
@@ -84,8 +92,8 @@ pub(crate) struct NetworkSpec {
     /// The weights that it starts from.
     pub initial: Weights,
     pub training: TrainingConfig,
-    /// Depths (blocks) of students that are its first blocks.
-    pub exits: Vec<usize>,
+    /// Names and shapes of students that are its first blocks.
+    pub exits: Vec<(String, ModelConfig)>,
     /// Share of its matrices' values that are 0 and stay so.
     pub prune_share: f64,
 }
@@ -117,9 +125,16 @@ impl TrainerGroup {
             )
             .map_err(of_network(&spec.name))?
             .with_operations(compute.operations);
+            let network = if spec.training.ctc.own_exit_heads {
+                let depths: Vec<usize> = spec.exits.iter().map(|(_, exit)| exit.n_layers).collect();
+                let with_heads = network.with_exit_heads(&depths, &compute.device);
+                with_heads.map_err(of_network(&spec.name))?
+            } else {
+                network
+            };
             let steps = steps(&spec.training);
             let mut trainer = NetworkTrainer::new(spec.name, spec.training, network, steps);
-            trainer.teach_exits(&spec.exits);
+            trainer.teach_exits(spec.exits);
             if spec.prune_share > 0.0 {
                 trainer.keep_pruned();
             }

@@ -10,6 +10,7 @@ use crate::{
         answers::AnswerCache,
         checkpoint::Best,
         error::of_network,
+        exit_head::take_exit_heads,
         validate::{Validation, Validator},
     },
 };
@@ -35,11 +36,23 @@ impl PhaseRun {
         if due.is_empty() {
             return Ok(());
         }
-        let models: Vec<CtcModel> = due
-            .iter()
-            .map(|&index| self.group.trainers[index].evaluation_model())
-            .collect();
-        let validations = self.measure(&due, &models, context)?;
+        let whole = |&index: &usize| {
+            let trainer = &self.group.trainers[index];
+            (trainer.name.clone(), trainer.evaluation_model())
+        };
+        let mut models: Vec<(String, CtcModel)> = due.iter().map(whole).collect();
+        let mut exits: Vec<(String, usize)> = vec![];
+        if self.group.goal.has_transcripts() {
+            for &index in &due {
+                let trainer = &self.group.trainers[index];
+                for (name, model) in trainer.exit_models(&self.group.compute)? {
+                    exits.push((name.clone(), trainer.step));
+                    models.push((name, model));
+                }
+            }
+        }
+        let mut validations = self.measure(&models, context)?;
+        let of_exits = validations.split_off(due.len());
         for (&index, validation) in due.iter().zip(validations) {
             let words = validation.words.reference_len;
             if words == 0 {
@@ -49,7 +62,7 @@ impl PhaseRun {
             let errors = validation.words.errors();
             let is_best = trainer.best.is_none_or(|best| errors < best.errors);
             if is_best {
-                let best = trainer.network.model.weights();
+                let best = trainer.network.result();
                 self.checkpoints.save_best(&trainer.name, &best)?;
                 trainer.best = Some(Best {
                     errors,
@@ -69,6 +82,10 @@ impl PhaseRun {
             }
             let (name, step) = (trainer.name.clone(), trainer.step);
             let event = self.validation_event(name, step, epoch + 1, validation, is_best);
+            (context.events)(event);
+        }
+        for ((name, step), validation) in exits.into_iter().zip(of_exits) {
+            let event = self.validation_event(name, step, epoch + 1, validation, false);
             (context.events)(event);
         }
         Ok(())
@@ -101,22 +118,20 @@ impl PhaseRun {
         }
     }
 
-    /// Figures of `models`, which are those of the trainers at `indices`, on the development set.
+    /// Figures of networks, with their names, on the development set.
     fn measure(
         &mut self,
-        indices: &[usize],
-        models: &[CtcModel],
+        networks: &[(String, CtcModel)],
         context: &mut RunContext<'_>,
     ) -> Result<Vec<Validation>, TrainError> {
         self.state.costs.add_training(self.meter.lap());
-        let mut validator = Validator::new(models, context.tokens, &self.group.compute);
+        let models: Vec<CtcModel> = networks.iter().map(|(_, model)| model.clone()).collect();
+        let mut validator = Validator::new(&models, context.tokens, &self.group.compute);
         context
             .source
             .visit_dev(&mut |batch| validator.add(batch))?;
         let validations = validator.finish();
-        let names = indices
-            .iter()
-            .map(|&i| self.group.trainers[i].name.as_str());
+        let names = networks.iter().map(|(name, _)| name.as_str());
         let spent = names.zip(validations.iter().map(|validation| validation.spent));
         self.state.costs.add_validation(self.meter.lap(), spent);
         Ok(validations)
@@ -162,13 +177,15 @@ impl PhaseRun {
             .iter()
             .zip(&*finals)
             .map(|(trainer, weights)| {
-                CtcModel::from_weights(trainer.network.model.config(), weights, &inner)
+                let mut weights = (*weights).clone();
+                take_exit_heads(&mut weights);
+                CtcModel::from_weights(trainer.network.model.config(), &weights, &inner)
                     .map(|model| model.with_operations(self.group.compute.operations))
+                    .map(|model| (trainer.name.clone(), model))
                     .map_err(of_network(&trainer.name))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let all: Vec<usize> = (0..models.len()).collect();
-        let validations = self.measure(&all, &models, context)?;
+        let validations = self.measure(&models, context)?;
         for (index, validation) in validations.into_iter().enumerate() {
             let trainer = &self.group.trainers[index];
             let name = &trainer.name;

@@ -1,7 +1,7 @@
 //! What a recipe can ask of students beside the two steps, on whole phases.
 
 use burn::tensor::{Tensor, TensorData};
-use shared_model::model::Mode;
+use shared_model::model::{Mode, ModelConfig};
 
 use super::*;
 
@@ -94,6 +94,107 @@ fn an_exit_is_the_first_blocks_of_its_host_and_learns_from_all_of_it() {
     assert!(ctc.last() < ctc.first(), "{ctc:?}");
     assert_eq!(losses(&events, "wide/intermediate_kl").len(), 20);
     assert!(losses(&events, "cut/ctc").is_empty());
+    // Step 1 teaches it nothing here: it is measured in the epochs of step 2.
+    let of_exit = dev_losses(&events, "cut");
+    assert_eq!(of_exit.len(), 4, "{of_exit:?}");
+    assert!(of_exit.last() < of_exit.first(), "{of_exit:?}");
+}
+
+#[test]
+fn an_exit_with_a_head_of_its_own_is_taught_by_it_and_comes_out_with_it() {
+    let nested = [
+        "student.2.exit_of=wide",
+        "student.2.cut_from=",
+        "finetune.ctc.intermediate_weight=0.5",
+        "finetune.ctc.own_exit_heads=true",
+        "finetune.epochs=4",
+        "distill.epochs=0",
+        "student.0.init=random",
+        "student.1.init=random",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = recipe(&nested);
+    let (family, events) = with_context(folder.path(), &recipe, None, |c| run(c).unwrap());
+    let (wide, exit) = (&family.students[0], &family.students[2]);
+    let differing: Vec<&String> = exit
+        .weights
+        .iter()
+        .filter(|(name, weight)| weight.data != wide.weights[*name].data)
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(differing, ["head.bias", "head.weight"]);
+    assert!(wide.weights.keys().all(|name| !name.starts_with("exit")));
+    let of_exit = dev_losses(&events, "cut");
+    assert!(of_exit.last() < of_exit.first(), "{of_exit:?}");
+    // Interrupted and gone on with, it ends the same.
+    let stopped = tempfile::tempdir().unwrap();
+    let again = loop {
+        match with_context(stopped.path(), &recipe, Some(3), run).0 {
+            Ok(family) => break family,
+            Err(TrainError::Interrupted { .. }) => {}
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert_eq!(bits(&again.students[2].weights), bits(&exit.weights));
+}
+
+#[test]
+fn a_fitted_start_answers_more_like_its_teacher_than_one_of_chosen_channels() {
+    let wide = [
+        "teach.epochs=20",
+        "teacher.model.d_model=32",
+        "teacher.model.d_ffn=48",
+        "student.0={name=\"half\", model={d_model=16, n_layers=2, n_heads=2, d_ffn=24, conv_kernel=3}}",
+        "student.2.cut_from=half",
+        "student.2.model.d_ffn=24",
+        "distill.epochs=1",
+        "finetune.epochs=0",
+    ];
+    let (family, _) = train(&wide);
+    let (teacher, half) = (family.teacher.unwrap(), &family.students[0]);
+    let sample = Box::new([Ok(ToySource::batch(0, 4))].into_iter());
+    let inputs = initial::inputs_of(&teacher.config, &teacher.weights, sample);
+    let inputs = inputs.unwrap().unwrap();
+    assert_eq!(inputs.len(), 2 + 8 * teacher.config.n_layers + 1);
+    let start = |channels, inputs, config: &ModelConfig| {
+        let trained = initial::Trained {
+            weights: &teacher.weights,
+            config: &teacher.config,
+            blocks: BlockChoice::Even,
+            channels,
+            inputs,
+        };
+        let random = random_weights(config, 3).unwrap();
+        let start = initial::from_blocks(config, random, trained).unwrap();
+        TrainedNetwork {
+            name: "start".into(),
+            config: config.clone(),
+            weights: start.weights,
+        }
+    };
+    let answers = |network: &TrainedNetwork| -> Vec<f32> {
+        let device = Device::flex();
+        let model = CtcModel::from_weights(&network.config, &network.weights, &device).unwrap();
+        let shard = shard::Shard::whole(&ToySource::batch(0, 4));
+        let logits = shard
+            .forward(&model, false, &device, &mut Mode::Eval)
+            .logits;
+        burn::tensor::activation::softmax(logits, 2)
+            .into_data()
+            .iter()
+            .collect()
+    };
+    let expected = answers(&teacher);
+    let error = |network: &TrainedNetwork| -> f32 {
+        let pairs = expected.iter().zip(answers(network));
+        pairs.map(|(a, b)| (a - b).powi(2)).sum()
+    };
+    let even = error(&start(ChannelChoice::Even, None, &half.config));
+    let fitted = error(&start(ChannelChoice::Fitted, Some(&inputs), &half.config));
+    assert!(fitted < 0.7 * even, "{fitted} of {even}");
+    // Where nothing is left out, nothing is fitted.
+    let same = start(ChannelChoice::Fitted, Some(&inputs), &teacher.config);
+    assert_eq!(bits(&same.weights), bits(&teacher.weights));
 }
 
 #[test]
