@@ -131,6 +131,11 @@ pub(super) fn check_teacher(
     )))
 }
 
+/// Whether some layers have fewer channels than their teacher's.
+fn narrower(student: &ModelConfig, teacher: &ModelConfig) -> bool {
+    student.d_model < teacher.d_model || student.d_ffn < teacher.d_ffn
+}
+
 /// Random weights with what `student` takes of its teacher's blocks in their place.
 fn of_teacher_blocks(
     context: &mut RunContext<'_>,
@@ -142,12 +147,12 @@ fn of_teacher_blocks(
     config::fits_into(config, &teacher.config)
         .map_err(|reason| TrainError::Recipe(format!("student \"{}\": {reason}", student.name)))?;
     let inputs = match student.channels {
-        ChannelChoice::Fitted => {
+        ChannelChoice::Fitted if narrower(config, &teacher.config) => {
             let sample = context.source.plain_training(corpus_stats::UTTERANCES)?;
             let inputs = initial::inputs_of(&teacher.config, &teacher.weights, sample)?;
             Some(inputs.map_err(of_network(&student.name))?)
         }
-        ChannelChoice::Even | ChannelChoice::Important => None,
+        ChannelChoice::Even | ChannelChoice::Important | ChannelChoice::Fitted => None,
     };
     let trained = Trained {
         weights: &teacher.weights,

@@ -20,6 +20,9 @@ use crate::{
 /// speech heard can tell.
 const RIDGE: f64 = 1e-3;
 
+/// Frames whose products are added up at once.
+const FRAMES_AT_ONCE: usize = 4096;
+
 /// Second moments of what the affine maps of a network get, by the name of the map.
 pub(in crate::train) type Inputs = BTreeMap<String, Moments>;
 
@@ -31,11 +34,26 @@ pub(in crate::train) struct Moments {
     width: usize,
     /// `[width, width]`, row-major.
     sums: Vec<f64>,
+    /// Not in the sums yet.
+    waiting: Vec<Tensor<2>>,
 }
 
 impl Moments {
     /// Adds frames `[frames, d_in]`.
     fn add(&mut self, frames: Tensor<2>) {
+        self.waiting.push(frames);
+        let count: usize = self.waiting.iter().map(|frames| frames.dims()[0]).sum();
+        if count >= FRAMES_AT_ONCE {
+            self.settle();
+        }
+    }
+
+    /// Puts what waits into the sums.
+    fn settle(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let frames = Tensor::cat(std::mem::take(&mut self.waiting), 0);
         let [count, width] = frames.dims();
         self.width = width + 1;
         self.sums.resize(self.width * self.width, 0.0);
@@ -155,6 +173,7 @@ pub(in crate::train) fn inputs_of(
             utterance.forward(&model, false, &device, &mut Mode::Observe(&mut tell));
         }
     }
+    inputs.values_mut().for_each(Moments::settle);
     Ok(Ok(inputs))
 }
 
@@ -167,6 +186,7 @@ mod tests {
         let mut moments = Moments::default();
         let data = TensorData::new(frames.concat(), [frames.len(), 3]);
         moments.add(Tensor::from_data(data, &Device::flex()));
+        moments.settle();
         moments
     }
 
