@@ -70,8 +70,9 @@ impl Reader {
                 _ => FailureKind::BadAudio,
             };
             let message = error.to_string();
+            let at = None;
             self.channel
-                .post(id, &Response::Failed { kind, message }, None);
+                .post(id, &Response::Failed { kind, message, at }, None);
         }
     }
 

@@ -11,6 +11,12 @@ pub fn get(object: &JsValue, name: &str) -> JsValue {
 }
 
 /// # Errors
+/// What the property's setter throws.
+pub fn set(object: &JsValue, name: &str, value: &JsValue) -> Result<bool, JsValue> {
+    Reflect::set(object, &name.into(), value)
+}
+
+/// # Errors
 /// What the method throws, or that there is none.
 pub fn call(object: &JsValue, name: &str, arguments: &[JsValue]) -> Result<JsValue, JsValue> {
     let method: Function = get(object, name)

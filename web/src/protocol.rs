@@ -4,11 +4,17 @@
 //! and, where a variant says so, `payload` (an `ArrayBuffer`, moved, not copied) or `file` (a `Blob`).
 //! An engine answers nothing before it has posted [`Response::Ready`] or [`Response::Unusable`].
 
+mod phrases;
+mod transcript;
+
+pub use phrases::{Phrase, PhraseWarning, Place, SlotValue, WantedPhrases};
+pub use transcript::{Aligned, LiveSegment, Transcript, Word, WordErrors};
+
 use serde::{Deserialize, Serialize};
 
 /// Changes with every change of meaning. A page and an engine from different builds (a stale browser
 /// cache) must not talk.
-pub const PROTOCOL_VERSION: u32 = 5;
+pub const PROTOCOL_VERSION: u32 = 6;
 
 /// The browser's cache in which fetched files are kept, each under its digest.
 pub const KEPT_FILES: &str = "fledge-files";
@@ -52,6 +58,9 @@ pub enum Request {
         /// [`Request::Piece`]s follow.
         #[serde(default)]
         more: bool,
+        /// Nothing but these is heard.
+        #[serde(default)]
+        phrases: Option<WantedPhrases>,
     },
     /// Payload: the next samples of the recording that a request began. Answer under that request's
     /// id: [`Response::Taken`], or what it ends with.
@@ -65,12 +74,20 @@ pub enum Request {
     NextBlock,
     /// Starts a live session. Answers: [`Response::LiveStarted`], then [`Response::Live`] until
     /// [`Response::LiveEnded`].
-    LiveStart { sample_rate_hz: u32 },
+    LiveStart {
+        sample_rate_hz: u32,
+        /// Nothing but these is heard.
+        #[serde(default)]
+        phrases: Option<WantedPhrases>,
+    },
     /// Payload: mono f32 samples at the rate of the session that request `of` began. No answer of its
     /// own.
     LivePush { of: u32 },
     /// Ends that session; its open segment becomes final.
     LiveStop { of: u32 },
+    /// Whether a list of phrases can be used, with the student if there is one. Answer:
+    /// [`Response::PhrasesChecked`].
+    CheckPhrases { list: String },
     /// The error rate of utterances, each with its errors and the words of its reference. Answer:
     /// [`Response::ErrorRate`].
     ErrorRate { utterances: Vec<WordErrors> },
@@ -106,45 +123,6 @@ pub struct LoadTimes {
     pub build_ms: f64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Word {
-    pub text: String,
-    pub start_secs: f32,
-    pub end_secs: f32,
-    /// 0 to 1.
-    pub confidence: f32,
-}
-
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Transcript {
-    pub text: String,
-    pub words: Vec<Word>,
-}
-
-/// Word errors against a reference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct WordErrors {
-    pub reference_words: usize,
-    pub errors: usize,
-}
-
-/// A word of the reference, a word of the transcript, or both where they stand for each other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Aligned {
-    pub said: Option<String>,
-    /// Its number in the transcript.
-    pub heard: Option<usize>,
-    pub is_right: bool,
-}
-
-/// A live segment. It opens once, changes, and ends with one final form that never changes again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LiveSegment {
-    pub segment: f64,
-    pub is_final: bool,
-    pub transcript: Transcript,
-}
-
 /// What kind of failure it was, for those who act on it; the message is for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailureKind {
@@ -156,6 +134,8 @@ pub enum FailureKind {
     Download,
     /// The model folder is not right.
     Model,
+    /// The list of phrases is not right.
+    Phrases,
     /// The device failed: another engine may work.
     Device,
     /// Asked for something out of order, such as transcribing before a model is loaded.
@@ -189,10 +169,12 @@ pub enum Response {
     },
     Loading(LoadPhase),
     Loaded(LoadTimes),
-    /// How far the recording is heard, and the words that were found since the last of these.
+    /// How far the recording is heard, and the words that were found since the last of these, with
+    /// the phrases that they are.
     Transcribing {
         done_secs: f32,
         words: Vec<Word>,
+        phrases: Vec<Phrase>,
     },
     /// The samples were taken; more may be sent.
     Taken,
@@ -231,12 +213,22 @@ pub enum Response {
         low: f64,
         high: f64,
     },
+    PhrasesChecked {
+        /// Alternatives of a public rule counted.
+        phrases: usize,
+        warnings: Vec<PhraseWarning>,
+        /// Whether a student's tokens were asked, too.
+        with_student: bool,
+    },
     LiveStarted,
     Live(Vec<LiveSegment>),
     LiveEnded,
     Failed {
         kind: FailureKind,
         message: String,
+        /// Of a list of phrases: where it is wrong.
+        #[serde(default)]
+        at: Option<Place>,
     },
 }
 
@@ -251,6 +243,10 @@ mod tests {
             sample_rate_hz: 44_100,
             reference: Some("one two".to_owned()),
             more: false,
+            phrases: Some(WantedPhrases {
+                list: "stop".to_owned(),
+                ..WantedPhrases::default()
+            }),
         };
         let text = serde_json::to_string(&request).unwrap();
         assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);
@@ -266,6 +262,19 @@ mod tests {
                     end_secs: 0.4,
                     confidence: 0.9,
                 }],
+                phrases: Some(vec![Phrase {
+                    phrase: "{count}".to_owned(),
+                    text: "one".to_owned(),
+                    slots: vec![
+                        ("count".to_owned(), SlotValue::Number(1.0)),
+                        ("word".to_owned(), SlotValue::Text("one".to_owned())),
+                    ],
+                    tags: vec![],
+                    start_secs: 0.1,
+                    end_secs: 0.4,
+                    score: 0.9,
+                    is_settled: false,
+                }]),
             },
         }]);
         let text = serde_json::to_string(&response).unwrap();

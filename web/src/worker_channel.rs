@@ -117,7 +117,8 @@ impl Channel {
                 Err(error) => {
                     let message = format!("the page sent something unreadable: {error}");
                     let kind = FailureKind::State;
-                    channel.post(NO_REQUEST, &Response::Failed { kind, message }, None);
+                    let at = None;
+                    channel.post(NO_REQUEST, &Response::Failed { kind, message, at }, None);
                 }
             }
         });

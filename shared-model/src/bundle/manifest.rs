@@ -131,6 +131,13 @@ impl Manifest {
         self.files.iter().find(|file| file.name == name)
     }
 
+    /// What tells these weights from others: the first digits of their SHA-256.
+    pub fn weights_id(&self) -> String {
+        let weights = self.file(self.precision.file_name());
+        let digest = weights.map_or("", |file| file.sha256.as_str());
+        digest.chars().take(12).collect()
+    }
+
     /// The files that [`super::read_model`] needs besides the manifest itself: configuration,
     /// tokens and weights. What a page has to download.
     pub fn needed_files(&self) -> Vec<&FileEntry> {

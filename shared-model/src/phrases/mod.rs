@@ -63,11 +63,21 @@ impl PhraseList {
         similar::warnings(&self.source)
     }
 
-    /// The threshold that `fledge tune-phrases` stored for a model.
+    /// The threshold that `fledge tune-phrases` stored for a model, by
+    /// [`weights_id`](crate::bundle::Manifest::weights_id).
     pub fn threshold(&self, model: &str) -> Option<f32> {
         let stored = self.source.thresholds.iter();
         let mut of_model = stored.filter(|stored| stored.model == model);
         of_model.next().map(|stored| stored.threshold)
+    }
+
+    /// How the list is heard with a model, by its stored threshold unless one is given.
+    pub fn config(&self, model: &str, threshold: Option<f32>, inside_speech: bool) -> PhraseConfig {
+        let threshold = threshold.or_else(|| self.threshold(model));
+        PhraseConfig {
+            threshold: threshold.unwrap_or(DEFAULT_THRESHOLD),
+            inside_speech,
+        }
     }
 
     /// Whether thresholds are stored for other models.

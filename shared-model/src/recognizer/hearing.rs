@@ -8,6 +8,7 @@ use super::{Posteriors, RecognizeError, Recognizer, Transcript, Writer, finite, 
 use crate::{
     audio::SAMPLE_RATE_HZ,
     decode::{LogProbs, Word, greedy_ids, num_letters},
+    phrases::PhraseHit,
 };
 
 const MAX_CHUNK_SAMPLES: usize = MAX_CHUNK_BLOCKS * BLOCK_SAMPLES;
@@ -149,8 +150,8 @@ impl Recognizer {
     }
 }
 
-/// Is told of the words that are certain, all of them so far.
-type Told<'a> = dyn FnMut(&[Word]) + 'a;
+/// Is told of the words that are certain, and of the phrases that they are.
+type Told<'a> = dyn FnMut(&[Word], &[PhraseHit]) + 'a;
 
 /// A transcript of audio that arrives piece by piece, of any length, in bounded memory. The words
 /// are those of [`Recognizer::transcribe`] of all pieces in one.
@@ -177,9 +178,9 @@ impl Recognizer {
 }
 
 impl<'a> Transcription<'a> {
-    /// Tells words as they are found, in the order they were said: each once, and all of them
-    /// before [`Self::finish`] gives them.
-    pub fn telling(mut self, told: impl FnMut(&[Word]) + 'a) -> Self {
+    /// Tells words, and phrases where only those are heard, as they are found, in the order they
+    /// were said: each once, and all of them before [`Self::finish`] gives them.
+    pub fn telling(mut self, told: impl FnMut(&[Word], &[PhraseHit]) + 'a) -> Self {
         self.told = Some(Box::new(told));
         self
     }
@@ -216,12 +217,12 @@ impl<'a> Transcription<'a> {
         if self.flow == Flow::Continue && !rest.is_empty() {
             self.hear(&rest, progress).await?;
         }
-        let known = self.writer.num_words();
+        let (words, phrases) = self.writer.num_written();
         let transcript = self.writer.finish();
         if let Some(told) = &mut self.told
-            && transcript.words.len() > known
+            && transcript.words.len() > words
         {
-            told(&transcript.words[known..]);
+            told(&transcript.words[words..], &transcript.phrases[phrases..]);
         }
         Ok(transcript)
     }
@@ -238,11 +239,11 @@ impl<'a> Transcription<'a> {
             ..
         } = self;
         let mut heard = |posteriors: Posteriors| {
-            let found = writer.take(&posteriors);
+            let (words, phrases) = writer.take(&posteriors);
             if let Some(told) = told
-                && !found.is_empty()
+                && !words.is_empty()
             {
-                told(found);
+                told(words, phrases);
             }
         };
         self.flow = hearing.chunk(chunk, progress, &mut heard).await?;

@@ -264,6 +264,24 @@ impl Recognizer {
         })
     }
 
+    /// The same network, which hears nothing but phrases. Costs little: the weights are shared.
+    pub fn with_phrases(&self, phrases: PhraseDecoder) -> Self {
+        self.with_decoder(Decoder::Phrases(phrases))
+    }
+
+    fn with_decoder(&self, decoder: Decoder) -> Self {
+        Self {
+            model: self.model.clone(),
+            extractor: self.extractor.clone(),
+            tokens: self.tokens.clone(),
+            decoder,
+            calibration: None,
+            device: self.device.clone(),
+            pitch: self.pitch.clone(),
+            pad_to_frames_multiple: self.pad_to_frames_multiple,
+        }
+    }
+
     /// Pads features to a multiple of `frames` before each forward pass (1, the default: no
     /// padding). The network masks padding, so results stay the same; on a GPU fewer different
     /// shapes mean fewer kernels to compile.

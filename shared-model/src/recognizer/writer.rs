@@ -84,20 +84,19 @@ impl<'a> Writer<'a> {
         self
     }
 
-    /// The next stretch. Gives the words that are certain now: those of phrases only when no
-    /// speech follows for a while.
-    pub fn take(&mut self, posteriors: &Posteriors) -> &[Word] {
-        let known = self.words.len();
+    /// The next stretch. Gives the words that are certain now, and the phrases that they are: those
+    /// only when no speech follows for a while.
+    pub fn take(&mut self, posteriors: &Posteriors) -> (&[Word], &[PhraseHit]) {
+        let (words, phrases) = self.num_written();
         let log_probs = LogProbs::new(&posteriors.log_probs, self.tokens.len());
         if let Some(hypothesis) = hypothesis(self.decoder, log_probs) {
             self.write(&hypothesis, posteriors);
-            return &self.words[known..];
+        } else if let Some(listener) = &mut self.listener {
+            let found = listener.take(posteriors, log_probs.vocab_size);
+            self.close(found);
+            self.end_secs = posteriors.end_secs;
         }
-        let listener = self.listener.as_mut();
-        let found = listener.and_then(|listener| listener.take(posteriors, log_probs.vocab_size));
-        self.close(found);
-        self.end_secs = posteriors.end_secs;
-        &self.words[known..]
+        (&self.words[words..], &self.phrases[phrases..])
     }
 
     fn write(&mut self, hypothesis: &Hypothesis, posteriors: &Posteriors) {
@@ -128,9 +127,9 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Words that were given so far.
-    pub(super) fn num_words(&self) -> usize {
-        self.words.len()
+    /// Words and phrases that were given so far.
+    pub(super) fn num_written(&self) -> (usize, usize) {
+        (self.words.len(), self.phrases.len())
     }
 
     /// Everything that was said.

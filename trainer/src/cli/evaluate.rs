@@ -52,7 +52,7 @@ pub struct DecoderArgs {
     /// Hear phrases inside other speech too; otherwise everything between two pauses must be phrases
     #[arg(long, requires = "phrases")]
     spot: bool,
-    /// Least score of a phrase, 0 to 1 [default: what `fledge tune-phrases` stored, else 0.5]
+    /// Least score of a phrase, 0 to 1 [default: what `fledge tune-phrases` stored, else 0.35]
     #[arg(long, value_name = "X", requires = "phrases")]
     threshold: Option<f32>,
     /// Number of prefixes that the beam search keeps

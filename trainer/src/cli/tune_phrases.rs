@@ -11,7 +11,7 @@ use super::output::OutputFile;
 use super::{CliResult, DeviceArgs, Failure, interrupt};
 use crate::data::read_manifest;
 use crate::device::OpenDevice;
-use crate::evaluate::{Evaluated, HeardPhrases, PhraseCounts, PhraseFile, hear_phrases, model_id};
+use crate::evaluate::{Evaluated, HeardPhrases, PhraseCounts, PhraseFile, hear_phrases};
 use crate::model_folder;
 
 /// Find the threshold of a list of phrases for a model
@@ -99,7 +99,7 @@ pub fn run(args: &TunePhrasesArgs) -> CliResult<()> {
     let output = wanted.transpose()?;
     let report = tune(args, &loaded, &file, output.is_some())?;
     if let Some(output) = &output {
-        let (id, name) = (model_id(&loaded.manifest), &loaded.manifest.name);
+        let (id, name) = (loaded.manifest.weights_id(), &loaded.manifest.name);
         let text = with_threshold(&file.text, report.chosen.threshold, &id, name);
         output.write(text.as_bytes())?;
     }

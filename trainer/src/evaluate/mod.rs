@@ -17,7 +17,7 @@ pub use calibrate::{CalibrationFit, fit_calibration, judge};
 pub use decoder::{DecoderChoice, DecoderFileError, DecoderSettings, read_lm};
 pub use hypotheses::{Hypothesis, HypothesisError};
 pub use phrase_counts::PhraseCounts;
-pub use phrase_file::{PhraseFile, PhraseFileError, model_id};
+pub use phrase_file::{PhraseFile, PhraseFileError};
 pub use phrase_report::PhraseReport;
 pub use phrases::{HeardPhrases, hear_phrases};
 pub use sample::sample;

@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use shared_model::bundle::{LoadedModel, Manifest};
-use shared_model::phrases::{
-    DEFAULT_THRESHOLD, MAX_LIST_BYTES, PhraseConfig, PhraseDecoder, PhraseError, PhraseList,
-};
+use shared_model::bundle::LoadedModel;
+use shared_model::phrases::{MAX_LIST_BYTES, PhraseDecoder, PhraseError, PhraseList};
 
 use crate::exit_status::{ExitStatus, HasExitStatus};
 
@@ -106,11 +104,8 @@ impl PhraseFile {
         threshold: Option<f32>,
         inside_speech: bool,
     ) -> Result<PhraseDecoder, PhraseFileError> {
-        let stored = self.list.threshold(&model_id(&loaded.manifest));
-        let config = PhraseConfig {
-            threshold: threshold.or(stored).unwrap_or(DEFAULT_THRESHOLD),
-            inside_speech,
-        };
+        let id = loaded.manifest.weights_id();
+        let config = self.list.config(&id, threshold, inside_speech);
         PhraseDecoder::new(&self.list, &loaded.tokens, config).map_err(|source| {
             PhraseFileError::Content {
                 path: self.path.clone(),
@@ -118,11 +113,4 @@ impl PhraseFile {
             }
         })
     }
-}
-
-/// What tells a model's weights from others: the first digits of their SHA-256.
-pub fn model_id(manifest: &Manifest) -> String {
-    let weights = manifest.file(manifest.precision.file_name());
-    let digest = weights.map_or("", |file| file.sha256.as_str());
-    digest.chars().take(12).collect()
 }

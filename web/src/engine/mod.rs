@@ -1,8 +1,10 @@
 //! The worker: owns one student on one device and answers the page's requests one after another.
 
+mod answers;
 mod download;
 mod kept;
 mod session;
+mod student;
 mod transfer;
 mod turns;
 
@@ -12,7 +14,7 @@ use burn::prelude::Device;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::{
-    protocol::{EngineKind, FailureKind, NO_REQUEST, PROTOCOL_VERSION, Request, Response},
+    protocol::{EngineKind, FailureKind, NO_REQUEST, PROTOCOL_VERSION, Place, Request, Response},
     worker_channel::{Channel, Incoming},
 };
 use session::Session;
@@ -33,6 +35,8 @@ pub struct EngineDevice {
 pub struct Failure {
     pub kind: FailureKind,
     pub message: String,
+    /// Of a list of phrases: where it is wrong.
+    pub at: Option<Place>,
 }
 
 impl Failure {
@@ -40,6 +44,7 @@ impl Failure {
         Self {
             kind,
             message: message.to_string(),
+            at: None,
         }
     }
 }

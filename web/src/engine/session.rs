@@ -3,7 +3,6 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    rc::Rc,
     sync::Arc,
 };
 
@@ -11,35 +10,27 @@ use shared_model::{
     audio::{SAMPLE_RATE_HZ, StreamResampler, resample},
     bundle::read_model,
     decode::{BeamDecoder, lm::NgramLm},
-    metrics::{ErrorCounts, align, bootstrap_interval, word_errors},
     recognizer::{Decoder, LiveConfig, LiveEvent, LiveRecognizer, Recognizer},
-    tokens::normalize_text,
 };
 
 use super::{
     EngineDevice, Failure,
+    answers::{alignment_of, error_rate, errors_of, phrase_of, transcript_of, word_of},
     download::{fetch_folder, fetch_lm},
+    student::{Student, check_phrases},
     turns::in_turns,
 };
 use crate::{
     protocol::{
-        Aligned, FailureKind, LiveSegment, LoadPhase, LoadTimes, RemoteFile, Request, Response,
-        Transcript, Word, WordErrors,
+        FailureKind, LiveSegment, LoadPhase, LoadTimes, RemoteFile, Request, Response,
+        WantedPhrases,
     },
     worker_channel::{Channel, Incoming},
 };
 
-/// Those of the cards.
-const BOOTSTRAP_RESAMPLES: usize = 1000;
-const BOOTSTRAP_SEED: u64 = 1234;
-
-struct Student {
-    recognizer: Rc<Recognizer>,
-    vocab_size: usize,
-}
-
 struct Live {
     recognizer: LiveRecognizer,
+    hears_phrases: bool,
     resampler: StreamResampler,
 }
 
@@ -75,15 +66,25 @@ impl Session {
             Request::Transcribe {
                 sample_rate_hz,
                 reference,
+                phrases,
                 ..
             } => {
-                self.transcribe(incoming, sample_rate_hz, reference.as_deref())
+                let phrases = phrases.as_ref();
+                self.transcribe(incoming, sample_rate_hz, reference.as_deref(), phrases)
                     .await
             }
             Request::LogProbs { sample_rate_hz } => self.log_probs(incoming, sample_rate_hz).await,
-            Request::LiveStart { sample_rate_hz } => self.live_start(id, sample_rate_hz),
+            Request::LiveStart {
+                sample_rate_hz,
+                phrases,
+            } => self.live_start(id, sample_rate_hz, phrases.as_ref()),
             Request::LivePush { of } => self.live_push(of, &incoming).await,
             Request::LiveStop { of } => self.live_stop(id, of).await,
+            Request::CheckPhrases { list } => {
+                check_phrases(&list, self.student.as_ref()).map(|checked| {
+                    self.channel.post(id, &checked, None);
+                })
+            }
             Request::ErrorRate { utterances } => {
                 self.channel.post(id, &error_rate(&utterances), None);
                 Ok(())
@@ -99,6 +100,7 @@ impl Session {
             let response = Response::Failed {
                 kind: failure.kind,
                 message: failure.message,
+                at: failure.at,
             };
             self.channel.post(id, &response, None);
         }
@@ -132,7 +134,6 @@ impl Session {
         self.live.clear();
         self.student = None;
         self.post_phase(id, LoadPhase::Preparing);
-        let vocab_size = loaded.tokens.len();
         let decoder = match lm {
             Some(lm) => {
                 let config = loaded.beam.clone().unwrap_or_default();
@@ -149,10 +150,7 @@ impl Session {
             let silence = vec![0.0; secs * SAMPLE_RATE_HZ as usize];
             recognizer.log_probs(&silence).await?;
         }
-        self.student = Some(Student {
-            recognizer: Rc::new(recognizer),
-            vocab_size,
-        });
+        self.student = Some(Student::new(recognizer, loaded.manifest.weights_id()));
         let times = LoadTimes {
             download_ms: downloaded - started,
             build_ms: self.channel.now() - downloaded,
@@ -190,16 +188,17 @@ impl Session {
         incoming: Incoming,
         sample_rate_hz: u32,
         reference: Option<&str>,
+        phrases: Option<&WantedPhrases>,
     ) -> Result<(), Failure> {
         let (channel, id) = (&self.channel, incoming.id);
-        let recognizer = self.student()?.recognizer.clone();
+        let recognizer = self.student()?.hearing(phrases)?;
         let heard = Heard::default();
         let hearing = hear(channel, &recognizer, incoming, sample_rate_hz, &heard);
         let transcript = in_turns(channel.scope(), hearing).await?;
         let response = Response::Transcribed {
             errors: reference.map(|reference| errors_of(reference, &transcript)),
             alignment: reference.map_or_else(Vec::new, |one| alignment_of(one, &transcript)),
-            transcript: transcript_of(transcript),
+            transcript: transcript_of(transcript, phrases.is_some()),
             audio_secs: heard.num_samples.get() as f64 / f64::from(SAMPLE_RATE_HZ),
             resample_ms: heard.resample_ms.get(),
             recognize_ms: heard.recognize_ms.get(),
@@ -213,20 +212,27 @@ impl Session {
         let id = incoming.id;
         let student = self.student()?;
         let samples = samples_of(&incoming, sample_rate_hz)?;
-        let log_probs = student.recognizer.log_probs(&samples).await?;
-        let vocab_size = student.vocab_size;
+        let recognizer = student.hearing(None)?;
+        let log_probs = recognizer.log_probs(&samples).await?;
+        let vocab_size = recognizer.tokens().len();
         self.channel
             .post(id, &Response::LogProbs { vocab_size }, Some(&log_probs));
         Ok(())
     }
 
-    fn live_start(&mut self, id: u32, sample_rate_hz: u32) -> Result<(), Failure> {
-        let recognizer = self.student()?.recognizer.clone();
+    fn live_start(
+        &mut self,
+        id: u32,
+        sample_rate_hz: u32,
+        phrases: Option<&WantedPhrases>,
+    ) -> Result<(), Failure> {
+        let recognizer = self.student()?.hearing(phrases)?;
         let resampler = StreamResampler::new(sample_rate_hz, SAMPLE_RATE_HZ)
             .map_err(|error| Failure::new(FailureKind::BadAudio, error))?;
         let recognizer = LiveRecognizer::new(recognizer, LiveConfig::default())?;
         let live = Live {
             recognizer,
+            hears_phrases: phrases.is_some(),
             resampler,
         };
         self.live.insert(id, live);
@@ -244,7 +250,8 @@ impl Session {
             .push(&incoming.samples())
             .map_err(|error| Failure::new(FailureKind::BadAudio, error))?;
         let events = live.recognizer.push(&samples).await?;
-        self.post_live(session, events);
+        let hears_phrases = live.hears_phrases;
+        self.post_live(session, events, hears_phrases);
         Ok(())
     }
 
@@ -259,12 +266,12 @@ impl Session {
             .map_err(|error| Failure::new(FailureKind::BadAudio, error))?;
         let mut events = live.recognizer.push(&rest).await?;
         events.extend(live.recognizer.finish().await?);
-        self.post_live(session, events);
+        self.post_live(session, events, live.hears_phrases);
         self.channel.post(id, &Response::LiveEnded, None);
         Ok(())
     }
 
-    fn post_live(&self, id: u32, events: Vec<LiveEvent>) {
+    fn post_live(&self, id: u32, events: Vec<LiveEvent>, hears_phrases: bool) {
         if events.is_empty() {
             return;
         }
@@ -284,7 +291,7 @@ impl Session {
                 LiveSegment {
                     segment: segment as f64,
                     is_final,
-                    transcript: transcript_of(transcript),
+                    transcript: transcript_of(transcript, hears_phrases),
                 }
             })
             .collect();
@@ -311,15 +318,20 @@ async fn hear(
     let bad_audio = |error| Failure::new(FailureKind::BadAudio, error);
     let id = first.id;
     let mut resampler = StreamResampler::new(sample_rate_hz, SAMPLE_RATE_HZ).map_err(bad_audio)?;
-    let found = RefCell::new(Vec::new());
-    let mut transcription = recognizer.begin().telling(|words| {
-        found
-            .borrow_mut()
-            .extend(words.iter().cloned().map(word_of))
+    let found = RefCell::new((Vec::new(), Vec::new()));
+    let mut transcription = recognizer.begin().telling(|words, phrases| {
+        let (found_words, found_phrases) = &mut *found.borrow_mut();
+        found_words.extend(words.iter().cloned().map(word_of));
+        found_phrases.extend(phrases.iter().cloned().map(phrase_of));
     });
     let mut progress = |done_secs: f32| {
-        let words = found.take();
-        channel.post(id, &Response::Transcribing { done_secs, words }, None);
+        let (words, phrases) = found.take();
+        let told = Response::Transcribing {
+            done_secs,
+            words,
+            phrases,
+        };
+        channel.post(id, &told, None);
         !channel.is_cancelled(id)
     };
     let mut next = Some(first);
@@ -359,63 +371,6 @@ async fn hear(
     Ok(transcript)
 }
 
-/// As `fledge evaluate` does it.
-fn error_rate(utterances: &[WordErrors]) -> Response {
-    let counts: Vec<ErrorCounts> = utterances
-        .iter()
-        .map(|one| ErrorCounts {
-            reference_len: one.reference_words,
-            substitutions: one.errors,
-            ..ErrorCounts::default()
-        })
-        .collect();
-    let mut all = ErrorCounts::default();
-    counts.iter().for_each(|one| all.add(one));
-    let interval = bootstrap_interval(&counts, BOOTSTRAP_RESAMPLES, BOOTSTRAP_SEED);
-    Response::ErrorRate {
-        rate: all.rate(),
-        low: interval.low,
-        high: interval.high,
-    }
-}
-
-fn errors_of(reference: &str, transcript: &shared_model::recognizer::Transcript) -> WordErrors {
-    let counts = word_errors(
-        &normalize_text(reference),
-        &normalize_text(&transcript.text),
-    );
-    WordErrors {
-        reference_words: counts.reference_len,
-        errors: counts.errors(),
-    }
-}
-
-/// How the words stand against the reference. A word whose text normalises to nothing, or to more
-/// than one word, is no word of the comparison, and the number of a later one stays right.
-fn alignment_of(
-    reference: &str,
-    transcript: &shared_model::recognizer::Transcript,
-) -> Vec<Aligned> {
-    let reference = normalize_text(reference);
-    let said: Vec<&str> = reference.split_whitespace().collect();
-    let heard: Vec<String> = transcript
-        .words
-        .iter()
-        .map(|word| normalize_text(&word.text))
-        .collect();
-    let heard: Vec<&str> = heard.iter().map(String::as_str).collect();
-    let (_, pairs) = align(&said, &heard);
-    pairs
-        .into_iter()
-        .map(|pair| Aligned {
-            said: pair.reference.map(|number| said[number].to_owned()),
-            heard: pair.hypothesis,
-            is_right: pair.reference.map(|number| said[number])
-                == pair.hypothesis.map(|number| heard[number]),
-        })
-        .collect()
-}
-
 /// The payload at the rate of the models.
 fn samples_of(incoming: &Incoming, sample_rate_hz: u32) -> Result<Vec<f32>, Failure> {
     let samples = incoming.samples();
@@ -424,20 +379,4 @@ fn samples_of(incoming: &Incoming, sample_rate_hz: u32) -> Result<Vec<f32>, Fail
     }
     resample(&samples, sample_rate_hz, SAMPLE_RATE_HZ)
         .map_err(|error| Failure::new(FailureKind::BadAudio, error))
-}
-
-fn transcript_of(transcript: shared_model::recognizer::Transcript) -> Transcript {
-    Transcript {
-        text: transcript.text,
-        words: transcript.words.into_iter().map(word_of).collect(),
-    }
-}
-
-fn word_of(word: shared_model::decode::Word) -> Word {
-    Word {
-        text: word.text,
-        start_secs: word.start_secs,
-        end_secs: word.end_secs,
-        confidence: word.confidence,
-    }
 }

@@ -11,6 +11,7 @@ use web_sys::{AudioContext, Blob, HtmlButtonElement, HtmlElement, HtmlInputEleme
 
 use super::{
     check::Check,
+    decoding::Decoding,
     dom::{by_id, document, listen, set_note, window},
     drop_target,
     engines::Engines,
@@ -21,6 +22,7 @@ use super::{
     listening::Listening,
     microphone::Microphone,
     offer::Offer,
+    phrase_box::PhraseBox,
     recording::{Recording, Sound},
     said::Said,
     samples,
@@ -58,6 +60,7 @@ pub struct App {
     toolbar: Rc<Toolbar>,
     check: Rc<Check>,
     settings: Settings,
+    phrases: Rc<PhraseBox>,
     storage: Rc<Storage>,
     file: HtmlInputElement,
     cancel: HtmlButtonElement,
@@ -87,6 +90,7 @@ impl App {
             toolbar: Toolbar::new(said.player.clone())?,
             said,
             settings: Settings::new()?,
+            phrases: PhraseBox::new()?,
             storage: Rc::new(Storage::new()?),
             file: by_id("file")?,
             cancel: by_id("cancel")?,
@@ -121,7 +125,19 @@ impl App {
             }
         });
         let app = self.clone();
-        drop_target::bind(move |file| app.accept_file(&file.name(), &file))?;
+        drop_target::bind(move |file, target| {
+            let is_text = file.type_().starts_with("text/") || file.name().ends_with(".jsgf");
+            if is_text || target.is_some_and(|target| app.phrases.holds(&target)) {
+                app.phrases.take_file(file.into());
+            } else {
+                app.accept_file(&file.name(), &file);
+            }
+        })?;
+        let app = self.clone();
+        self.phrases.bind(move || {
+            let app = app.clone();
+            spawn_local(async move { app.on_phrases().await });
+        })?;
         self.bind_settings();
         Ok(())
     }
@@ -186,6 +202,40 @@ impl App {
         if let Some(lane) = self.offer.racing().await.first() {
             let _ = lane.host.client().await;
         }
+        self.check_phrases().await;
+    }
+
+    /// Unless that is done: asks an engine, with its student if it has one by now.
+    async fn check_phrases(&self) {
+        if let Some(lane) = self.offer.racing().await.first()
+            && self.phrases.needs_check()
+        {
+            self.phrases.check(&lane.host.client().await).await;
+        }
+    }
+
+    /// The visitor's phrases changed. What runs gives way, so that the engine answers.
+    async fn on_phrases(self: &Rc<Self>) {
+        self.refresh_storage();
+        if self.state.get() == State::Working {
+            self.offer
+                .lanes()
+                .iter()
+                .for_each(|lane| lane.host.cancel());
+        }
+        if let Some(lane) = self.offer.racing().await.first()
+            && self.phrases.check(&lane.host.client().await).await
+        {
+            self.on_choice();
+        }
+    }
+
+    /// What becomes of sound from now on.
+    fn decoding(&self) -> Rc<Decoding> {
+        Rc::new(Decoding {
+            with_lm: self.settings.lm.checked(),
+            phrases: self.phrases.wanted(),
+        })
     }
 
     fn show_family(self: &Rc<Self>, name: &str) {
@@ -267,7 +317,7 @@ impl App {
 
     fn refresh_storage(&self) {
         let (offer, storage) = (self.offer.clone(), self.storage.clone());
-        let with_lm = self.settings.lm.checked();
+        let with_lm = self.decoding().needs_lm();
         spawn_local(async move { storage.refresh(&offer.racing().await, with_lm).await });
     }
 
@@ -284,17 +334,19 @@ impl App {
     }
 
     /// Something came to its end, unless something else took its place.
-    fn finish(&self, turn: &Turn) {
+    fn finish(self: &Rc<Self>, turn: &Turn) {
         if turn.is_current() {
             self.set_state(State::Idle);
             let recording = self.recording.borrow().clone();
             let can_play = recording.is_some_and(|recording| self.said.show(&recording));
             self.toolbar.show(can_play);
             self.refresh_storage();
+            let app = self.clone();
+            spawn_local(async move { app.check_phrases().await });
         }
     }
 
-    fn on_cancel(&self) {
+    fn on_cancel(self: &Rc<Self>) {
         let turn = self.begin(State::Idle);
         for lane in self.offer.lanes() {
             lane.give_up();
@@ -362,8 +414,8 @@ impl App {
         let app = self.clone();
         spawn_local(async move {
             let racing = app.offer.racing().await;
-            let with_lm = app.settings.lm.checked();
-            let heard = app.hearing.hear(&recording, racing, with_lm, &turn).await;
+            let decoding = app.decoding();
+            let heard = app.hearing.hear(&recording, racing, &decoding, &turn).await;
             if !turn.is_current() {
                 return;
             }
@@ -407,11 +459,11 @@ impl App {
         self.offer.reset_lanes("");
         self.said.show_listening();
         self.toolbar.show(false);
-        let with_lm = self.settings.lm.checked();
+        let decoding = self.decoding();
         let (offer, fetching) = (self.offer.clone(), turn.clone());
         spawn_local(async move {
             for lane in offer.racing().await {
-                lane.prepare(with_lm, &fetching).await;
+                lane.prepare(&decoding, &fetching).await;
             }
         });
         let app = self.clone();
@@ -439,13 +491,17 @@ impl App {
             truth: None,
             sound: Sound::Microphone(sound.clone()),
         }));
-        let with_lm = self.settings.lm.checked();
+        let decoding = self.decoding();
         let jobs = self.offer.racing().await.into_iter().map(|lane| {
-            let (sound, turn) = (sound.clone(), turn.clone());
-            Box::pin(async move { lane.listen(&sound, with_lm, &turn).await }) as Job
+            let (sound, decoding, turn) = (sound.clone(), decoding.clone(), turn.clone());
+            Box::pin(async move { lane.listen(&sound, &decoding, &turn).await }) as Job
         });
         lanes::all(jobs.collect()).await;
         self.finish(turn);
+        // What was changed meanwhile holds for what was just said, too.
+        if turn.is_current() && decoding != self.decoding() {
+            self.on_choice();
+        }
         self.settings.refresh_devices().await;
     }
 

@@ -44,10 +44,10 @@ impl AudioReader {
         match decoded {
             // The browser's channels go through the reader as well: one rule makes one of them.
             Ok(wav) => self.open_in_worker(&wav).await,
-            Err(_) => Err(Failure {
-                kind: FailureKind::BadAudio,
-                message: format!("{unknown}; the browser cannot read it either"),
-            }),
+            Err(_) => Err(Failure::new(
+                FailureKind::BadAudio,
+                format!("{unknown}; the browser cannot read it either"),
+            )),
         }
     }
 
@@ -105,10 +105,10 @@ impl OpenFile {
 /// A reader that died did so over the file.
 fn given_up(failure: Failure) -> Failure {
     match failure.kind {
-        FailureKind::Device => Failure {
-            kind: FailureKind::BadAudio,
-            message: "cannot be decoded: the decoder gave up on it".to_owned(),
-        },
+        FailureKind::Device => Failure::new(
+            FailureKind::BadAudio,
+            "cannot be decoded: the decoder gave up on it",
+        ),
         _ => failure,
     }
 }

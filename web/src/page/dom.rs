@@ -94,3 +94,14 @@ pub fn words_of(error: &JsValue) -> String {
         .as_string()
         .unwrap_or_else(|| "an unknown error".to_owned())
 }
+
+/// A message of a worker as a sentence.
+pub fn sentence(message: &str) -> String {
+    let mut letters = message.trim_end_matches('.').chars();
+    let first = letters.next().map(char::to_uppercase);
+    format!(
+        "{}{}.",
+        first.into_iter().flatten().collect::<String>(),
+        letters.as_str()
+    )
+}

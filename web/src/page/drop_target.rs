@@ -1,12 +1,13 @@
-//! A recording may be dropped anywhere on the page.
+//! Files may be dropped anywhere on the page.
 
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{DragEvent, File};
+use web_sys::{DragEvent, Element, File};
 
 use super::dom::{document, listen_actively};
 use crate::js;
 
-pub fn bind(accept: impl Fn(File) + 'static) -> Result<(), JsValue> {
+/// `accept` is told where a file was dropped, too.
+pub fn bind(accept: impl Fn(File, Option<Element>) + 'static) -> Result<(), JsValue> {
     let document = document()?;
     let body = document
         .body()
@@ -34,7 +35,8 @@ pub fn bind(accept: impl Fn(File) + 'static) -> Result<(), JsValue> {
             .and_then(|data| data.files())
             .and_then(|files| files.get(0));
         if let Some(file) = file {
-            accept(file);
+            let target = event.target();
+            accept(file, target.and_then(|target| target.dyn_into().ok()));
         }
     });
     Ok(())

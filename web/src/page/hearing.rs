@@ -4,6 +4,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use super::{
     audio_reader::{AudioReader, OpenFile},
+    decoding::Decoding,
     lane::Lane,
     lanes::{self, Job},
     recording::{MicrophoneSound, Recording, Sound},
@@ -27,7 +28,7 @@ impl Hearing {
         &self,
         recording: &Recording,
         racing: Vec<Rc<Lane>>,
-        with_lm: bool,
+        decoding: &Rc<Decoding>,
         turn: &Turn,
     ) -> Result<Vec<String>, Failure> {
         let takers: Vec<usize> = racing.iter().map(|lane| lane.number).collect();
@@ -64,9 +65,9 @@ impl Hearing {
         let mut jobs = vec![winding];
         for lane in racing {
             let (tape, turn) = (tape.clone(), turn.clone());
-            let truth = recording.truth.clone();
+            let (truth, decoding) = (recording.truth.clone(), decoding.clone());
             jobs.push(Box::pin(async move {
-                lane.hear(&tape, truth.as_deref(), with_lm, &turn).await;
+                lane.hear(&tape, truth.as_deref(), &decoding, &turn).await;
             }));
         }
         lanes::all(jobs).await;

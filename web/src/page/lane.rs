@@ -9,6 +9,8 @@ use wasm_bindgen_futures::spawn_local;
 
 use super::{
     bell::Bell,
+    decoding::Decoding,
+    dom::sentence,
     engine_host::EngineHost,
     engines::Engines,
     feeder::{Feeder, copy},
@@ -53,8 +55,10 @@ impl Lane {
     }
 
     /// Loads the student, and says how far that is.
-    async fn load(&self, with_lm: bool, turn: &Turn) -> Result<Rc<WorkerClient>, Failure> {
-        let with_lm = with_lm && self.student.lm.is_some();
+    async fn load(&self, decoding: &Decoding, turn: &Turn) -> Result<Rc<WorkerClient>, Failure> {
+        // Phrases need no language model; one that is there does no harm.
+        let may_have_lm = decoding.needs_lm() || self.host.holds(&self.student, true);
+        let with_lm = decoding.with_lm && self.student.lm.is_some() && may_have_lm;
         if !self.host.holds(&self.student, with_lm) {
             self.view.set_facts("waits for its turn to load");
         }
@@ -77,8 +81,8 @@ impl Lane {
     }
 
     /// Loads the student ahead of what it will hear; a failure shows there.
-    pub async fn prepare(&self, with_lm: bool, turn: &Turn) {
-        let _ = self.load(with_lm, turn).await;
+    pub async fn prepare(&self, decoding: &Decoding, turn: &Turn) {
+        let _ = self.load(decoding, turn).await;
     }
 
     /// The visitor wants no more words of it.
@@ -98,13 +102,13 @@ impl Lane {
         &self,
         tape: &Rc<Tape>,
         truth: Option<&str>,
-        with_lm: bool,
+        decoding: &Decoding,
         turn: &Turn,
     ) -> Option<Response> {
         self.busy.set(true);
         let heard = loop {
-            let heard = match self.load(with_lm, turn).await {
-                Ok(client) => self.feed(&client, tape, truth, turn).await,
+            let heard = match self.load(decoding, turn).await {
+                Ok(client) => self.feed(&client, tape, truth, decoding, turn).await,
                 Err(failure) => Err(failure),
             };
             match heard {
@@ -140,13 +144,18 @@ impl Lane {
         client: &Rc<WorkerClient>,
         tape: &Rc<Tape>,
         truth: Option<&str>,
+        decoding: &Decoding,
         turn: &Turn,
     ) -> Result<Response, Failure> {
         let first = tape.next(self.number).await?;
+        let phrases = decoding.phrases.clone();
+        let hears_phrases = phrases.is_some();
         let request = Request::Transcribe {
             sample_rate_hz: tape.sample_rate_hz,
-            reference: truth.map(str::to_owned),
+            // Words that no phrase has were not to be written.
+            reference: truth.filter(|_| !hears_phrases).map(str::to_owned),
             more: !first.is_last,
+            phrases,
         };
         let taken = Rc::new((Cell::new(0), Bell::default()));
         if !first.is_last {
@@ -169,8 +178,16 @@ impl Lane {
                 taken.0.set(taken.0.get() + 1);
                 taken.1.ring();
             }
-            Response::Transcribing { done_secs, words } if turn.is_current() => {
-                let shown = view.push_words(words, is_long);
+            Response::Transcribing {
+                done_secs,
+                words,
+                phrases,
+            } if turn.is_current() => {
+                let shown = if hears_phrases {
+                    view.push_phrases(words, phrases, is_long)
+                } else {
+                    view.push_words(words, is_long)
+                };
                 if shown.is_ok() && is_long {
                     view.set_facts(&so_far(f64::from(*done_secs), total_secs));
                 }
@@ -196,25 +213,33 @@ impl Lane {
             return;
         };
         let view = &self.view;
-        let shown = match errors {
-            Some(errors) => {
+        let is_long = *audio_secs > LONG_SECS;
+        let told = view.words().len();
+        let rest = transcript.words.get(told..).unwrap_or_default();
+        let shown = match (errors, &transcript.phrases) {
+            (_, Some(phrases)) => {
+                view.set_verdict(&match phrases.len() {
+                    0 => "none of these".to_owned(),
+                    1 => "1 phrase".to_owned(),
+                    count => format!("{count} phrases"),
+                });
+                let told = view.num_phrases();
+                view.push_phrases(rest, phrases.get(told..).unwrap_or_default(), is_long)
+            }
+            (Some(errors), None) => {
                 view.set_verdict(&match errors.errors {
                     0 => format!("all {} right", errors.reference_words),
                     wrong => format!("{wrong} of {} wrong", errors.reference_words),
                 });
                 view.show_compared(&transcript.words, alignment)
             }
-            None => {
-                let told = view.words().len();
-                let rest = transcript.words.get(told..).unwrap_or_default();
-                view.push_words(rest, *audio_secs > LONG_SECS)
-            }
+            (None, None) => view.push_words(rest, is_long),
         };
         if let Err(error) = shown {
             web_sys::console::error_1(&error);
         }
         if transcript.words.is_empty() {
-            view.set_placeholder("No words were heard.");
+            view.set_placeholder(nothing(transcript.phrases.is_some()));
         }
         let speed = audio_secs * 1e3 / recognize_ms.max(0.01);
         let time = figures::milliseconds(*recognize_ms);
@@ -223,10 +248,10 @@ impl Lane {
 
     /// Listens to the microphone until it stops, from its first sample on, however late the student
     /// is there.
-    pub async fn listen(&self, sound: &Rc<MicrophoneSound>, with_lm: bool, turn: &Turn) {
+    pub async fn listen(&self, sound: &Rc<MicrophoneSound>, decoding: &Decoding, turn: &Turn) {
         loop {
-            let listened = match self.load(with_lm, turn).await {
-                Ok(client) => self.follow(&client, sound, turn).await,
+            let listened = match self.load(decoding, turn).await {
+                Ok(client) => self.follow(&client, sound, decoding, turn).await,
                 Err(failure) => Err(failure),
             };
             if !turn.is_current() {
@@ -241,8 +266,9 @@ impl Lane {
             }
         }
         self.view.set_partial("");
-        if self.view.words().is_empty() {
-            self.view.set_placeholder("No words were heard.");
+        if self.view.is_empty() {
+            self.view
+                .set_placeholder(nothing(decoding.phrases.is_some()));
         }
     }
 
@@ -250,6 +276,7 @@ impl Lane {
         &self,
         client: &Rc<WorkerClient>,
         sound: &Rc<MicrophoneSound>,
+        decoding: &Decoding,
         turn: &Turn,
     ) -> Result<(), Failure> {
         let sample_rate_hz = sound.sample_rate_hz;
@@ -270,7 +297,10 @@ impl Lane {
                 bell.bell.ring();
             }
         }));
-        let request = Request::LiveStart { sample_rate_hz };
+        let request = Request::LiveStart {
+            sample_rate_hz,
+            phrases: decoding.phrases.clone(),
+        };
         let session = client.next_id();
         client.request(&request, None, |_| {}).await?;
         self.view.set_placeholder("Listening…");
@@ -327,13 +357,11 @@ fn so_far(done_secs: f64, total_secs: Option<f64>) -> String {
     }
 }
 
-/// A message of a worker as a sentence.
-fn sentence(message: &str) -> String {
-    let mut letters = message.trim_end_matches('.').chars();
-    let first = letters.next().map(char::to_uppercase);
-    format!(
-        "{}{}.",
-        first.into_iter().flatten().collect::<String>(),
-        letters.as_str()
-    )
+/// What stands where nothing was heard.
+fn nothing(hears_phrases: bool) -> &'static str {
+    if hears_phrases {
+        "None of your phrases was heard."
+    } else {
+        "No words were heard."
+    }
 }

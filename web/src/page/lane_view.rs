@@ -5,10 +5,13 @@ use std::cell::{Cell, RefCell};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Element, HtmlElement};
 
-use super::dom::{append_text, clear, create, create_text, document};
+use super::{
+    dom::{append_text, clear, create, create_text, document},
+    phrase_view::phrase_paragraph,
+};
 use crate::{
     export, figures,
-    protocol::{Aligned, Word},
+    protocol::{Aligned, Phrase, Word},
 };
 
 /// Words below this confidence are marked as unsure.
@@ -26,6 +29,7 @@ pub struct LaneView {
     facts: HtmlElement,
     bar: HtmlElement,
     words: RefCell<Vec<Word>>,
+    num_phrases: Cell<usize>,
     /// The first words that stand in paragraphs which will not change.
     num_settled: Cell<usize>,
 }
@@ -73,6 +77,7 @@ impl LaneView {
             facts,
             bar,
             words: RefCell::default(),
+            num_phrases: Cell::default(),
             num_settled: Cell::default(),
         })
     }
@@ -88,6 +93,7 @@ impl LaneView {
     pub fn reset(&self, placeholder: &str) {
         clear(&self.finals);
         self.words.take();
+        self.num_phrases.set(0);
         self.num_settled.set(0);
         self.set_partial("");
         self.set_placeholder(placeholder);
@@ -142,6 +148,15 @@ impl LaneView {
         self.words.borrow().clone()
     }
 
+    pub fn num_phrases(&self) -> usize {
+        self.num_phrases.get()
+    }
+
+    /// Whether nothing that was heard is shown.
+    pub fn is_empty(&self) -> bool {
+        self.finals.child_element_count() == 0
+    }
+
     pub fn set_partial(&self, text: &str) {
         if !text.is_empty() {
             self.set_placeholder("");
@@ -193,6 +208,40 @@ impl LaneView {
         }
         drop(words);
         self.follow();
+        Ok(())
+    }
+
+    /// More phrases, a line each; the words are theirs.
+    pub fn push_phrases(
+        &self,
+        words: &[Word],
+        phrases: &[Phrase],
+        is_long: bool,
+    ) -> Result<(), JsValue> {
+        let mut rest = words;
+        for phrase in phrases {
+            self.set_placeholder("");
+            let (own, later) = rest.split_at(phrase.num_words().min(rest.len()));
+            let first = self.words.borrow().len();
+            let line = paragraph(own, first, is_long)?;
+            phrase_paragraph(&line, phrase)?;
+            self.finals.append_child(&line)?;
+            self.words.borrow_mut().extend_from_slice(own);
+            self.num_phrases.set(self.num_phrases.get() + 1);
+            rest = later;
+        }
+        self.follow();
+        Ok(())
+    }
+
+    /// Something was said that is no phrase.
+    pub fn push_none(&self) -> Result<(), JsValue> {
+        let last = self.finals.last_element_child();
+        if last.is_none_or(|last| last.class_name() != "none") {
+            self.set_placeholder("");
+            append_text(&self.finals, "p", "none", "none of these")?;
+            self.follow();
+        }
         Ok(())
     }
 

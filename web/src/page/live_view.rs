@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use wasm_bindgen::JsValue;
+
 use super::{lane_view::LaneView, recording::MicrophoneSound, turn::Turn};
 use crate::{
     figures,
@@ -25,12 +27,20 @@ impl LiveView {
             if segment.is_final {
                 self.view.set_partial("");
                 self.show_latency(&segment.transcript);
-                if let Err(error) = self.view.push_segment(&segment.transcript.words) {
+                if let Err(error) = self.push(&segment.transcript) {
                     web_sys::console::error_1(&error);
                 }
             } else {
                 self.view.set_partial(&segment.transcript.text);
             }
+        }
+    }
+
+    fn push(&self, transcript: &Transcript) -> Result<(), JsValue> {
+        match &transcript.phrases {
+            Some(phrases) if phrases.is_empty() => self.view.push_none(),
+            Some(phrases) => self.view.push_phrases(&transcript.words, phrases, false),
+            None => self.view.push_segment(&transcript.words),
         }
     }
 

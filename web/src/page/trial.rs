@@ -114,6 +114,7 @@ async fn time(client: &WorkerClient) -> Result<f64, Failure> {
         sample_rate_hz: RATE_HZ,
         reference: None,
         more: false,
+        phrases: None,
     };
     let mut least_ms = f64::INFINITY;
     for _ in 0..RUNS {

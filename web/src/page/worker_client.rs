@@ -16,7 +16,8 @@ use web_sys::{Blob, ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType}
 use super::dom::words_of;
 use crate::{
     protocol::{
-        EngineKind, FailureKind, LiveSegment, NO_REQUEST, PROTOCOL_VERSION, Request, Response,
+        EngineKind, FailureKind, LiveSegment, NO_REQUEST, PROTOCOL_VERSION, Place, Request,
+        Response,
     },
     wire,
 };
@@ -26,15 +27,22 @@ use crate::{
 pub struct Failure {
     pub kind: FailureKind,
     pub message: String,
+    /// Of a list of phrases: where it is wrong.
+    pub at: Option<Place>,
 }
 
 impl Failure {
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            at: None,
+        }
+    }
+
     /// Something was asked for out of order.
     pub fn state(message: &str) -> Self {
-        Self {
-            kind: FailureKind::State,
-            message: message.to_owned(),
-        }
+        Self::new(FailureKind::State, message)
     }
 }
 
@@ -294,13 +302,7 @@ impl WorkerClient {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
         if let Err(error) = self.try_post(id, request, payload, file) {
-            self.settle(
-                id,
-                Err(Failure {
-                    kind: FailureKind::State,
-                    message: words_of(&error),
-                }),
-            );
+            self.settle(id, Err(Failure::new(FailureKind::State, words_of(&error))));
         }
     }
 
@@ -356,13 +358,16 @@ impl WorkerClient {
                 }
             }
             Response::Live(segments) => self.tell_live(Some(id), Ok(segments)),
-            Response::Failed { kind, message } => self.settle(id, Err(Failure { kind, message })),
+            Response::Failed { kind, message, at } => {
+                self.settle(id, Err(Failure { kind, message, at }));
+            }
             Response::Loaded(_)
             | Response::Transcribed { .. }
             | Response::LogProbs { .. }
             | Response::Opened { .. }
             | Response::Block { .. }
             | Response::ErrorRate { .. }
+            | Response::PhrasesChecked { .. }
             | Response::LiveStarted
             | Response::LiveEnded => self.settle(id, Ok(Answer { response, payload })),
         }
@@ -390,10 +395,7 @@ impl WorkerClient {
 }
 
 fn stopped(reason: &str) -> Failure {
-    Failure {
-        kind: FailureKind::Device,
-        message: format!("the worker stopped: {reason}"),
-    }
+    Failure::new(FailureKind::Device, format!("the worker stopped: {reason}"))
 }
 
 const OTHER_BUILD: &str = "the page and its workers are of different versions: reload the page";

@@ -102,6 +102,19 @@ pub enum PhraseError {
 }
 
 impl PhraseError {
+    /// Where it is, unless it is the list as a whole.
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Syntax { at, .. }
+            | Self::UnknownRule { at, .. }
+            | Self::Recursion { at, .. }
+            | Self::Digits { at, .. }
+            | Self::Unspellable { at, .. }
+            | Self::SaidByNothing { at } => Some(*at),
+            Self::Empty | Self::NeverEnds | Self::TooLarge { .. } => None,
+        }
+    }
+
     pub(super) fn syntax(at: Place, reason: impl Into<String>) -> Self {
         Self::Syntax {
             at,

@@ -46,6 +46,7 @@ pub async fn transcribe(
         sample_rate_hz: clip.sample_rate_hz,
         reference: Some(clip.text.clone()),
         more: false,
+        phrases: None,
     };
     let samples = clip.samples.slice(0, clip.samples.length()).buffer();
     let answer = client.request(&request, Some(samples), |_| {}).await?;

@@ -1,0 +1,108 @@
+//! The student that an engine holds, and what it listens for.
+
+use std::{cell::RefCell, rc::Rc};
+
+use shared_model::{
+    phrases::{PhraseConfig, PhraseDecoder, PhraseError, PhraseList},
+    recognizer::Recognizer,
+    tokens::Tokens,
+};
+
+use super::Failure;
+use crate::protocol::{FailureKind, PhraseWarning, Place, Response, WantedPhrases};
+
+pub struct Student {
+    recognizer: Rc<Recognizer>,
+    weights_id: String,
+    /// The list that was asked for last: its graph takes longer than a short clip.
+    known: RefCell<Option<KnownList>>,
+}
+
+struct KnownList {
+    text: String,
+    list: PhraseList,
+    decoder: PhraseDecoder,
+}
+
+impl Student {
+    pub fn new(recognizer: Recognizer, weights_id: String) -> Self {
+        Self {
+            recognizer: Rc::new(recognizer),
+            weights_id,
+            known: RefCell::default(),
+        }
+    }
+
+    /// What hears nothing but the phrases, if some are given.
+    ///
+    /// # Errors
+    /// A list that cannot be used, or a threshold out of its range.
+    pub fn hearing(&self, phrases: Option<&WantedPhrases>) -> Result<Rc<Recognizer>, Failure> {
+        let Some(wanted) = phrases else {
+            return Ok(self.recognizer.clone());
+        };
+        let threshold = wanted.threshold;
+        if let Some(threshold) = threshold.filter(|value| !(0.0..=1.0).contains(value)) {
+            let message = format!("the threshold is {threshold}: expected 0 to 1");
+            return Err(Failure::new(FailureKind::Phrases, message));
+        }
+        let mut known = self.known.borrow_mut();
+        if known.as_ref().is_none_or(|known| known.text != wanted.list) {
+            *known = Some(KnownList::new(&wanted.list, self.recognizer.tokens())?);
+        }
+        let Some(KnownList { list, decoder, .. }) = known.as_ref() else {
+            return Ok(self.recognizer.clone());
+        };
+        let config = list.config(&self.weights_id, threshold, wanted.inside_speech);
+        let phrases = decoder.with_config(config);
+        Ok(Rc::new(self.recognizer.with_phrases(phrases)))
+    }
+}
+
+impl KnownList {
+    fn new(text: &str, tokens: &Tokens) -> Result<Self, PhraseError> {
+        let list = PhraseList::parse(text)?;
+        Ok(Self {
+            text: text.to_owned(),
+            decoder: PhraseDecoder::new(&list, tokens, PhraseConfig::default())?,
+            list,
+        })
+    }
+}
+
+/// # Errors
+/// What is wrong with the list; words that cannot be written are told only with a student.
+pub fn check_phrases(text: &str, student: Option<&Student>) -> Result<Response, Failure> {
+    let list = PhraseList::parse(text)?;
+    if let Some(student) = student {
+        student.hearing(Some(&WantedPhrases {
+            list: text.to_owned(),
+            ..WantedPhrases::default()
+        }))?;
+    }
+    let warnings = list.warnings().into_iter().map(|warning| PhraseWarning {
+        at: place(warning.at),
+        message: warning.message,
+    });
+    Ok(Response::PhrasesChecked {
+        phrases: list.len(),
+        warnings: warnings.collect(),
+        with_student: student.is_some(),
+    })
+}
+
+impl From<PhraseError> for Failure {
+    fn from(error: PhraseError) -> Self {
+        Self {
+            at: error.place().map(place),
+            ..Self::new(FailureKind::Phrases, error)
+        }
+    }
+}
+
+fn place(at: shared_model::phrases::Place) -> Place {
+    Place {
+        line: at.line,
+        column: at.column,
+    }
+}

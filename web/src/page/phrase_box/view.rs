@@ -1,0 +1,140 @@
+//! What the box of phrases shows.
+
+use std::cell::Cell;
+
+use wasm_bindgen::JsValue;
+use web_sys::{HtmlDetailsElement, HtmlElement};
+
+use crate::{
+    js,
+    page::dom::{append_text, by_id, clear, sentence, set_note},
+    protocol::{PhraseWarning, Place},
+};
+
+/// Warnings that are shown.
+const SHOWN: usize = 3;
+
+pub struct BoxView {
+    pub root: HtmlDetailsElement,
+    /// A text area.
+    pub text: HtmlElement,
+    error: HtmlElement,
+    go: HtmlElement,
+    note: HtmlElement,
+    state: HtmlElement,
+    prompt: HtmlElement,
+    own_prompt: HtmlElement,
+    error_at: Cell<Option<Place>>,
+}
+
+impl BoxView {
+    pub fn new() -> Result<Self, JsValue> {
+        Ok(Self {
+            root: by_id("phrases")?,
+            text: by_id("phrases-text")?,
+            error: by_id("phrases-error")?,
+            go: by_id("phrases-go")?,
+            note: by_id("phrases-note")?,
+            state: by_id("phrases-state")?,
+            prompt: by_id("prompt")?,
+            own_prompt: by_id("own-prompt")?,
+            error_at: Cell::default(),
+        })
+    }
+
+    pub fn open(&self) {
+        self.root.set_open(true);
+    }
+
+    pub fn list(&self) -> String {
+        js::get(&self.text, "value").as_string().unwrap_or_default()
+    }
+
+    pub fn set_list(&self, list: &str) {
+        let _ = js::set(&self.text, "value", &list.into());
+    }
+
+    pub fn focus(&self) {
+        let _ = self.text.focus();
+    }
+
+    /// Whether phrases are all that is heard.
+    pub fn show_use(&self, is_used: bool) {
+        self.prompt.set_hidden(is_used);
+        self.own_prompt.set_hidden(!is_used);
+        let state = if is_used { "all that is heard" } else { "" };
+        self.state.set_text_content(Some(state));
+    }
+
+    pub fn say(&self, text: &str) {
+        self.note.set_text_content(Some(text));
+    }
+
+    pub fn clear_notes(&self) {
+        self.say("");
+        self.set_error("", None);
+    }
+
+    pub fn show_error(&self, message: &str, at: Option<Place>) {
+        self.say("");
+        self.set_error(message, at);
+        self.state.set_text_content(Some("cannot be used yet"));
+    }
+
+    fn set_error(&self, message: &str, at: Option<Place>) {
+        set_note(&self.error, message);
+        self.go.set_hidden(at.is_none());
+        self.error_at.set(at);
+        let is_wrong = if message.is_empty() { "false" } else { "true" };
+        let _ = self.text.set_attribute("aria-invalid", is_wrong);
+    }
+
+    pub fn show_checked(&self, phrases: usize, warnings: &[PhraseWarning]) {
+        self.set_error("", None);
+        let count = match phrases {
+            1 => "1 phrase".to_owned(),
+            count => format!("{count} phrases"),
+        };
+        let state = format!("{count}, all that is heard");
+        self.state.set_text_content(Some(&state));
+        clear(&self.note);
+        let lines = warnings.iter().take(SHOWN).map(|warning| {
+            let Place { line, column } = warning.at;
+            sentence(&format!(
+                "line {line}, column {column}: {}",
+                warning.message
+            ))
+        });
+        for line in std::iter::once(format!("{count}.")).chain(lines) {
+            let _ = append_text(&self.note, "span", "", &line);
+        }
+    }
+
+    /// Puts the cursor where the list is wrong.
+    pub fn go_to_error(&self) {
+        let Some(at) = self.error_at.get() else {
+            return;
+        };
+        let list = self.list();
+        let before: usize = list
+            .split_inclusive('\n')
+            .take(at.line - 1)
+            .map(units)
+            .sum();
+        let line = list.lines().nth(at.line - 1).unwrap_or_default();
+        let (left, right) = match line.char_indices().nth(at.column - 1) {
+            Some((index, _)) => line.split_at(index),
+            None => (line, ""),
+        };
+        let word = right.split_whitespace().next().unwrap_or_default();
+        let start = before + units(left);
+        let range = [start, start + units(word)].map(|at| JsValue::from(at as u32));
+        self.focus();
+        let _ = js::call(&self.text, "setSelectionRange", &range);
+    }
+}
+
+/// As the browser counts.
+fn units(text: &str) -> usize {
+    text.chars().map(char::len_utf16).sum()
+}
