@@ -14,10 +14,35 @@ const loaded = () => (recognizer ??= load(settings.model, settings).catch((error
   throw error;
 }));
 
+/** Grammars of which nothing else is heard; JSGF, or phrases one a line. */
+export class FledgeGrammarList {
+  #grammars = [];
+
+  get length() {
+    return this.#grammars.length;
+  }
+
+  item(index) {
+    return this.#grammars[index];
+  }
+
+  addFromString(src, weight = 1) {
+    this.#grammars.push({ src, weight });
+  }
+}
+
+/** A phrase that is likelier by a boost of 0 to 10. */
+export class FledgeSpeechPhrase {
+  constructor(phrase, boost = 1) {
+    this.phrase = phrase;
+    this.boost = boost;
+  }
+}
+
 /** One result of one alternative, with the array's ways that scripts expect. */
-function resultOf({ text, words, isFinal }) {
+function resultOf({ text, words, phrases, isFinal }) {
   const confidence = words.length ? words.reduce((sum, word) => sum + word.confidence, 0) / words.length : 0;
-  const alternative = { transcript: text, confidence };
+  const alternative = { transcript: text, confidence, ...(phrases && { phrases }) };
   return { 0: alternative, length: 1, isFinal, item: () => alternative };
 }
 
@@ -32,7 +57,10 @@ export class FledgeSpeechRecognition extends EventTarget {
   maxAlternatives = 1;
   /** Sound is never sent anywhere. */
   processLocally = true;
-  grammars = null;
+  /** Of the first one every phrase is heard, and nothing else. */
+  grammars = new FledgeGrammarList();
+  /** Phrases that are likelier, where there is no grammar. */
+  phrases = [];
 
   #session;
   #finals = [];
@@ -66,7 +94,10 @@ export class FledgeSpeechRecognition extends EventTarget {
   async #begin(place, track) {
     try {
       if (!/^en\b/i.test(this.lang || "en")) throw Object.assign(new Error(`${this.lang} is not recognised`), { code: "language-not-supported" });
-      const session = (await loaded()).live({ track, interim: this.interimResults });
+      const phrases = this.grammars?.length ? this.grammars.item(0).src : undefined;
+      const boost = phrases ? [] : Array.from(this.phrases ?? [], ({ phrase, boost }) => ({ phrase, weight: boost }));
+      if (this.grammars?.length > 1) throw Object.assign(new Error("there are several grammars: put their rules into one"), { code: "bad-grammar" });
+      const session = (await loaded()).live({ track, interim: this.interimResults, phrases, boost });
       if (this.#session !== place) return;
       this.#session = session;
       this.#listen(session);
@@ -93,6 +124,7 @@ export class FledgeSpeechRecognition extends EventTarget {
     });
     session.addEventListener("partial", ({ detail }) => this.#tell(detail));
     session.addEventListener("final", ({ detail }) => {
+      if (!detail.text && detail.phrases) this.#emit("nomatch");
       if (!detail.text) return;
       this.#tell(detail);
       this.#finals.push(resultOf(detail));
@@ -156,4 +188,7 @@ export function install(options = {}) {
   recognizer = undefined;
   globalThis.SpeechRecognition = FledgeSpeechRecognition;
   globalThis.webkitSpeechRecognition = FledgeSpeechRecognition;
+  globalThis.SpeechRecognitionPhrase = FledgeSpeechPhrase;
+  globalThis.SpeechGrammarList = FledgeGrammarList;
+  globalThis.webkitSpeechGrammarList = FledgeGrammarList;
 }

@@ -6,6 +6,25 @@ export interface Word {
   confidence: number;
 }
 
+/** A phrase of a list that was heard. */
+export interface Phrase {
+  /** With `{name}` where a slot was filled: "set a timer for {minutes} minutes". */
+  phrase: string;
+  /** What was said. */
+  text: string;
+  /** Values by the names of the slots; those of `<number>` are numbers. */
+  slots: Record<string, string | number>;
+  /** Tags of the list outside of slots. */
+  tags: string[];
+  /** Seconds from the beginning of the sound. */
+  start: number;
+  end: number;
+  /** How probable the network holds it, by the letter, 0 to 1. */
+  score: number;
+  /** Whether to act on it; false only in partial results of live sound. */
+  settled: boolean;
+}
+
 /** What a transcription took, in milliseconds; `rtf` is computing time over the length of the sound. */
 export interface Metrics {
   audioMs: number;
@@ -22,6 +41,8 @@ export interface Result {
   id: string;
   text: string;
   words: Word[];
+  /** There if phrases were asked for; empty: none of them was said. */
+  phrases?: Phrase[];
   isFinal: boolean;
   start: number;
   end: number;
@@ -46,10 +67,14 @@ export type ErrorCode =
   | "unsupported"
   | "device-lost"
   | "integrity"
+  | "bad-grammar"
   | "bad-audio";
 
 export class FledgeError extends Error {
   readonly code: ErrorCode;
+  /** Of "bad-grammar": where the phrases are wrong, both from 1; columns count characters. */
+  readonly line?: number;
+  readonly column?: number;
 }
 
 /** A measured word error rate, a fraction, with its 95 % interval. */
@@ -99,7 +124,29 @@ export interface LoadOptions {
  */
 export function load(model: string, options?: LoadOptions): Promise<Recognizer>;
 
-export interface TranscribeOptions {
+/** Phrases that are all that is heard, or none of them. */
+export interface PhraseOptions {
+  /** One a line or an item, or a grammar that begins with "#JSGF"; docs/own-words.md has the forms. */
+  phrases?: string | string[];
+  /** Whether they are heard inside other speech, too. Default: false. */
+  spot?: boolean;
+  /** Least score, 0 to 1. Default: what the list holds for the model, else 0.35. */
+  threshold?: number;
+}
+
+/** A phrase that is likelier than the model believes. */
+export interface Boost {
+  phrase: string;
+  /** Nats for each of its words, 0 to 100. Default: 4. */
+  weight?: number;
+}
+
+export interface ListeningOptions extends PhraseOptions {
+  /** Names and words that are likelier, where any words are heard. */
+  boost?: (string | Boost)[];
+}
+
+export interface TranscribeOptions extends ListeningOptions {
   /** Of a Float32Array, in Hz. */
   sampleRate?: number;
   /** Stops the work; the recognizer stays usable. */
@@ -113,13 +160,15 @@ export interface Recognizer {
   readonly backend: "webgpu" | "cpu";
   /** Mono samples, an AudioBuffer, or an audio file of any length that memory holds. */
   transcribe(audio: Float32Array | AudioBuffer | Blob, options?: TranscribeOptions): Promise<Result>;
+  /** How many phrases a list has, and which of them sound alike; rejects with "bad-grammar" as the others do. */
+  checkPhrases(phrases: string | string[]): Promise<{ phrases: number; warnings: { line: number; column: number; message: string }[] }>;
   /** A session with the microphone, or with the track that is given. Several may run at once. */
   live(options?: LiveOptions): LiveSession;
   /** Ends its sessions and gives its memory back. */
   dispose(): Promise<void>;
 }
 
-export interface LiveOptions {
+export interface LiveOptions extends ListeningOptions {
   deviceId?: string;
   track?: MediaStreamTrack;
   /** Whether to send partial results. Default: true. */
@@ -133,13 +182,15 @@ export interface LiveEvents {
   /** Root mean square of the sound, 0 to 1, some twenty times a second. */
   level: CustomEvent<number>;
   partial: CustomEvent<Result>;
+  /** A phrase, as soon as it is settled, and once: what to act on. */
+  phrase: CustomEvent<Phrase>;
   final: CustomEvent<Result>;
   error: CustomEvent<FledgeError>;
 }
 
 /**
  * A segment opens once; partial results come only while it is open; it ends with exactly one final,
- * which never changes. After `stop()` its last final still comes, before the promise resolves; after
+ * which never changes. A phrase is told of once, at the latest right before the final of its segment. After `stop()` its last final still comes, before the promise resolves; after
  * `abort()` nothing comes but the state "stopped".
  */
 export interface LiveSession extends EventTarget {

@@ -9,21 +9,22 @@
 
 const HERE = new URL("./", import.meta.url);
 /** What the engines of this build speak. */
-const PROTOCOL_VERSION = 5;
+const PROTOCOL_VERSION = 6;
 /** Milliseconds between two audio levels of a session. */
 const LEVEL_INTERVAL_MS = 50;
 
 export class FledgeError extends Error {
-  /** @param {string} code @param {string} message */
-  constructor(code, message) {
+  /** @param {string} code @param {string} message @param {{line: number, column: number}} [at] */
+  constructor(code, message, at) {
     super(message);
     this.name = "FledgeError";
     this.code = code;
+    if (at) Object.assign(this, at);
   }
 }
 
 /** What went wrong in a worker, by the kind that it gives. */
-const CODES = { UnknownAudio: "bad-audio", BadAudio: "bad-audio", Download: "network", Model: "integrity", Device: "device-lost", State: "unsupported" };
+const CODES = { UnknownAudio: "bad-audio", BadAudio: "bad-audio", Download: "network", Model: "integrity", Phrases: "bad-grammar", Device: "device-lost", State: "unsupported" };
 
 const aborted = () => new FledgeError("aborted", "it was aborted");
 
@@ -89,7 +90,7 @@ class Client {
     if (body.Unusable) return this.#die(new FledgeError("unsupported", body.Unusable.reason));
     if (body.Crashed) return this.#die(new FledgeError("device-lost", body.Crashed.message));
     if (body.Live) return this.#sessions.get(id)?.(body.Live);
-    if (body.Failed) return this.#settle(id, "reject", new FledgeError(CODES[body.Failed.kind] ?? "unsupported", body.Failed.message));
+    if (body.Failed) return this.#settle(id, "reject", new FledgeError(CODES[body.Failed.kind] ?? "unsupported", body.Failed.message, body.Failed.at));
     if (body.Loading || body.Transcribing || body === "Taken") return this.#pending.get(id)?.progress?.(body);
     this.#settle(id, "resolve", { body, payload });
   }
@@ -205,11 +206,34 @@ function progressOf(phase) {
   return { phase: phase === "Checking" ? "check" : "warmup", loaded: 1, total: 1 };
 }
 
+/** What an engine is told of phrases and boosts; nothing where any words are wanted, all as likely as they are. */
+function wanted({ phrases, spot = false, threshold, boost = [] }) {
+  if (!Array.isArray(boost)) throw new FledgeError("bad-grammar", "boost: expected an array of phrases");
+  const boosts = boost.map((one) => (typeof one === "string" ? { phrase: one } : { phrase: String(one.phrase), weight: one.weight }));
+  if (phrases === undefined || phrases === null) return { boosts };
+  const list = Array.isArray(phrases) ? phrases.join("\n") : phrases;
+  if (typeof list !== "string") throw new FledgeError("bad-grammar", "phrases: expected a text, or an array of phrases");
+  if (threshold !== undefined && typeof threshold !== "number") throw new FledgeError("bad-grammar", "threshold: expected a number of 0 to 1");
+  return { phrases: { list, inside_speech: Boolean(spot), threshold }, boosts };
+}
+
 const wordOf = ({ text, start_secs, end_secs, confidence }) => ({ text, start: start_secs, end: end_secs, confidence });
+
+const phraseOf = ({ phrase, text, slots, tags, start_secs, end_secs, score, is_settled }) => ({
+  phrase,
+  text,
+  slots: Object.fromEntries(slots),
+  tags,
+  start: start_secs,
+  end: end_secs,
+  score,
+  settled: is_settled,
+});
 
 function resultOf(id, transcript, isFinal, more) {
   const words = transcript.words.map(wordOf);
-  return { id: String(id), text: transcript.text, words, isFinal, start: words[0]?.start ?? 0, end: words.at(-1)?.end ?? 0, ...more };
+  const phrases = transcript.phrases && { phrases: transcript.phrases.map(phraseOf) };
+  return { id: String(id), text: transcript.text, words, ...phrases, isFinal, start: words[0]?.start ?? 0, end: words.at(-1)?.end ?? 0, ...more };
 }
 
 /** The reader of audio files, which the first file starts. */
@@ -289,21 +313,29 @@ class Recognizer {
     this.#client = client;
   }
 
-  async transcribe(audio, { sampleRate, signal, onPartial } = {}) {
+  async transcribe(audio, { sampleRate, signal, onPartial, ...listening } = {}) {
+    const { phrases, boosts } = wanted(listening);
     const { samples, rate } = await samplesOf(audio, sampleRate, signal);
     const id = (this.#runs += 1);
-    const found = [];
+    const found = { words: [], phrases: phrases && [] };
     const progress = ({ Transcribing }) => {
       if (!Transcribing || !onPartial) return;
-      found.push(...Transcribing.words);
-      onPartial(resultOf(id, { text: found.map(({ text }) => text).join(" "), words: found }, false));
+      found.words.push(...Transcribing.words);
+      found.phrases?.push(...Transcribing.phrases);
+      onPartial(resultOf(id, { ...found, text: found.words.map(({ text }) => text).join(" ") }, false));
     };
-    const request = { Transcribe: { sample_rate_hz: Math.round(rate) } };
+    const request = { Transcribe: { sample_rate_hz: Math.round(rate), phrases, boosts } };
     const { body } = await this.#client.ask(request, { payload: samples.buffer, signal, progress });
     const { transcript, audio_secs, resample_ms, recognize_ms } = body.Transcribed;
     const totalMs = resample_ms + recognize_ms;
     const metrics = { audioMs: audio_secs * 1e3, resampleMs: resample_ms, totalMs, rtf: audio_secs ? totalMs / audio_secs / 1e3 : 0, backend: this.backend, firstRun: id === 1 };
     return resultOf(id, transcript, true, { metrics });
+  }
+
+  async checkPhrases(phrases) {
+    const { list } = wanted({ phrases: phrases ?? "" }).phrases;
+    const { body } = await this.#client.ask({ CheckPhrases: { list } });
+    return { phrases: body.PhrasesChecked.phrases, warnings: body.PhrasesChecked.warnings.map(({ at, message }) => ({ ...at, message })) };
   }
 
   live(options = {}) {
@@ -330,6 +362,8 @@ class LiveSession extends EventTarget {
   #options;
   #session;
   #open = new Set();
+  /** Phrases of open segments that were told of. */
+  #told = new Map();
   #state = "idle";
   #stream;
   #context;
@@ -378,13 +412,16 @@ class LiveSession extends EventTarget {
     // Before anything is awaited: browsers tie sound to the visitor's action.
     this.#context = new AudioContext();
     const { deviceId, track } = this.#options;
+    const { phrases, boosts } = wanted(this.#options);
+    // A mistake is told before the microphone is asked for.
+    if (phrases) await this.#client.ask({ CheckPhrases: { list: phrases.list } });
     const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, ...(deviceId && { deviceId }) };
     this.#stream = track ? new MediaStream([track]) : await navigator.mediaDevices.getUserMedia({ audio });
     if (this.#state !== "requesting") throw aborted();
     const context = this.#context;
     await context.audioWorklet.addModule(await workletAddress());
     await context.resume();
-    const request = { LiveStart: { sample_rate_hz: context.sampleRate } };
+    const request = { LiveStart: { sample_rate_hz: context.sampleRate, phrases, boosts } };
     const { id } = await this.#client.ask(request, { onLive: (segments) => this.#hear(segments) });
     this.#session = id;
     if (this.#state !== "requesting") throw aborted();
@@ -413,11 +450,27 @@ class LiveSession extends EventTarget {
         if (!this.#open.has(segment)) this.#enter("speech");
         this.#open.add(segment);
         if (this.#options.interim !== false) this.#emit("partial", result);
+        this.#tellPhrases(segment, result);
       } else {
         this.#open.delete(segment);
+        this.#tellPhrases(segment, result);
+        this.#told.delete(segment);
         this.#emit("final", result);
         if (this.#state === "speech") this.#enter("silence");
       }
+    }
+  }
+
+  /** Each stretch of speech is one phrase, whatever later results make of it: it was acted on. */
+  #tellPhrases(segment, { phrases = [] }) {
+    const told = this.#told.get(segment) ?? [];
+    this.#told.set(segment, told);
+    const holds = ({ start, end }, other) => start <= (other.start + other.end) / 2 && (other.start + other.end) / 2 <= end;
+    for (const phrase of phrases) {
+      if (this.#state === "stopped") return;
+      if (!phrase.settled || told.some((one) => holds(one, phrase) || holds(phrase, one))) continue;
+      told.push(phrase);
+      this.#emit("phrase", phrase);
     }
   }
 

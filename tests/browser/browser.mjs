@@ -106,7 +106,8 @@ export async function only(page, names) {
 
 /**
  * Gives the page `openWorker(script)`: one of the site's workers, spoken to directly. `ask(body,
- * payload, file)` answers `{ body, payload }`; `started` is what the worker said about itself.
+ * payload, file)` answers `{ body, payload }`, `tell(body, payload)` has no answer; `started` is what the
+ * worker said about itself, `heard` the segments of its live session.
  */
 export async function teachWorkers(page) {
   await page.evaluate(() => {
@@ -117,12 +118,14 @@ export async function teachWorkers(page) {
       const worker = new Worker("worker.js", { type: "module" });
       worker.postMessage({ script: new URL(`${script}.js`, base).href, module });
       const waiting = new Map();
+      worker.heard = [];
       const started = await new Promise((resolve, reject) => {
         worker.onerror = (event) => reject(new Error(event.message));
         worker.onmessage = ({ data: { id, body, payload, counts } }) => {
-          if (body.Ready || body.ReaderReady) resolve(body.Ready ?? body.ReaderReady);
+          if (body.Live) worker.heard.push(...body.Live);
+          else if (body.Ready || body.ReaderReady) resolve(body.Ready ?? body.ReaderReady);
           else if (body.Unusable || body.Crashed) reject(new Error(JSON.stringify(body)));
-          else if (body.Failed) waiting.get(id)?.reject(new Error(body.Failed.message));
+          else if (body.Failed) waiting.get(id)?.reject(Object.assign(new Error(body.Failed.message), body.Failed));
           else if (!body.Loading && !body.Transcribing && body !== "Taken") waiting.get(id)?.resolve({ body, payload, counts });
         };
       });
@@ -133,7 +136,9 @@ export async function teachWorkers(page) {
           waiting.set(id, { resolve, reject });
           worker.postMessage({ id, body, payload, file }, payload ? [payload] : []);
         });
-      return { started, ask, close: () => worker.terminate() };
+      // What has no answer of its own.
+      const tell = (body, payload) => worker.postMessage({ id: next++, body, payload }, [payload]);
+      return { started, ask, tell, heard: worker.heard, close: () => worker.terminate() };
     };
   });
 }

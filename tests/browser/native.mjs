@@ -16,12 +16,17 @@ function transcript(model, clip, ...decoder) {
   return JSON.parse(fledge("transcribe", clip, "--model", model, "--device", "cpu", "--json", ...decoder));
 }
 
-/** Text of a clip, from the CPU. */
+/** Text of a clip, from the CPU, without a language model. */
 export function transcribe(model, clip) {
   return transcript(model, clip).text;
 }
 
-/** The same by beam search with a language model. */
+/** The phrases of a clip; `options`: of `fledge transcribe`, such as `--phrases FILE`. */
+export function phrases(model, clip, ...options) {
+  return transcript(model, clip, ...options).phrases;
+}
+
+/** Text of a clip by beam search with a language model. */
 export function transcribeWith(lm, model, clip) {
   return transcript(model, clip, "--decoder", "beam", "--lm", lm).text;
 }

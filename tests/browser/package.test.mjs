@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -18,6 +18,9 @@ import { readWav, withSilence, writeWav } from "./wav.mjs";
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const [CLIP] = DEFAULT.named;
 const SPOKEN = FAMILIES.flatMap(({ clips }) => clips).find(({ file }) => file.includes("seven-two"));
+/** A person who says "right". */
+const RIGHT = join(ROOT, "tests/fixtures/right.wav");
+let rightMicrophone;
 let own;
 let folder;
 let home;
@@ -34,6 +37,9 @@ before(async () => {
   const microphone = join(own, "speaker.wav");
   writeWav(microphone, rate, [samples]);
   browser = await launch({ microphone });
+  const right = readWav(RIGHT);
+  rightMicrophone = join(own, "right.wav");
+  writeWav(rightMicrophone, right.rate, [withSilence(right, 4, 30).samples]);
 });
 after(async () => {
   await browser.close();
@@ -43,9 +49,9 @@ after(async () => {
 });
 
 /** A page of the package's own origin, or of another one, in which `use(module address, argument)` runs. */
-async function inPage(use, argument, { foreign = false, complaints } = {}) {
+async function inPage(use, argument, { foreign = false, complaints, inBrowser = browser } = {}) {
   const path = "examples/dictation.html";
-  const opened = await openPage(browser, (foreign ? elsewhere : home).url + path);
+  const opened = await openPage(inBrowser, (foreign ? elsewhere : home).url + path);
   try {
     const result = await opened.page.evaluate(use, { module: `${home.url}fledge.js`, clip: clipBytes(), ...argument });
     const origins = new Set(opened.requests.filter((url) => url.startsWith("http")).map((url) => new URL(url).origin));
@@ -55,6 +61,13 @@ async function inPage(use, argument, { foreign = false, complaints } = {}) {
   } finally {
     await opened.context.close();
   }
+}
+
+/** The same phrases as the native binary's, times and scores as far as two builds agree. */
+function sameHeard(heard, expected) {
+  const rounded = (value) => Math.round(value * 100) / 100;
+  const shown = ({ settled, tags = [], start, end, score, ...same }) => ({ ...same, tags, start: rounded(start), end: rounded(end), score: rounded(score) });
+  assert.deepEqual(heard.map(shown), expected.map(shown));
 }
 
 const clipBytes = () => readFileSync(CLIP.path).toString("base64");
@@ -68,11 +81,13 @@ describe("the package", () => {
   });
 
   test("has examples of fewer than sixty lines, which use nothing else", () => {
-    for (const name of readdirSync(join(folder, "examples"))) {
+    const names = readdirSync(join(folder, "examples"), { recursive: true }).filter((name) => /\.\w+$/.test(name));
+    assert.ok(names.includes(join("commands", "index.html")), names.join());
+    for (const name of names) {
       const text = readFileSync(join(folder, "examples", name), "utf8");
       assert.ok(text.split("\n").length < 60, name);
       for (const [, from] of text.matchAll(/(?:from|src=|href=)\s*"([^"$]+)"/g)) {
-        assert.match(from, /^\.\.\/fledge[a-z-]*\.js$|^[a-z]+\.(js|css)$/, `${name}: ${from}`);
+        assert.match(from, /^(\.\.\/)+fledge[a-z-]*\.js$|^(\.\.\/)?[a-z-]+\.(js|css)$/, `${name}: ${from}`);
       }
     }
   });
@@ -134,6 +149,79 @@ describe("the module", () => {
     };
     const codes = await inPage(use, { model: SMALLEST.path }, { complaints: /404/ });
     assert.deepEqual(codes, ["unsupported", "network", "bad-audio", "bad-audio", "bad-audio"]);
+  });
+
+  test("hears phrases as the native binary does, or none of them, and names a mistake by line and column", { timeout: 5 * MINUTE }, async () => {
+    const list = ["[go] (up|down|left|right) [<digit:steps>]", "stop"];
+    const use = async ({ module, right, model, list }) => {
+      const { load, FledgeError } = await import(module);
+      const recognizer = await load(model);
+      const clip = new Blob([Uint8Array.from(atob(right), (letter) => letter.charCodeAt(0))]);
+      const mistake = (options) =>
+        recognizer.transcribe(clip, options).then(
+          () => "none",
+          (error) => (error instanceof FledgeError ? [error.code, error.line, error.column, error.message] : String(error)),
+        );
+      const answers = {
+        heard: await recognizer.transcribe(clip, { phrases: list }),
+        text: await recognizer.transcribe(clip, { phrases: list.join("\n") }),
+        none: await recognizer.transcribe(clip, { phrases: "stop the music" }),
+        words: await recognizer.transcribe(clip),
+        digits: await mistake({ phrases: ["stop", "set 5 minutes"] }),
+        bracket: await mistake({ phrases: "turn (on|off" }),
+        empty: await mistake({ phrases: [] }),
+        threshold: await mistake({ phrases: list, threshold: 3 }),
+        type: await mistake({ phrases: 7 }),
+        checked: await recognizer.checkPhrases(["stop", "stops"]),
+      };
+      await recognizer.dispose();
+      return answers;
+    };
+    const right = readFileSync(RIGHT).toString("base64");
+    const { heard, text, none, words, ...told } = await inPage(use, { model: SMALLEST.path, right, list });
+    const file = join(own, "phrases.txt");
+    writeFileSync(file, list.join("\n"));
+    const expected = native.phrases(SMALLEST.folder, RIGHT, "--phrases", file);
+    assert.equal(expected.length, 1);
+    sameHeard(heard.phrases, expected);
+    assert.deepEqual(heard.words.map(({ text }) => text), ["right"]);
+    sameHeard(text.phrases, expected);
+    assert.deepEqual([none.text, none.phrases, words.phrases], ["", [], undefined]);
+    assert.deepEqual(told.digits.slice(0, 3), ["bad-grammar", 2, 5]);
+    assert.match(told.digits[3], /^line 2, column 5: .*five/);
+    assert.deepEqual(told.bracket.slice(0, 2), ["bad-grammar", 1]);
+    assert.deepEqual(told.empty.slice(0, 3), ["bad-grammar", undefined, undefined]);
+    assert.deepEqual([told.threshold[0], told.type[0]], ["bad-grammar", "bad-grammar"]);
+    assert.equal(told.checked.phrases, 2);
+    assert.match(told.checked.warnings[0].message, /sounds much like/);
+  });
+
+  test("tells of a live phrase once, before the final that has it", { timeout: 5 * MINUTE }, async () => {
+    const use = async ({ module, model }) => {
+      const { load } = await import(module);
+      const recognizer = await load(model, { languageModel: false });
+      const session = recognizer.live({ phrases: ["left", "right"] });
+      const told = [];
+      for (const type of ["phrase", "final"]) session.addEventListener(type, ({ detail }) => told.push([type, detail.text, detail.settled ?? detail.phrases.length]));
+      await session.start();
+      while (!told.some(([type]) => type === "final")) await new Promise((resolve) => setTimeout(resolve, 20));
+      await session.stop();
+      const wrong = recognizer.live({ phrases: "turn (on" });
+      let asked = false;
+      navigator.mediaDevices.getUserMedia = () => (asked = true);
+      const mistake = await wrong.start().catch(({ code, line }) => [code, line]);
+      await recognizer.dispose();
+      return { told, mistake, asked };
+    };
+    const speaker = await launch({ microphone: rightMicrophone });
+    try {
+      const { told, mistake, asked } = await inPage(use, { model: SMALLEST.path }, { inBrowser: speaker });
+      const heard = told.filter(([, text]) => text);
+      assert.deepEqual(heard, [["phrase", "right", true], ["final", "right", 1]]);
+      assert.deepEqual([mistake, asked], [["bad-grammar", 1], false]);
+    } finally {
+      await speaker.close();
+    }
   });
 
   test("ends each segment with one final, also at its stop, and says nothing after an abort", { timeout: 5 * MINUTE }, async () => {
@@ -230,7 +318,7 @@ describe("the dictation field", () => {
 
 describe("the Web Speech shim", () => {
   test("runs a script that was written for the browser's recognition", { timeout: 5 * MINUTE }, async () => {
-    const { page, context } = await openPage(browser, `${home.url}examples/commands.html`);
+    const { page, context } = await openPage(browser, `${home.url}examples/web-speech.html`);
     try {
       await page.evaluate(() => {
         globalThis.told = [];
@@ -251,6 +339,28 @@ describe("the Web Speech shim", () => {
       assert.ok(order.every((at, i) => at >= 0 && (i === 0 || at > order[i - 1])), told.join());
     } finally {
       await context.close();
+    }
+  });
+});
+
+describe("the drawing that obeys", () => {
+  test("does what is said and what is pressed", { timeout: 5 * MINUTE }, async () => {
+    const speaker = await launch({ microphone: rightMicrophone });
+    try {
+      const { page } = await openPage(speaker, `${home.url}examples/commands/index.html`);
+      const points = () => page.locator("polyline").getAttribute("points");
+      await page.locator("#status", { hasText: "Ready" }).waitFor();
+      await page.getByRole("button", { name: "Down" }).focus();
+      await page.keyboard.press("Enter");
+      assert.equal(await points(), "50,30 50,35");
+      const listen = page.getByRole("button", { name: "Listen" });
+      await listen.click();
+      await page.locator("#status", { hasText: "right 1" }).waitFor({ timeout: MINUTE });
+      assert.equal(await points(), "50,30 50,35 55,35");
+      await listen.click();
+      await page.locator('#listen[aria-pressed="false"]').waitFor();
+    } finally {
+      await speaker.close();
     }
   });
 });

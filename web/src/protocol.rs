@@ -7,7 +7,7 @@
 mod phrases;
 mod transcript;
 
-pub use phrases::{Phrase, PhraseWarning, Place, SlotValue, WantedPhrases};
+pub use phrases::{Boost, Phrase, PhraseWarning, Place, SlotValue, WantedPhrases};
 pub use transcript::{Aligned, LiveSegment, Transcript, Word, WordErrors};
 
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,9 @@ pub enum Request {
         /// Nothing but these is heard.
         #[serde(default)]
         phrases: Option<WantedPhrases>,
+        /// Without phrases: these are likelier.
+        #[serde(default)]
+        boosts: Vec<Boost>,
     },
     /// Payload: the next samples of the recording that a request began. Answer under that request's
     /// id: [`Response::Taken`], or what it ends with.
@@ -79,6 +82,9 @@ pub enum Request {
         /// Nothing but these is heard.
         #[serde(default)]
         phrases: Option<WantedPhrases>,
+        /// Without phrases: these are likelier.
+        #[serde(default)]
+        boosts: Vec<Boost>,
     },
     /// Payload: mono f32 samples at the rate of the session that request `of` began. No answer of its
     /// own.
@@ -134,7 +140,7 @@ pub enum FailureKind {
     Download,
     /// The model folder is not right.
     Model,
-    /// The list of phrases is not right.
+    /// The list of phrases, or of boosted ones, is not right.
     Phrases,
     /// The device failed: another engine may work.
     Device,
@@ -247,6 +253,10 @@ mod tests {
                 list: "stop".to_owned(),
                 ..WantedPhrases::default()
             }),
+            boosts: vec![Boost {
+                phrase: "go".to_owned(),
+                weight: Some(2.0),
+            }],
         };
         let text = serde_json::to_string(&request).unwrap();
         assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);

@@ -14,19 +14,22 @@
 //! score(y) =  ln  sum over π with B(π) = y  of  prod over t of p_t(π_t)
 //!           + lm_weight * ( sum over i of ln p(w_i | w_1 .. w_(i-1)) + ln p(</s> | w_1 .. w_n) )
 //!           + word_bonus * n + unknown_word_bonus * (words that the language model does not know)
+//!           + sum over boosted phrases b that stand in w_1 .. w_n, each time, of  weight(b) * (words of b)
 //! ```
 //!
 //! where `blank_penalty` has already been subtracted from the blank's `ln p_t`. Without a language
-//! model only the first line counts. A word's terms are added when it ends, at the next `▁` or at
+//! model only the first and the last line count. A word's terms are added when it ends, at the next `▁` or at
 //! the end of the utterance. Paths that fell out of the beam are missing from the sum; it is exact
 //! if beam and margin are wide enough and `token_min_log_prob` is not set.
 
+mod boost_list;
 mod confidence;
 mod greedy;
 pub mod lm;
 mod prefix_beam;
 mod words;
 
+pub use boost_list::{Boost, BoostList, MAX_BOOST_BYTES};
 pub use confidence::{Calibration, Calibrations, WordEvidence};
 pub use greedy::greedy;
 pub(crate) use greedy::greedy_ids;
@@ -101,6 +104,14 @@ pub enum DecodeError {
     /// What is wrong with one line of an ARPA file.
     #[error("language model line {line}: {reason}")]
     ArpaLine {
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What is wrong with a line of a list of boosted phrases.
+    #[error("boosted phrases, line {line}: {reason}")]
+    Boost {
         /// From 1.
         line: usize,
         /// What is wrong with it.

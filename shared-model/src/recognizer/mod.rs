@@ -36,7 +36,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bundle::LoadedModel,
-    decode::{BeamDecoder, Calibration, Calibrations, LogProbs, Word, WordEvidence, evident_words},
+    decode::{
+        BeamConfig, BeamDecoder, BoostList, Calibration, Calibrations, DecodeError, LogProbs, Word,
+        WordEvidence, evident_words,
+    },
     features::{FeatureConfig, FeatureExtractor},
     model::{CtcModel, ModelConfig},
     phrases::{PhraseDecoder, PhraseHit},
@@ -267,6 +270,25 @@ impl Recognizer {
     /// The same network, which hears nothing but phrases. Costs little: the weights are shared.
     pub fn with_phrases(&self, phrases: PhraseDecoder) -> Self {
         self.with_decoder(Decoder::Phrases(phrases))
+    }
+
+    /// The same network, to whose beam search the phrases of a list are likelier; `config`: of the
+    /// search, where there is none yet. Costs little: weights and language model are shared.
+    ///
+    /// # Errors
+    /// A word that cannot be written, or a setting out of its range.
+    pub fn boosting(&self, list: &BoostList, config: &BeamConfig) -> Result<Self, DecodeError> {
+        let (beam, calibration) = match &self.decoder {
+            Decoder::Beam(beam) => (beam.boosting(list)?, self.calibration),
+            Decoder::Greedy | Decoder::Phrases(_) => {
+                let beam = BeamDecoder::new(&self.tokens, config.clone(), None, None)?;
+                (beam.boosting(list)?, None)
+            }
+        };
+        Ok(Self {
+            calibration,
+            ..self.with_decoder(Decoder::Beam(beam))
+        })
     }
 
     fn with_decoder(&self, decoder: Decoder) -> Self {

@@ -46,6 +46,12 @@ pub struct DecoderArgs {
     /// Word list, one word per line: no other words can be written
     #[arg(long, value_name = "FILE")]
     words: Option<PathBuf>,
+    /// Phrases that are likelier, one a line, and behind " :" a weight: nats for each of its words
+    #[arg(long, value_name = "FILE")]
+    boost: Option<PathBuf>,
+    /// Weight of phrases that have none of their own [default: 4]
+    #[arg(long, value_name = "X", requires = "boost")]
+    boost_weight: Option<f32>,
     /// Phrases, one a line, or a JSGF grammar: only these are heard, or none of them
     #[arg(long, value_name = "FILE")]
     phrases: Option<PathBuf>,
@@ -97,6 +103,7 @@ impl DecoderArgs {
         self.lm.is_some()
             || self.no_lm
             || self.words.is_some()
+            || self.boost.is_some()
             || self.beam.is_some()
             || numbers.iter().any(Option::is_some)
     }
@@ -113,7 +120,7 @@ impl DecoderArgs {
         }
         match (self.decoder, wants_beam) {
             (Some(DecoderKind::Greedy), true) => Err(Failure::usage(
-                "--decoder greedy uses no language model, word list or beam; use --decoder beam",
+                "--decoder greedy uses no language model, word list, boosted phrases or beam; use --decoder beam",
             )),
             (Some(DecoderKind::Greedy) | None, false) => Ok(DecoderChoice::Greedy),
             _ => {
@@ -128,6 +135,8 @@ impl DecoderArgs {
                     lm: self.lm.clone(),
                     no_lm: self.no_lm,
                     words: self.words.clone(),
+                    boost: self.boost.clone(),
+                    boost_weight: self.boost_weight,
                 };
                 let choice = DecoderChoice::beam(loaded, &settings)?;
                 // Settings out of range are told before any audio is read.
@@ -148,7 +157,7 @@ impl DecoderArgs {
     ) -> CliResult<(DecoderChoice, Vec<PhraseWarning>)> {
         if wants_beam || self.decoder.is_some() {
             return Err(Failure::usage(
-                "--phrases hears nothing but phrases: it takes no decoder, word list, language model or beam",
+                "--phrases hears nothing but phrases: it takes no decoder, word list, language model, boosted phrases or beam",
             ));
         }
         if let Some(threshold) = self.threshold.filter(|value| !(0.0..=1.0).contains(value)) {

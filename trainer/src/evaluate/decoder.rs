@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use shared_model::bundle::{LM_FILE, LoadedModel};
 use shared_model::decode::lm::NgramLm;
-use shared_model::decode::{BeamConfig, BeamDecoder, DecodeError};
+use shared_model::decode::{BeamConfig, BeamDecoder, BoostList, DecodeError, MAX_BOOST_BYTES};
 use shared_model::phrases::PhraseDecoder;
 use shared_model::recognizer::Decoder;
 use shared_model::tokens::{Tokens, normalize_text};
@@ -43,7 +43,7 @@ pub enum DecoderFileError {
         /// The limit.
         max_bytes: u64,
     },
-    /// It is no language model.
+    /// It is no language model, or no list of boosted phrases.
     #[error("{path}")]
     Content {
         /// The file.
@@ -51,7 +51,7 @@ pub enum DecoderFileError {
         /// What is wrong with it.
         source: DecodeError,
     },
-    /// A word list is not UTF-8.
+    /// A word list or a list of phrases is not UTF-8.
     #[error("{path}: not UTF-8 text")]
     NotText {
         /// The file.
@@ -101,6 +101,10 @@ pub struct DecoderSettings {
     pub no_lm: bool,
     /// One word a line; what follows a tab is ignored.
     pub words: Option<PathBuf>,
+    /// Phrases that are likelier, one a line, and behind ` :` a weight.
+    pub boost: Option<PathBuf>,
+    /// Of phrases without a weight of their own, in place of [`BoostList::DEFAULT_WEIGHT`].
+    pub boost_weight: Option<f32>,
 }
 
 /// The decoder that words are written by.
@@ -117,6 +121,8 @@ pub enum DecoderChoice {
         lm: Option<Arc<NgramLm>>,
         /// File name of the language model, for reports.
         lm_name: Option<String>,
+        /// Phrases that are likelier.
+        boosts: Option<BoostList>,
     },
     /// Nothing but the phrases of a list.
     Phrases(PhraseDecoder),
@@ -157,11 +163,14 @@ impl DecoderChoice {
             _ => None,
         };
         let (lm, lm_name) = lm.unzip();
+        let weight = settings.boost_weight.unwrap_or(BoostList::DEFAULT_WEIGHT);
+        let boosts = settings.boost.as_deref();
         Ok(Self::Beam {
             config,
             words,
             lm: lm.map(Arc::new),
             lm_name,
+            boosts: boosts.map(|path| read_boosts(path, weight)).transpose()?,
         })
     }
 
@@ -191,13 +200,19 @@ impl DecoderChoice {
             Self::Greedy => Ok(Decoder::Greedy),
             Self::Phrases(phrases) => Ok(Decoder::Phrases(phrases.clone())),
             Self::Beam {
-                config, words, lm, ..
-            } => Ok(Decoder::Beam(BeamDecoder::new(
-                tokens,
-                config.clone(),
-                words.as_deref(),
-                lm.clone(),
-            )?)),
+                config,
+                words,
+                lm,
+                boosts,
+                ..
+            } => {
+                let (config, words) = (config.clone(), words.as_deref());
+                let beam = BeamDecoder::new(tokens, config, words, lm.clone())?;
+                Ok(Decoder::Beam(match boosts {
+                    Some(boosts) => beam.boosting(boosts)?,
+                    None => beam,
+                }))
+            }
         }
     }
 }
@@ -249,6 +264,23 @@ fn inflate(path: &Path, compressed: &[u8], max_bytes: u64) -> Result<Vec<u8>, De
 /// A file that cannot be read, is over 2 GiB, or is no language model.
 pub fn read_lm(path: &Path) -> Result<NgramLm, DecoderFileError> {
     NgramLm::from_bytes(&read_file(path)?).map_err(|source| DecoderFileError::Content {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn read_boosts(path: &Path, weight: f32) -> Result<BoostList, DecoderFileError> {
+    let bytes = read_file(path)?;
+    if bytes.len() > MAX_BOOST_BYTES {
+        return Err(DecoderFileError::UnpacksTooLarge {
+            path: path.to_owned(),
+            max_bytes: MAX_BOOST_BYTES as u64,
+        });
+    }
+    let text = String::from_utf8(bytes).map_err(|_| DecoderFileError::NotText {
+        path: path.to_owned(),
+    })?;
+    BoostList::parse(&text, weight).map_err(|source| DecoderFileError::Content {
         path: path.to_owned(),
         source,
     })

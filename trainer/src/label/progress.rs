@@ -132,10 +132,14 @@ pub(super) fn digest(
                 config,
                 words,
                 lm_name,
+                boosts,
                 ..
             } = decoder
             {
                 hash.update(json(serde_json::to_vec(&(config, words, lm_name)))?);
+                if let Some(boosts) = boosts {
+                    hash.update(json(serde_json::to_vec(boosts))?);
+                }
             }
         }
         Labeller::Onnx(recognizer) => hash.update(recognizer.described()),

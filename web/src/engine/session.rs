@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    rc::Rc,
     sync::Arc,
 };
 
@@ -22,11 +23,17 @@ use super::{
 };
 use crate::{
     protocol::{
-        FailureKind, LiveSegment, LoadPhase, LoadTimes, RemoteFile, Request, Response,
+        Boost, FailureKind, LiveSegment, LoadPhase, LoadTimes, RemoteFile, Request, Response,
         WantedPhrases,
     },
     worker_channel::{Channel, Incoming},
 };
+
+/// What listens to a recording or to a session.
+struct Listener {
+    recognizer: Rc<Recognizer>,
+    hears_phrases: bool,
+}
 
 struct Live {
     recognizer: LiveRecognizer,
@@ -67,17 +74,25 @@ impl Session {
                 sample_rate_hz,
                 reference,
                 phrases,
+                boosts,
                 ..
-            } => {
-                let phrases = phrases.as_ref();
-                self.transcribe(incoming, sample_rate_hz, reference.as_deref(), phrases)
-                    .await
-            }
+            } => match self.hearing(phrases.as_ref(), &boosts) {
+                Ok(listener) => {
+                    let reference = reference.as_deref();
+                    self.transcribe(incoming, sample_rate_hz, reference, listener)
+                        .await
+                }
+                Err(failure) => Err(failure),
+            },
             Request::LogProbs { sample_rate_hz } => self.log_probs(incoming, sample_rate_hz).await,
             Request::LiveStart {
                 sample_rate_hz,
                 phrases,
-            } => self.live_start(id, sample_rate_hz, phrases.as_ref()),
+                boosts,
+            } => {
+                let listener = self.hearing(phrases.as_ref(), &boosts);
+                listener.and_then(|listener| self.live_start(id, sample_rate_hz, listener))
+            }
             Request::LivePush { of } => self.live_push(of, &incoming).await,
             Request::LiveStop { of } => self.live_stop(id, of).await,
             Request::CheckPhrases { list } => {
@@ -111,6 +126,19 @@ impl Session {
         self.student
             .as_ref()
             .ok_or_else(|| Failure::new(FailureKind::State, "no model is loaded"))
+    }
+
+    /// # Errors
+    /// There is no student, or the lists cannot be used.
+    fn hearing(
+        &self,
+        phrases: Option<&WantedPhrases>,
+        boosts: &[Boost],
+    ) -> Result<Listener, Failure> {
+        Ok(Listener {
+            recognizer: self.student()?.hearing(phrases, boosts)?,
+            hears_phrases: phrases.is_some(),
+        })
     }
 
     async fn load(
@@ -150,7 +178,9 @@ impl Session {
             let silence = vec![0.0; secs * SAMPLE_RATE_HZ as usize];
             recognizer.log_probs(&silence).await?;
         }
-        self.student = Some(Student::new(recognizer, loaded.manifest.weights_id()));
+        let beam = loaded.beam.unwrap_or_default();
+        let weights_id = loaded.manifest.weights_id();
+        self.student = Some(Student::new(recognizer, weights_id, beam));
         let times = LoadTimes {
             download_ms: downloaded - started,
             build_ms: self.channel.now() - downloaded,
@@ -188,17 +218,22 @@ impl Session {
         incoming: Incoming,
         sample_rate_hz: u32,
         reference: Option<&str>,
-        phrases: Option<&WantedPhrases>,
+        listener: Listener,
     ) -> Result<(), Failure> {
         let (channel, id) = (&self.channel, incoming.id);
-        let recognizer = self.student()?.hearing(phrases)?;
         let heard = Heard::default();
-        let hearing = hear(channel, &recognizer, incoming, sample_rate_hz, &heard);
+        let hearing = hear(
+            channel,
+            &listener.recognizer,
+            incoming,
+            sample_rate_hz,
+            &heard,
+        );
         let transcript = in_turns(channel.scope(), hearing).await?;
         let response = Response::Transcribed {
             errors: reference.map(|reference| errors_of(reference, &transcript)),
             alignment: reference.map_or_else(Vec::new, |one| alignment_of(one, &transcript)),
-            transcript: transcript_of(transcript, phrases.is_some()),
+            transcript: transcript_of(transcript, listener.hears_phrases),
             audio_secs: heard.num_samples.get() as f64 / f64::from(SAMPLE_RATE_HZ),
             resample_ms: heard.resample_ms.get(),
             recognize_ms: heard.recognize_ms.get(),
@@ -212,7 +247,7 @@ impl Session {
         let id = incoming.id;
         let student = self.student()?;
         let samples = samples_of(&incoming, sample_rate_hz)?;
-        let recognizer = student.hearing(None)?;
+        let recognizer = student.hearing(None, &[])?;
         let log_probs = recognizer.log_probs(&samples).await?;
         let vocab_size = recognizer.tokens().len();
         self.channel
@@ -224,15 +259,14 @@ impl Session {
         &mut self,
         id: u32,
         sample_rate_hz: u32,
-        phrases: Option<&WantedPhrases>,
+        listener: Listener,
     ) -> Result<(), Failure> {
-        let recognizer = self.student()?.hearing(phrases)?;
         let resampler = StreamResampler::new(sample_rate_hz, SAMPLE_RATE_HZ)
             .map_err(|error| Failure::new(FailureKind::BadAudio, error))?;
-        let recognizer = LiveRecognizer::new(recognizer, LiveConfig::default())?;
+        let recognizer = LiveRecognizer::new(listener.recognizer, LiveConfig::default())?;
         let live = Live {
             recognizer,
-            hears_phrases: phrases.is_some(),
+            hears_phrases: listener.hears_phrases,
             resampler,
         };
         self.live.insert(id, live);

@@ -3,17 +3,20 @@
 use std::{cell::RefCell, rc::Rc};
 
 use shared_model::{
+    decode::{BeamConfig, BoostList, DecodeError},
     phrases::{PhraseConfig, PhraseDecoder, PhraseError, PhraseList},
     recognizer::Recognizer,
     tokens::Tokens,
 };
 
 use super::Failure;
-use crate::protocol::{FailureKind, PhraseWarning, Place, Response, WantedPhrases};
+use crate::protocol::{Boost, FailureKind, PhraseWarning, Place, Response, WantedPhrases};
 
 pub struct Student {
     recognizer: Rc<Recognizer>,
     weights_id: String,
+    /// Of a search where the model is loaded without one.
+    beam: BeamConfig,
     /// The list that was asked for last: its graph takes longer than a short clip.
     known: RefCell<Option<KnownList>>,
 }
@@ -25,22 +28,42 @@ struct KnownList {
 }
 
 impl Student {
-    pub fn new(recognizer: Recognizer, weights_id: String) -> Self {
+    pub fn new(recognizer: Recognizer, weights_id: String, beam: BeamConfig) -> Self {
         Self {
             recognizer: Rc::new(recognizer),
             weights_id,
+            beam,
             known: RefCell::default(),
         }
     }
 
-    /// What hears nothing but the phrases, if some are given.
+    /// What hears any words, some of them likelier, or nothing but phrases if some are given.
     ///
     /// # Errors
-    /// A list that cannot be used, or a threshold out of its range.
-    pub fn hearing(&self, phrases: Option<&WantedPhrases>) -> Result<Rc<Recognizer>, Failure> {
-        let Some(wanted) = phrases else {
-            return Ok(self.recognizer.clone());
-        };
+    /// A list that cannot be used, both lists at once, or a threshold out of its range.
+    pub fn hearing(
+        &self,
+        phrases: Option<&WantedPhrases>,
+        boosts: &[Boost],
+    ) -> Result<Rc<Recognizer>, Failure> {
+        match phrases {
+            Some(_) if !boosts.is_empty() => Err(Failure::new(
+                FailureKind::Phrases,
+                "phrases are all that is heard: none can be boosted",
+            )),
+            Some(wanted) => self.hearing_only(wanted),
+            None if boosts.is_empty() => Ok(self.recognizer.clone()),
+            None => {
+                let boosts = boosts.iter().map(|one| (one.phrase.clone(), one.weight));
+                let boosting = self
+                    .recognizer
+                    .boosting(&BoostList::new(boosts)?, &self.beam);
+                Ok(Rc::new(boosting?))
+            }
+        }
+    }
+
+    fn hearing_only(&self, wanted: &WantedPhrases) -> Result<Rc<Recognizer>, Failure> {
         let threshold = wanted.threshold;
         if let Some(threshold) = threshold.filter(|value| !(0.0..=1.0).contains(value)) {
             let message = format!("the threshold is {threshold}: expected 0 to 1");
@@ -75,10 +98,10 @@ impl KnownList {
 pub fn check_phrases(text: &str, student: Option<&Student>) -> Result<Response, Failure> {
     let list = PhraseList::parse(text)?;
     if let Some(student) = student {
-        student.hearing(Some(&WantedPhrases {
+        student.hearing_only(&WantedPhrases {
             list: text.to_owned(),
             ..WantedPhrases::default()
-        }))?;
+        })?;
     }
     let warnings = list.warnings().into_iter().map(|warning| PhraseWarning {
         at: place(warning.at),
@@ -97,6 +120,12 @@ impl From<PhraseError> for Failure {
             at: error.place().map(place),
             ..Self::new(FailureKind::Phrases, error)
         }
+    }
+}
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        Self::new(FailureKind::Phrases, error)
     }
 }
 

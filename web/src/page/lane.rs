@@ -156,6 +156,7 @@ impl Lane {
             reference: truth.filter(|_| !hears_phrases).map(str::to_owned),
             more: !first.is_last,
             phrases,
+            boosts: Vec::new(),
         };
         let taken = Rc::new((Cell::new(0), Bell::default()));
         if !first.is_last {
@@ -300,6 +301,7 @@ impl Lane {
         let request = Request::LiveStart {
             sample_rate_hz,
             phrases: decoding.phrases.clone(),
+            boosts: Vec::new(),
         };
         let session = client.next_id();
         client.request(&request, None, |_| {}).await?;

@@ -115,6 +115,7 @@ async fn time(client: &WorkerClient) -> Result<f64, Failure> {
         reference: None,
         more: false,
         phrases: None,
+        boosts: Vec::new(),
     };
     let mut least_ms = f64::INFINITY;
     for _ in 0..RUNS {

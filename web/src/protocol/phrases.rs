@@ -15,6 +15,15 @@ pub struct WantedPhrases {
     pub threshold: Option<f32>,
 }
 
+/// A phrase that is likelier than the language model believes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Boost {
+    pub phrase: String,
+    /// Nats for each of its words; absent: the usual one.
+    #[serde(default)]
+    pub weight: Option<f32>,
+}
+
 /// A phrase that was heard; its words are among those of its transcript, in the same order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Phrase {

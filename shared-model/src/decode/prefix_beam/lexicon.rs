@@ -48,11 +48,20 @@ impl Lexicon {
 
     /// The node after `text` from `node`; `None` if no word goes on like that.
     pub(super) fn advance(&self, node: u32, text: &str) -> Option<u32> {
-        text.chars().try_fold(node, |node, character| {
-            let children = self.children(node);
-            let index = self.characters[children.clone()].binary_search(&character);
-            Some((children.start + index.ok()?) as u32)
-        })
+        text.chars()
+            .try_fold(node, |node, character| self.step(node, character))
+    }
+
+    /// The node one character further.
+    pub(super) fn step(&self, node: u32, character: char) -> Option<u32> {
+        let children = self.children(node);
+        let index = self.characters[children.clone()].binary_search(&character);
+        Some((children.start + index.ok()?) as u32)
+    }
+
+    /// The last character up to a node that is not the root.
+    pub(super) fn character(&self, node: u32) -> char {
+        self.characters[node as usize]
     }
 
     /// Nodes, the root included; the nodes below a node have higher numbers.

@@ -8,6 +8,9 @@
 //! push the right beginnings out of a small beam. The estimate only ranks prefixes; the finished
 //! word is scored without it.
 
+#[cfg(test)]
+mod boost_tests;
+mod boosts;
 mod config;
 mod lexicon;
 mod paths;
@@ -22,7 +25,7 @@ pub use word_model::spell;
 
 use std::sync::Arc;
 
-use super::{DecodeError, Hypothesis, LogProbs, lm::NgramLm};
+use super::{BoostList, DecodeError, Hypothesis, LogProbs, lm::NgramLm};
 use crate::tokens::Tokens;
 use search::Search;
 use word_model::WordModel;
@@ -48,6 +51,18 @@ impl BeamDecoder {
         config.validate()?;
         let words = Box::new(WordModel::new(tokens, &config, words, lm)?);
         Ok(Self { config, words })
+    }
+
+    /// The same decoder, to which the phrases of a list are likelier. Costs little: the language
+    /// model is shared.
+    ///
+    /// # Errors
+    /// [`DecodeError::Boost`] for a word that the tokens cannot write.
+    pub fn boosting(&self, list: &BoostList) -> Result<Self, DecodeError> {
+        Ok(Self {
+            config: self.config.clone(),
+            words: Box::new(self.words.boosting(list)?),
+        })
     }
 
     /// Whether a language model and nothing else decides which words can be written.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::decode::{TokenSpan, greedy, words};
 
-const NO_PRUNING: BeamConfig = BeamConfig {
+pub(super) const NO_PRUNING: BeamConfig = BeamConfig {
     beam: 4096,
     lm_weight: 0.0,
     word_bonus: 0.0,
@@ -17,20 +17,20 @@ const NO_PRUNING: BeamConfig = BeamConfig {
     score_margin: 1000.0,
 };
 
-fn letters(letters: &str) -> Tokens {
+pub(super) fn letters(letters: &str) -> Tokens {
     let pieces = letters.chars().map(String::from).collect();
     Tokens::from_pieces(pieces).unwrap()
 }
 
-fn plain(tokens: &Tokens, config: BeamConfig) -> BeamDecoder {
+pub(super) fn plain(tokens: &Tokens, config: BeamConfig) -> BeamDecoder {
     BeamDecoder::new(tokens, config, None, None).unwrap()
 }
 
-fn ids(hypothesis: &Hypothesis) -> Vec<u32> {
+pub(super) fn ids(hypothesis: &Hypothesis) -> Vec<u32> {
     hypothesis.tokens.iter().map(|span| span.id).collect()
 }
 
-fn log_softmax(logits: &[f32], vocab_size: usize) -> Vec<f32> {
+pub(super) fn log_softmax(logits: &[f32], vocab_size: usize) -> Vec<f32> {
     let rows = logits.chunks_exact(vocab_size);
     rows.flat_map(|row| {
         let sum: f32 = row.iter().map(|x| x.exp()).sum();
@@ -40,7 +40,10 @@ fn log_softmax(logits: &[f32], vocab_size: usize) -> Vec<f32> {
 }
 
 /// Every token sequence with the sum over all of its paths and its best path.
-fn brute_force(data: &[f32], vocab_size: usize) -> BTreeMap<Vec<u32>, (f64, f64, Vec<TokenSpan>)> {
+pub(super) fn brute_force(
+    data: &[f32],
+    vocab_size: usize,
+) -> BTreeMap<Vec<u32>, (f64, f64, Vec<TokenSpan>)> {
     let num_frames = data.len() / vocab_size;
     let mut sums = BTreeMap::new();
     for code in 0..vocab_size.pow(num_frames as u32) {
@@ -179,7 +182,7 @@ proptest! {
 }
 
 /// `a` and `ab` are words; `b` is unknown, and no `<unk>` is there.
-const SMALL_ARPA: &str = "\\data\\\nngram 1=4\nngram 2=3\n\\1-grams:\n-99\t<s>\t-0.3\n\
+pub(super) const SMALL_ARPA: &str = "\\data\\\nngram 1=4\nngram 2=3\n\\1-grams:\n-99\t<s>\t-0.3\n\
     -0.9\t</s>\n-0.5\ta\t-0.2\n-0.7\tab\t-0.1\n\\2-grams:\n-0.4\t<s> ab\n-0.2\tab a\n\
     -0.6\ta </s>\n\\end\\\n";
 

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{BeamConfig, lexicon::Lexicon, tree::NONE};
+use super::{BeamConfig, boosts::Boosts, lexicon::Lexicon, tree::NONE};
 use crate::{
     decode::{
-        DecodeError,
+        BoostList, DecodeError,
         lm::{LmState, NgramLm},
         words::{WORD_MARK, written_piece},
     },
@@ -19,22 +19,39 @@ pub(super) struct WordState {
     listed_node: u32,
     /// Among the language model's words; [`NONE`] if it has no word that begins like the open one.
     known_node: u32,
+    /// Among the boosted phrases.
+    boost_node: u32,
     in_word: bool,
     lm_state: LmState,
-    /// Language model terms of the finished words, natural log.
+    /// Language model terms of the finished words and bonuses of whole phrases, natural log.
     pub(super) fusion: f64,
-    /// The same of the open word, if it becomes the best of the words that begin like it.
+    /// The same of the open word, if it becomes the best of the words that begin like it, and the
+    /// part of an open phrase's bonus.
     pub(super) open: f64,
 }
 
+#[derive(Clone)]
 pub(super) struct WordModel {
     /// Per token id, the piece cut at its word marks: every cut finishes a word. Nothing for a
     /// token that writes nothing.
-    pieces: Vec<Vec<Box<str>>>,
-    list: Option<Lexicon>,
-    lm: Option<Fusion>,
-    /// Most that the bonuses of one word add.
-    most_bonus: f64,
+    pieces: Arc<Vec<Vec<Box<str>>>>,
+    list: Option<Arc<Lexicon>>,
+    lm: Option<Arc<Fusion>>,
+    boosts: Option<Arc<Boosts>>,
+    most: Most,
+}
+
+/// Upper bounds of what one more token adds.
+#[derive(Clone, Copy, Default)]
+struct Most {
+    /// The bonuses of one word.
+    bonus: f64,
+    /// The phrases that end with a word.
+    whole: f64,
+    /// Phrases that are open.
+    open: f64,
+    /// To phrases that are open, by a token within a word.
+    rise: f64,
 }
 
 impl WordModel {
@@ -52,23 +69,44 @@ impl WordModel {
                 })
             })
             .collect();
-        let characters = pieces.iter().flatten().flat_map(|part| part.chars());
-        let alphabet: BTreeSet<char> = characters.collect();
+        let alphabet = alphabet_of(&pieces);
         let list = words.map(|words| spelled_lexicon(words, &alphabet));
         let lm = lm
             .map(|lm| Fusion::new(lm, config, &alphabet))
             .transpose()?;
         let bonus = f64::from(config.word_bonus).max(0.0);
         let unknown_bonus = f64::from(config.unknown_word_bonus).max(0.0);
-        Ok(Self {
-            pieces,
-            list: list.transpose()?,
-            most_bonus: if lm.is_some() {
+        let most = Most {
+            bonus: if lm.is_some() {
                 bonus + unknown_bonus
             } else {
                 0.0
             },
-            lm,
+            ..Most::default()
+        };
+        Ok(Self {
+            pieces: Arc::new(pieces),
+            list: list.transpose()?.map(Arc::new),
+            lm: lm.map(Arc::new),
+            boosts: None,
+            most,
+        })
+    }
+
+    /// The same with phrases that are likelier.
+    pub(super) fn boosting(&self, list: &BoostList) -> Result<Self, DecodeError> {
+        let boosts = Boosts::new(list, &alphabet_of(&self.pieces))?;
+        let parts = self.pieces.iter().flatten();
+        let longest = parts.map(|part| part.chars().count()).max();
+        Ok(Self {
+            most: Most {
+                whole: boosts.most_whole(),
+                open: boosts.most_open(),
+                rise: boosts.most_rise() * longest.unwrap_or_default() as f64,
+                ..self.most
+            },
+            boosts: Some(Arc::new(boosts)),
+            ..self.clone()
         })
     }
 
@@ -83,9 +121,11 @@ impl WordModel {
 
     pub(super) fn start(&self) -> WordState {
         let lm_state = self.lm.as_ref().map(|fusion| fusion.lm.start());
+        let boost_node = self.boosts.as_ref().map(|boosts| boosts.start());
         WordState {
             listed_node: Lexicon::ROOT,
             known_node: Lexicon::ROOT,
+            boost_node: boost_node.unwrap_or(Lexicon::ROOT),
             in_word: false,
             lm_state: lm_state.unwrap_or_default(),
             fusion: 0.0,
@@ -103,9 +143,12 @@ impl WordModel {
         let num_cuts = self.pieces[token as usize].len().saturating_sub(1);
         if state.in_word && num_cuts == 0 {
             // More characters leave fewer words to become.
-            state.fusion + state.open
+            state.fusion + state.open + self.most.rise
         } else {
-            state.fusion + self.most_bonus * (num_cuts + 1) as f64
+            let Most {
+                bonus, whole, open, ..
+            } = self.most;
+            state.fusion + bonus * (num_cuts + 1) as f64 + whole * num_cuts as f64 + open
         }
     }
 
@@ -127,6 +170,11 @@ impl WordModel {
                 node => fusion.words.advance(node, part).unwrap_or(NONE),
             };
             next.open = fusion.open_score(next.known_node);
+        }
+        if let Some(boosts) = &self.boosts {
+            next.boost_node = boosts.write(state.boost_node, part);
+            let of_words = if self.lm.is_some() { next.open } else { 0.0 };
+            next.open = of_words + boosts.open(next.boost_node);
         }
         Some(next)
     }
@@ -153,6 +201,12 @@ impl WordModel {
             next.fusion += gain;
             next.lm_state = lm_state;
         }
+        if let Some(boosts) = &self.boosts {
+            let (node, bonus) = boosts.finish_word(state.boost_node);
+            next.boost_node = node;
+            next.fusion += bonus;
+            next.open = boosts.open(node);
+        }
         Some(next)
     }
 
@@ -163,6 +217,11 @@ impl WordModel {
         });
         state.fusion + end
     }
+}
+
+fn alphabet_of(pieces: &[Vec<Box<str>>]) -> BTreeSet<char> {
+    let parts = pieces.iter().flatten();
+    parts.flat_map(|part| part.chars()).collect()
 }
 
 /// A language model with its words as the tokens write them.

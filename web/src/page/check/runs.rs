@@ -47,6 +47,7 @@ pub async fn transcribe(
         reference: Some(clip.text.clone()),
         more: false,
         phrases: None,
+        boosts: Vec::new(),
     };
     let samples = clip.samples.slice(0, clip.samples.length()).buffer();
     let answer = client.request(&request, Some(samples), |_| {}).await?;
