@@ -222,7 +222,7 @@ const wordOf = ({ text, start_secs, end_secs, confidence }) => ({ text, start: s
 const phraseOf = ({ phrase, text, slots, tags, start_secs, end_secs, score, is_settled }) => ({
   phrase,
   text,
-  slots: Object.fromEntries(slots),
+  slots: Object.fromEntries(slots.map(([name, value]) => [name, value.Number ?? value.Text])),
   tags,
   start: start_secs,
   end: end_secs,

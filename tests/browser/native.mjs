@@ -27,8 +27,8 @@ export function phrases(model, clip, ...options) {
 }
 
 /** Text of a clip by beam search with a language model. */
-export function transcribeWith(lm, model, clip) {
-  return transcript(model, clip, "--decoder", "beam", "--lm", lm).text;
+export function transcribeWith(lm, model, clip, ...options) {
+  return transcript(model, clip, "--decoder", "beam", "--lm", lm, ...options).text;
 }
 
 /** Word errors over clips whose texts are known, by beam search with a language model. */

@@ -173,6 +173,9 @@ describe("the module", () => {
         threshold: await mistake({ phrases: list, threshold: 3 }),
         type: await mistake({ phrases: 7 }),
         checked: await recognizer.checkPhrases(["stop", "stops"]),
+        boosted: await recognizer.transcribe(clip, { boost: [{ phrase: "write", weight: 20 }] }),
+        both: await mistake({ phrases: list, boost: ["write"] }),
+        unwritable: await mistake({ boost: ["write", "5"] }),
       };
       await recognizer.dispose();
       return answers;
@@ -192,6 +195,11 @@ describe("the module", () => {
     assert.deepEqual(told.bracket.slice(0, 2), ["bad-grammar", 1]);
     assert.deepEqual(told.empty.slice(0, 3), ["bad-grammar", undefined, undefined]);
     assert.deepEqual([told.threshold[0], told.type[0]], ["bad-grammar", "bad-grammar"]);
+    assert.deepEqual([told.both[0], told.unwritable[0]], ["bad-grammar", "bad-grammar"]);
+    assert.match(told.unwritable[3], /line 2: .*five/);
+    writeFileSync(file, "write :20");
+    assert.equal(told.boosted.text, native.transcribeWith(SMALLEST.lm, SMALLEST.folder, RIGHT, "--boost", file));
+    assert.equal(told.boosted.text, "write");
     assert.equal(told.checked.phrases, 2);
     assert.match(told.checked.warnings[0].message, /sounds much like/);
   });
@@ -339,6 +347,34 @@ describe("the Web Speech shim", () => {
       assert.ok(order.every((at, i) => at >= 0 && (i === 0 || at > order[i - 1])), told.join());
     } finally {
       await context.close();
+    }
+  });
+});
+
+describe("the Web Speech shim", () => {
+  test("hears nothing but the phrases of a grammar", { timeout: 5 * MINUTE }, async () => {
+    const speaker = await launch({ microphone: rightMicrophone });
+    try {
+      const { page } = await openPage(speaker, `${home.url}examples/web-speech.html`);
+      const told = await page.evaluate(async () => {
+        const run = async (grammar) => {
+          const recognition = new SpeechRecognition();
+          recognition.continuous = true;
+          recognition.grammars = new SpeechGrammarList();
+          recognition.grammars.addFromString(grammar, 1);
+          const event = await new Promise((resolve) => {
+            for (const type of ["result", "nomatch", "error"]) recognition.addEventListener(type, resolve);
+            recognition.start();
+          });
+          recognition.abort();
+          return [event.type, event.results?.[0][0].transcript ?? event.error];
+        };
+        const ways = "#JSGF V1.0; grammar ways; public <way> = (left | right);";
+        return [await run(ways), await run(ways.replace("right", "stop the music")), await run("#JSGF V1.0; grammar ways; public <way> = (left")];
+      });
+      assert.deepEqual(told, [["result", "right"], ["nomatch", undefined], ["error", "bad-grammar"]]);
+    } finally {
+      await speaker.close();
     }
   });
 });

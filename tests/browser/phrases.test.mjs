@@ -35,7 +35,7 @@ const rounded = (value) => Math.round(value * 100) / 100;
 
 /** Of the wire and of the native binary in one form; times and scores as far as two builds agree. */
 function common({ phrase, text, slots, tags = [], start, start_secs = start, end, end_secs = end, score }) {
-  const named = Array.isArray(slots) ? Object.fromEntries(slots) : slots;
+  const named = Array.isArray(slots) ? Object.fromEntries(slots.map(([name, { Number, Text }]) => [name, Number ?? Text])) : slots;
   return { phrase, text, slots: named, tags, start: rounded(start_secs), end: rounded(end_secs), score: rounded(score) };
 }
 
@@ -161,7 +161,7 @@ describe("the box of phrases", () => {
       await page.locator("#phrases-clear").click();
       await idle(page);
       await page.locator("#own-prompt").waitFor({ state: "hidden" });
-      await lane(page, SMALLEST.name).locator(".verdict", { hasText: /^$/ }).waitFor();
+      await lane(page, SMALLEST.name).locator(".verdict", { hasText: /^$/ }).waitFor({ state: "attached" });
       assert.equal(await wordsOf(page, SMALLEST.name), native.transcribeWith(SMALLEST.lm, SMALLEST.folder, RIGHT));
     });
   });

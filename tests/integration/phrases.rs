@@ -189,3 +189,48 @@ fn a_wrong_list_is_one_line_with_its_place_and_alike_phrases_are_warned_of() {
     assert_eq!(run("go\n", &["--no-lm"]).code, Some(2));
     assert_eq!(run("go\n", &["--threshold", "2"]).code, Some(2));
 }
+
+#[test]
+fn boosted_phrases_are_likelier_and_a_wrong_line_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("boost.txt");
+    let (model, clip) = (model(), clip("stop-the-music"));
+    let run = |content: &str, more: &[&str]| {
+        fs::write(&list, content).unwrap();
+        let fixed = [
+            "transcribe",
+            text(&clip),
+            "--model",
+            text(&model),
+            "--boost",
+            text(&list),
+            "--device",
+            "cpu",
+            "--quiet",
+        ];
+        fledge(fixed.iter().chain(more))
+    };
+    let heard = |content: &str, more: &[&str]| {
+        let finished = run(content, more);
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        finished.stdout.trim().to_owned()
+    };
+    assert_eq!(heard("top :0\n", &[]), "stop the music");
+    assert_eq!(heard("top :30\n", &[]), "top the music");
+    assert_eq!(heard("top\n", &["--boost-weight", "30"]), "top the music");
+    for (content, words) in [
+        (
+            "stop\nset 5\n",
+            "line 2: the model cannot write \"5\": write \"five\"",
+        ),
+        ("stop :much\n", "line 1: \"much\" is no weight"),
+        ("# nothing\n", "holds no phrase"),
+    ] {
+        let finished = run(content, &[]);
+        assert_eq!(finished.code, Some(3), "{content}: {}", finished.stderr);
+        assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+        assert!(finished.stderr.contains(words), "{}", finished.stderr);
+    }
+    assert_eq!(run("stop\n", &["--decoder", "greedy"]).code, Some(2));
+    assert_eq!(run("stop\n", &["--phrases", text(&list)]).code, Some(2));
+}

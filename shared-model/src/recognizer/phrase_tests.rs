@@ -7,14 +7,14 @@ use burn::prelude::Device;
 
 use super::*;
 use crate::{
-    bundle::{Files, read_model},
+    bundle::{Files, LoadedModel, read_model},
     phrases::{PhraseConfig, PhraseList, SlotValue},
 };
 
 const LIST: &str = "set [a] timer for <number:minutes> (minutes|minute)\nstop the music\n\
                     turn (on|off) the (kitchen|bedroom) light\nopen the window\n";
 
-fn recognizer(list: &str, config: PhraseConfig) -> Recognizer {
+fn loaded() -> LoadedModel {
     let folder = std::fs::read_dir("../www/models/quick-medium").unwrap();
     let files: Files = folder
         .map(|entry| {
@@ -23,9 +23,17 @@ fn recognizer(list: &str, config: PhraseConfig) -> Recognizer {
             (name, std::fs::read(entry.path()).unwrap())
         })
         .collect();
-    let loaded = read_model(&files).unwrap();
+    read_model(&files).unwrap()
+}
+
+fn decoder(list: &str, tokens: &Tokens, config: PhraseConfig) -> PhraseDecoder {
     let list = PhraseList::parse(list).unwrap();
-    let decoder = PhraseDecoder::new(&list, &loaded.tokens, config).unwrap();
+    PhraseDecoder::new(&list, tokens, config).unwrap()
+}
+
+fn recognizer(list: &str, config: PhraseConfig) -> Recognizer {
+    let loaded = loaded();
+    let decoder = decoder(list, &loaded.tokens, config);
     Recognizer::new(&loaded, Decoder::Phrases(decoder), &Device::flex()).unwrap()
 }
 
@@ -139,4 +147,48 @@ fn live_phrases_are_those_of_the_file_and_are_settled_soon() {
     }
     let soonest = settled_secs.iter().copied().fold(f32::INFINITY, f32::min);
     assert!(soonest < 0.45, "settled after {settled_secs:?}");
+}
+
+#[test]
+fn a_recognizer_of_words_hears_phrases_too_and_tells_of_each_once() {
+    let words = Recognizer::new(&loaded(), Decoder::Greedy, &Device::flex()).unwrap();
+    let phrases = words.with_phrases(decoder(LIST, words.tokens(), PhraseConfig::default()));
+    let mut samples = Vec::new();
+    for name in ["stop-the-music", "seven-two-nine-four", "open-the-window"] {
+        samples.extend(clip(name));
+        samples.extend(silence(1.5));
+    }
+    let told = std::cell::RefCell::new((Vec::new(), Vec::new()));
+    let mut transcription = phrases.begin().telling(|words, phrases| {
+        told.borrow_mut().0.extend_from_slice(words);
+        told.borrow_mut().1.extend_from_slice(phrases);
+    });
+    tests::now(transcription.push(&samples, &mut |_| true)).unwrap();
+    let transcript = tests::now(transcription.finish(&mut |_| true)).unwrap();
+    assert_eq!(texts(&transcript), ["stop the music", "open the window"]);
+    let (told_words, told_phrases) = told.take();
+    assert_eq!(told_words, transcript.words);
+    assert_eq!(told_phrases, transcript.phrases);
+    // The other one still writes words.
+    let heard = tests::now(words.transcribe(&clip("seven-two-nine-four"))).unwrap();
+    assert!(!heard.text.is_empty() && heard.phrases.is_empty());
+}
+
+#[test]
+fn boosted_words_are_likelier_with_and_without_a_search_of_its_own() {
+    let greedy = Recognizer::new(&loaded(), Decoder::Greedy, &Device::flex()).unwrap();
+    let list = BoostList::parse("top :30", 4.0).unwrap();
+    let config = BeamConfig::default();
+    let boosted = greedy.boosting(&list, &config).unwrap();
+    let text = |recognizer: &Recognizer| {
+        let heard = tests::now(recognizer.transcribe(&clip("stop-the-music")));
+        heard.unwrap().text
+    };
+    assert_eq!(text(&greedy), "stop the music");
+    assert_eq!(text(&boosted), "top the music");
+    let other = BoostList::parse("musical :40", 4.0).unwrap();
+    // The list takes the place of the one before.
+    assert!(text(&boosted.boosting(&other, &config).unwrap()).starts_with("stop the"));
+    let wrong = BoostList::parse("5", 4.0).unwrap();
+    assert!(greedy.boosting(&wrong, &config).is_err());
 }

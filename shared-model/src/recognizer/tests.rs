@@ -464,7 +464,7 @@ fn the_decoder_decides_which_calibration_holds() {
     let lm = std::sync::Arc::new(crate::decode::lm::NgramLm::from_arpa(arpa.as_bytes()).unwrap());
     let list = ["go".to_owned()];
     let beam = |words: Option<&[String]>, lm| {
-        let config = crate::decode::BeamConfig::default();
+        let config = BeamConfig::default();
         Decoder::Beam(BeamDecoder::new(&Tokens::characters(), config, words, lm).unwrap())
     };
     assert_eq!(Decoder::Greedy.calibration(&both), both.greedy);

@@ -64,7 +64,7 @@ impl Student {
     }
 
     fn hearing_only(&self, wanted: &WantedPhrases) -> Result<Rc<Recognizer>, Failure> {
-        let threshold = wanted.threshold;
+        let threshold = wanted.threshold.map(|value| value as f32);
         if let Some(threshold) = threshold.filter(|value| !(0.0..=1.0).contains(value)) {
             let message = format!("the threshold is {threshold}: expected 0 to 1");
             return Err(Failure::new(FailureKind::Phrases, message));

@@ -11,7 +11,7 @@ pub fn phrase_paragraph(paragraph: &Element, phrase: &Phrase) -> Result<(), JsVa
     paragraph.set_class_name("phrase");
     for (name, value) in &phrase.slots {
         let value = match value {
-            SlotValue::Number(number) => number.to_string(),
+            SlotValue::Number(number) => format!("{number:.0}"),
             SlotValue::Text(text) => text.clone(),
         };
         append(paragraph, "slot", &format!("{name}: {value}"))?;

@@ -12,7 +12,7 @@ pub struct WantedPhrases {
     pub inside_speech: bool,
     /// Least score, 0 to 1; absent: what is stored in the list for the model, or the usual one.
     #[serde(default)]
-    pub threshold: Option<f32>,
+    pub threshold: Option<f64>,
 }
 
 /// A phrase that is likelier than the language model believes.
@@ -48,7 +48,6 @@ impl Phrase {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
 pub enum SlotValue {
     Number(f64),
     Text(String),

@@ -1,5 +1,7 @@
-//! Where a visitor's phrases outlive the page: in this browser, and in a link.
+//! Where a visitor's phrases outlive the page: in this browser, and in a link. Both have the form of
+//! an address's parameters.
 
+use js_sys::Number;
 use wasm_bindgen::JsValue;
 use web_sys::UrlSearchParams;
 
@@ -12,10 +14,33 @@ const LINK: &str = "#phrases=";
 /// Longer links are cut by what people send them with.
 const MAX_LINK_CHARS: usize = 8_000;
 
+fn read(text: &str) -> Option<WantedPhrases> {
+    let parameters = UrlSearchParams::new_with_str(text).ok()?;
+    let threshold = parameters.get("threshold");
+    let threshold = threshold.map(|value| Number::parse_float(&value));
+    Some(WantedPhrases {
+        list: parameters.get("phrases")?,
+        inside_speech: parameters.has("spot"),
+        threshold: threshold.filter(|value| value.is_finite()),
+    })
+}
+
+fn write(wanted: &WantedPhrases) -> Option<String> {
+    let parameters = UrlSearchParams::new().ok()?;
+    parameters.append("phrases", &wanted.list);
+    if wanted.inside_speech {
+        parameters.append("spot", "");
+    }
+    if let Some(threshold) = wanted.threshold {
+        let threshold = Number::from(threshold).to_string_with_radix(10).ok()?;
+        parameters.append("threshold", &String::from(threshold));
+    }
+    Some(parameters.to_string().into())
+}
+
 /// The phrases that this browser keeps.
 pub fn stored() -> Option<WantedPhrases> {
-    let text = storage()?.get_item(KEY).ok()??;
-    serde_json::from_str(&text).ok()
+    read(&storage()?.get_item(KEY).ok()??)
 }
 
 /// Keeps them; whether there was room.
@@ -23,9 +48,8 @@ pub fn store(wanted: Option<&WantedPhrases>) -> bool {
     let Some(storage) = storage() else {
         return wanted.is_none();
     };
-    match wanted.map(serde_json::to_string) {
-        Some(Ok(text)) => storage.set_item(KEY, &text).is_ok(),
-        Some(Err(_)) => false,
+    match wanted {
+        Some(wanted) => write(wanted).is_some_and(|text| storage.set_item(KEY, &text).is_ok()),
         None => storage.remove_item(KEY).is_ok(),
     }
 }
@@ -37,34 +61,15 @@ fn storage() -> Option<web_sys::Storage> {
 /// The phrases in the page's address.
 pub fn linked() -> Option<WantedPhrases> {
     let hash = window().ok()?.location().hash().ok()?;
-    if !hash.starts_with(LINK) || hash.len() > MAX_LINK_CHARS {
-        return None;
-    }
-    let parameters = UrlSearchParams::new_with_str(&hash[1..]).ok()?;
-    let threshold = parameters.get("threshold");
-    Some(WantedPhrases {
-        list: parameters.get("phrases")?,
-        inside_speech: parameters.get("spot").is_some(),
-        threshold: threshold.and_then(|value| value.parse().ok()),
-    })
+    let is_ours = hash.starts_with(LINK) && hash.len() <= MAX_LINK_CHARS;
+    read(hash.get(1..).filter(|_| is_ours)?)
 }
 
 /// Puts the phrases into the page's address, which is the link then; `None` if they are too long.
 pub fn link(wanted: &WantedPhrases) -> Option<String> {
-    let parameters = UrlSearchParams::new().ok()?;
-    parameters.append("phrases", &wanted.list);
-    if wanted.inside_speech {
-        parameters.append("spot", "");
-    }
-    if let Some(threshold) = wanted.threshold {
-        parameters.append("threshold", &threshold.to_string());
-    }
-    let hash = format!("#{}", String::from(parameters.to_string()));
-    if hash.len() > MAX_LINK_CHARS {
-        return None;
-    }
+    let text = write(wanted).filter(|text| text.len() < MAX_LINK_CHARS)?;
     let location = window().ok()?.location();
-    location.set_hash(&hash).ok()?;
+    location.set_hash(&text).ok()?;
     location.href().ok()
 }
 

@@ -107,19 +107,21 @@ impl PhraseBox {
     /// The phrases in the box, if there are any.
     pub fn wanted(&self) -> Option<WantedPhrases> {
         let list = self.view.list();
-        let threshold = self.threshold.value().parse().ok();
+        let threshold = Some(self.threshold.value_as_number());
         (!list.trim().is_empty()).then(|| WantedPhrases {
             list,
             inside_speech: self.inside.checked(),
-            threshold,
+            threshold: threshold.filter(|value| value.is_finite()),
         })
     }
 
     fn fill(&self, wanted: &WantedPhrases) {
         self.view.set_list(&wanted.list);
         self.inside.set_checked(wanted.inside_speech);
-        let threshold = wanted.threshold.map(|value| value.to_string());
-        self.threshold.set_value(&threshold.unwrap_or_default());
+        match wanted.threshold {
+            Some(threshold) => self.threshold.set_value_as_number(threshold),
+            None => self.threshold.set_value(""),
+        }
     }
 
     fn on_key(self: &Rc<Self>) {
