@@ -1,5 +1,7 @@
 //! The page as a whole: its parts, what it is doing, and what each control makes of them.
 
+mod phrases;
+
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
@@ -11,7 +13,6 @@ use web_sys::{AudioContext, Blob, HtmlButtonElement, HtmlElement, HtmlInputEleme
 
 use super::{
     check::Check,
-    decoding::Decoding,
     dom::{by_id, document, listen, set_note, window},
     drop_target,
     engines::Engines,
@@ -203,39 +204,6 @@ impl App {
             let _ = lane.host.client().await;
         }
         self.check_phrases().await;
-    }
-
-    /// Unless that is done: asks an engine, with its student if it has one by now.
-    async fn check_phrases(&self) {
-        if let Some(lane) = self.offer.racing().await.first()
-            && self.phrases.needs_check()
-        {
-            self.phrases.check(&lane.host.client().await).await;
-        }
-    }
-
-    /// The visitor's phrases changed. What runs gives way, so that the engine answers.
-    async fn on_phrases(self: &Rc<Self>) {
-        self.refresh_storage();
-        if self.state.get() == State::Working {
-            self.offer
-                .lanes()
-                .iter()
-                .for_each(|lane| lane.host.cancel());
-        }
-        if let Some(lane) = self.offer.racing().await.first()
-            && self.phrases.check(&lane.host.client().await).await
-        {
-            self.on_choice();
-        }
-    }
-
-    /// What becomes of sound from now on.
-    fn decoding(&self) -> Rc<Decoding> {
-        Rc::new(Decoding {
-            with_lm: self.settings.lm.checked(),
-            phrases: self.phrases.wanted(),
-        })
     }
 
     fn show_family(self: &Rc<Self>, name: &str) {
