@@ -35,8 +35,8 @@ impl BoostList {
     /// Of phrases in order, each with a weight or the usual one.
     ///
     /// # Errors
-    /// [`DecodeError::Boost`] for a phrase without a word or with a weight out of range; none is an
-    /// error, too.
+    /// [`DecodeError::Boost`] for a phrase without a word or with a weight out of range; none, and more
+    /// than [`MAX_BOOST_BYTES`] of them, are errors, too.
     pub fn new(
         phrases: impl IntoIterator<Item = (String, Option<f32>)>,
     ) -> Result<Self, DecodeError> {
@@ -44,7 +44,7 @@ impl BoostList {
             Boost::new(phrase.trim(), weight.unwrap_or(Self::DEFAULT_WEIGHT), line)
         });
         let boosts = boosts.collect::<Result<Vec<_>, _>>()?;
-        Self { boosts }.not_empty()
+        Self { boosts }.checked()
     }
 
     /// Reads a list: a phrase a line, and behind ` :` a weight of its own (`mister quilter :2.5`). `#`
@@ -59,10 +59,7 @@ impl BoostList {
             value: weight.to_string(),
             expected,
         })?;
-        if text.len() > MAX_BOOST_BYTES {
-            let reason = format!("the list has more than {MAX_BOOST_BYTES} bytes");
-            return Err(failed(1, reason));
-        }
+        check_bytes(text.len())?;
         let mut boosts = Vec::new();
         for (line, content) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
             let content = content.split('#').next().unwrap_or_default().trim();
@@ -81,13 +78,15 @@ impl BoostList {
             };
             boosts.push(Boost::new(phrase, weight, line)?);
         }
-        Self { boosts }.not_empty()
+        Self { boosts }.checked()
     }
 
-    fn not_empty(self) -> Result<Self, DecodeError> {
+    fn checked(self) -> Result<Self, DecodeError> {
         if self.boosts.is_empty() {
             return Err(failed(1, "the list holds no phrase"));
         }
+        let bytes = self.boosts.iter().map(|boost| boost.phrase.len());
+        check_bytes(bytes.sum())?;
         Ok(self)
     }
 }
@@ -110,6 +109,14 @@ impl Boost {
 fn failed(line: usize, reason: impl Into<String>) -> DecodeError {
     let reason = reason.into();
     DecodeError::Boost { line, reason }
+}
+
+fn check_bytes(bytes: usize) -> Result<(), DecodeError> {
+    if bytes <= MAX_BOOST_BYTES {
+        return Ok(());
+    }
+    let reason = format!("the list has {bytes} bytes, more than the limit of {MAX_BOOST_BYTES}");
+    Err(failed(1, reason))
 }
 
 fn check_weight(weight: f32) -> Result<(), &'static str> {

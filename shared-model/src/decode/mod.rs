@@ -13,7 +13,8 @@
 //! ```text
 //! score(y) =  ln  sum over π with B(π) = y  of  prod over t of p_t(π_t)
 //!           + lm_weight * ( sum over i of ln p(w_i | w_1 .. w_(i-1)) + ln p(</s> | w_1 .. w_n) )
-//!           + word_bonus * n + unknown_word_bonus * (words that the language model does not know)
+//!           + word_bonus * n
+//!           + unknown_word_bonus * (words that neither the language model nor a boosted phrase has)
 //!           + sum over boosted phrases b that stand in w_1 .. w_n, each time, of  weight(b) * (words of b)
 //! ```
 //!

@@ -33,7 +33,7 @@ proptest! {
         let data = log_softmax(&logits, 4);
         let tokens = letters("ab▁");
         let lm = with_lm.then(|| Arc::new(NgramLm::from_arpa(SMALL_ARPA.as_bytes()).unwrap()));
-        let config = BeamConfig { lm_weight: 0.7, ..NO_PRUNING };
+        let config = BeamConfig { lm_weight: 0.7, unknown_word_bonus: -1.5, ..NO_PRUNING };
         let without = BeamDecoder::new(&tokens, config, None, lm).unwrap();
         let decoder = boosted(&without, "a b :1.5\nb :0.5\nab :2");
         let phrases = [("a b", 1.5), ("b", 0.5), ("ab", 2.0)];
@@ -47,7 +47,9 @@ proptest! {
             let text = tokens.decode(&ids(hypothesis));
             let words: Vec<&str> = text.split_whitespace().collect();
             let same = plain.iter().find(|other| ids(other) == ids(hypothesis)).unwrap();
-            let expected = f64::from(same.score) + bonus(&words, &phrases);
+            // The model knows a and ab; b is known from the list, nothing else is.
+            let new = if with_lm { words.iter().filter(|word| **word == "b").count() } else { 0 };
+            let expected = f64::from(same.score) + bonus(&words, &phrases) + 1.5 * new as f64;
             prop_assert!((f64::from(hypothesis.score) - expected).abs() < 1e-4, "{text}");
         }
     }
@@ -125,4 +127,33 @@ fn phrases_count_in_every_segmentation_into_pieces() {
         let gained = score(&boosted, wanted) - score(&decoder, wanted);
         assert!((gained - 2.0 * times).abs() < 1e-4, "{wanted:?}: {gained}");
     }
+}
+
+#[test]
+fn a_boosted_word_that_the_language_model_does_not_know_is_kept_in_the_smallest_beam() {
+    let arpa = "\\data\\\nngram 1=4\n\\1-grams:\n-99 <s>\n-0.5 </s>\n-0.5 bab\n-2 <unk>\n\\end\\";
+    let lm = Arc::new(NgramLm::from_arpa(arpa.as_bytes()).unwrap());
+    let with_beam = |beam| {
+        let config = BeamConfig {
+            beam,
+            unknown_word_bonus: -16.0,
+            ..BeamConfig::default()
+        };
+        BeamDecoder::new(&letters("ab▁"), config, None, Some(lm.clone())).unwrap()
+    };
+    let decoder = with_beam(1);
+    // It sounds like aab.
+    let rows = [
+        [0.0, 9.0, 2.0, 0.0],
+        [9.0, 0.0, 0.0, 0.0],
+        [0.0, 9.0, 0.0, 0.0],
+        [0.0, 0.0, 9.0, 0.0],
+    ];
+    let data = log_softmax(&rows.concat(), 4);
+    let best = |decoder: &BeamDecoder| ids(&decoder.decode(LogProbs::new(&data, 4))[0]);
+    assert_eq!(best(&decoder), [2, 1, 2]);
+    // -16 nats of an unknown word are more than four of a boost, and are not counted with it.
+    assert_eq!(best(&boosted(&decoder, "aab :4")), [1, 1, 2]);
+    // Of another word's beginning nothing is left.
+    assert_eq!(best(&boosted(&with_beam(16), "aaab :4")), [2, 1, 2]);
 }

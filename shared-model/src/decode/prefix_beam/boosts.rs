@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{lexicon::Lexicon, word_model::spell};
+use super::{lexicon::Lexicon, tree::NONE, word_model::spell};
 use crate::{
     decode::{BoostList, DecodeError},
     tokens::normalize_text,
@@ -18,6 +18,8 @@ const SPACE: char = ' ';
 
 #[derive(Debug)]
 pub(super) struct Boosts {
+    /// Their words that the language model does not know.
+    pub(super) new_words: Lexicon,
     phrases: Lexicon,
     /// By node: that of the longest end of its text that begins a phrase, too.
     shorter: Vec<u32>,
@@ -30,16 +32,27 @@ pub(super) struct Boosts {
 }
 
 impl Boosts {
+    /// `is_known`: whether the language model knows a word.
+    ///
     /// # Errors
     /// [`DecodeError::Boost`] for a word that cannot be written with the alphabet.
-    pub(super) fn new(list: &BoostList, alphabet: &BTreeSet<char>) -> Result<Self, DecodeError> {
+    pub(super) fn new(
+        list: &BoostList,
+        alphabet: &BTreeSet<char>,
+        is_known: impl Fn(&str) -> bool,
+    ) -> Result<Self, DecodeError> {
+        let mut new_words = Vec::new();
         let mut bonuses: HashMap<String, f64> = HashMap::new();
         for boost in &list.boosts {
             let mut text = String::from(SPACE);
             let mut bonus = 0.0;
             for word in boost.phrase.split_whitespace() {
-                text.push_str(&spelled(word, alphabet, boost.line)?);
+                let word = spelled(word, alphabet, boost.line)?;
+                text.push_str(&word);
                 text.push(SPACE);
+                if !is_known(&word) {
+                    new_words.push(word);
+                }
                 bonus += f64::from(boost.weight);
             }
             let known = bonuses.entry(text).or_insert(bonus);
@@ -47,6 +60,7 @@ impl Boosts {
         }
         let phrases = Lexicon::new(bonuses.keys().map(String::as_str).collect());
         let mut boosts = Self {
+            new_words: Lexicon::new(new_words.iter().map(String::as_str).collect()),
             shorter: vec![Lexicon::ROOT; phrases.num_nodes()],
             whole: vec![0.0; phrases.num_nodes()],
             open: vec![0.0; phrases.num_nodes()],
@@ -125,6 +139,12 @@ impl Boosts {
         (next, self.whole[next as usize])
     }
 
+    /// Whether a whole word of the boosted ones that the language model does not know ends at a node
+    /// of [`Self::new_words`].
+    pub(super) fn is_new_word(&self, node: u32) -> bool {
+        node != NONE && self.new_words.is_word(node)
+    }
+
     /// What the best open phrase counts with.
     pub(super) fn open(&self, node: u32) -> f64 {
         self.open[node as usize]
@@ -164,7 +184,7 @@ mod tests {
 
     fn boosts(text: &str) -> Boosts {
         let list = BoostList::parse(text, 6.0).unwrap();
-        Boosts::new(&list, &('a'..='z').collect()).unwrap()
+        Boosts::new(&list, &('a'..='z').collect(), |_| true).unwrap()
     }
 
     /// Bonus of whole phrases of a text, and of the open one at its end.
@@ -232,7 +252,7 @@ mod tests {
             ("one\n中", "with its tokens"),
         ] {
             let list = BoostList::parse(text, 1.0).unwrap();
-            match Boosts::new(&list, &alphabet) {
+            match Boosts::new(&list, &alphabet, |_| true) {
                 Err(DecodeError::Boost { line: 2, reason }) => {
                     assert!(reason.contains(told), "{reason}");
                 }
@@ -240,9 +260,7 @@ mod tests {
             }
         }
         let list = BoostList::parse("Go UP", 1.0).unwrap();
-        assert_eq!(
-            bonus(&Boosts::new(&list, &alphabet).unwrap(), "go up ").0,
-            2.0
-        );
+        let boosts = Boosts::new(&list, &alphabet, |_| true).unwrap();
+        assert_eq!(bonus(&boosts, "go up ").0, 2.0);
     }
 }

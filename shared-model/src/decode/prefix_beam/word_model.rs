@@ -21,6 +21,9 @@ pub(super) struct WordState {
     known_node: u32,
     /// Among the boosted phrases.
     boost_node: u32,
+    /// Among their words that the language model does not know; [`NONE`] if none of them begins like
+    /// the open one.
+    new_node: u32,
     in_word: bool,
     lm_state: LmState,
     /// Language model terms of the finished words and bonuses of whole phrases, natural log.
@@ -95,7 +98,8 @@ impl WordModel {
 
     /// The same with phrases that are likelier.
     pub(super) fn boosting(&self, list: &BoostList) -> Result<Self, DecodeError> {
-        let boosts = Boosts::new(list, &alphabet_of(&self.pieces))?;
+        let is_known = |word: &str| self.lm.as_ref().is_none_or(|fusion| fusion.knows(word));
+        let boosts = Boosts::new(list, &alphabet_of(&self.pieces), is_known)?;
         let parts = self.pieces.iter().flatten();
         let longest = parts.map(|part| part.chars().count()).max();
         Ok(Self {
@@ -126,6 +130,7 @@ impl WordModel {
             listed_node: Lexicon::ROOT,
             known_node: Lexicon::ROOT,
             boost_node: boost_node.unwrap_or(Lexicon::ROOT),
+            new_node: Lexicon::ROOT,
             in_word: false,
             lm_state: lm_state.unwrap_or_default(),
             fusion: 0.0,
@@ -173,7 +178,15 @@ impl WordModel {
         }
         if let Some(boosts) = &self.boosts {
             next.boost_node = boosts.write(state.boost_node, part);
-            let of_words = if self.lm.is_some() { next.open } else { 0.0 };
+            next.new_node = match state.new_node {
+                NONE => NONE,
+                node => boosts.new_words.advance(node, part).unwrap_or(NONE),
+            };
+            let of_words = match &self.lm {
+                Some(fusion) if next.new_node != NONE => next.open.max(fusion.new_open_score()),
+                Some(_) => next.open,
+                None => 0.0,
+            };
             next.open = of_words + boosts.open(next.boost_node);
         }
         Some(next)
@@ -192,12 +205,15 @@ impl WordModel {
         let mut next = WordState {
             listed_node: Lexicon::ROOT,
             known_node: Lexicon::ROOT,
+            new_node: Lexicon::ROOT,
             in_word: false,
             open: 0.0,
             ..state
         };
         if let Some(fusion) = &self.lm {
-            let (gain, lm_state) = fusion.word_score(&state.lm_state, state.known_node);
+            let boosts = self.boosts.as_ref();
+            let is_new = boosts.is_some_and(|boosts| boosts.is_new_word(state.new_node));
+            let (gain, lm_state) = fusion.word_score(&state.lm_state, state.known_node, is_new);
             next.fusion += gain;
             next.lm_state = lm_state;
         }
@@ -275,12 +291,12 @@ impl Fusion {
             lm,
         };
         let no_history = LmState::default();
-        fusion.unknown_open_score = fusion.word_score(&no_history, NONE).0;
+        fusion.unknown_open_score = fusion.word_score(&no_history, NONE, false).0;
         let mut open_scores = vec![fusion.unknown_open_score; fusion.words.num_nodes()];
         for node in (0..open_scores.len() as u32).rev() {
             let below = &open_scores[fusion.words.children(node)];
             let best = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let own = fusion.word_score(&no_history, node).0;
+            let own = fusion.word_score(&no_history, node, false).0;
             let open = &mut open_scores[node as usize];
             *open = open.max(own).max(best);
         }
@@ -293,13 +309,24 @@ impl Fusion {
         known.copied().unwrap_or(self.unknown_open_score)
     }
 
-    /// What the word that ends at `node` adds, and the state after it.
-    fn word_score(&self, state: &LmState, node: u32) -> (f64, LmState) {
+    /// As [`Self::open_score`], of a boosted word that the model does not know.
+    fn new_open_score(&self) -> f64 {
+        self.unknown_open_score - self.unknown_word_bonus
+    }
+
+    fn knows(&self, word: &str) -> bool {
+        let node = self.words.advance(Lexicon::ROOT, word);
+        node.is_some_and(|node| self.word_ids[node as usize] != NONE)
+    }
+
+    /// What the word that ends at `node` adds, and the state after it. `is_new`: it is boosted and
+    /// unknown; how it is spelled is known then, for which the bonus of unknown words stands.
+    fn word_score(&self, state: &LmState, node: u32, is_new: bool) -> (f64, LmState) {
         let id = self.word_ids.get(node as usize).copied();
         let id = id.filter(|&id| id != NONE);
         let (ln_prob, next) = self.lm.score_id(state, id);
         let mut score = self.lm_weight * f64::from(ln_prob) + self.word_bonus;
-        if id.is_none() {
+        if id.is_none() && !is_new {
             score += self.unknown_word_bonus;
         }
         (score, next)
