@@ -153,10 +153,11 @@ describe("the module", () => {
 
   test("hears phrases as the native binary does, or none of them, and names a mistake by line and column", { timeout: 5 * MINUTE }, async () => {
     const list = ["[go] (up|down|left|right) [<digit:steps>]", "stop"];
-    const use = async ({ module, right, model, list }) => {
+    const boost = CLIP.text.split(" ").map((phrase) => ({ phrase, weight: 8 }));
+    const use = async ({ module, clip: bytes, right, model, list, boost }) => {
       const { load, FledgeError } = await import(module);
       const recognizer = await load(model);
-      const clip = new Blob([Uint8Array.from(atob(right), (letter) => letter.charCodeAt(0))]);
+      const [clip, read] = [right, bytes].map((text) => new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))]));
       const mistake = (options) =>
         recognizer.transcribe(clip, options).then(
           () => "none",
@@ -173,7 +174,8 @@ describe("the module", () => {
         threshold: await mistake({ phrases: list, threshold: 3 }),
         type: await mistake({ phrases: 7 }),
         checked: await recognizer.checkPhrases(["stop", "stops"]),
-        boosted: await recognizer.transcribe(clip, { boost: [{ phrase: "write", weight: 20 }] }),
+        plain: await recognizer.transcribe(read),
+        boosted: await recognizer.transcribe(read, { boost }),
         both: await mistake({ phrases: list, boost: ["write"] }),
         unwritable: await mistake({ boost: ["write", "5"] }),
       };
@@ -181,7 +183,7 @@ describe("the module", () => {
       return answers;
     };
     const right = readFileSync(RIGHT).toString("base64");
-    const { heard, text, none, words, ...told } = await inPage(use, { model: SMALLEST.path, right, list });
+    const { heard, text, none, words, ...told } = await inPage(use, { model: SMALLEST.path, right, list, boost });
     const file = join(own, "phrases.txt");
     writeFileSync(file, list.join("\n"));
     const expected = native.phrases(SMALLEST.folder, RIGHT, "--phrases", file);
@@ -197,9 +199,9 @@ describe("the module", () => {
     assert.deepEqual([told.threshold[0], told.type[0]], ["bad-grammar", "bad-grammar"]);
     assert.deepEqual([told.both[0], told.unwritable[0]], ["bad-grammar", "bad-grammar"]);
     assert.match(told.unwritable[3], /line 2: .*five/);
-    writeFileSync(file, "write :20");
-    assert.equal(told.boosted.text, native.transcribeWith(SMALLEST.lm, SMALLEST.folder, RIGHT, "--boost", file));
-    assert.equal(told.boosted.text, "write");
+    writeFileSync(file, boost.map((one) => `${one.phrase} :${one.weight}\n`).join(""));
+    assert.equal(told.boosted.text, native.transcribeWith(SMALLEST.lm, SMALLEST.folder, CLIP.path, "--boost", file));
+    assert.notEqual(told.boosted.text, told.plain.text);
     assert.equal(told.checked.phrases, 2);
     assert.match(told.checked.warnings[0].message, /sounds much like/);
   });
@@ -385,7 +387,7 @@ describe("the drawing that obeys", () => {
     try {
       const { page } = await openPage(speaker, `${home.url}examples/commands/index.html`);
       const points = () => page.locator("polyline").getAttribute("points");
-      await page.locator("#status", { hasText: "Ready" }).waitFor();
+      await page.locator("#status", { hasText: /^Ready$/ }).waitFor();
       await page.getByRole("button", { name: "Down" }).focus();
       await page.keyboard.press("Enter");
       assert.equal(await points(), "50,30 50,35");

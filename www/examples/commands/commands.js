@@ -19,6 +19,7 @@ for (const way of Object.keys(WAYS)) find(`#${way}`).addEventListener("click", (
 try {
   const recognizer = await load("english-small", { languageModel: false });
   status.textContent = "Ready";
+  button.disabled = false;
   let session;
   button.addEventListener("click", () => {
     if (button.getAttribute("aria-pressed") === "true") return session.stop();
