@@ -205,7 +205,7 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     weights: WeightArgs,
     /// Store the figures in the model folder's manifest and card, under this name of the test set
-    #[arg(long, value_name = "SET", conflicts_with_all = ["limit", "sample", "expand_int8"])]
+    #[arg(long, value_name = "SET", conflicts_with_all = ["limit", "sample", "expand_int8", "boost"])]
     store: Option<String>,
     /// Print one JSON object
     #[arg(long)]
