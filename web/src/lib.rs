@@ -26,6 +26,8 @@ pub mod audio_file;
 pub mod engine;
 #[cfg(target_arch = "wasm32")]
 pub mod js;
+#[cfg(all(target_arch = "wasm32", any(feature = "engine", feature = "page")))]
+mod kept_files;
 #[cfg(all(target_arch = "wasm32", feature = "page"))]
 pub mod page;
 #[cfg(target_arch = "wasm32")]

@@ -37,16 +37,16 @@ impl AudioReader {
             Err(failure) if failure.kind == FailureKind::UnknownAudio => failure.message,
             opened => return opened,
         };
-        let decoded = foreign_audio::decode_to_wav(file).await;
+        let decoded = foreign_audio::decode_to_wav(file, turn).await;
         if !turn.is_current() {
             return Err(Failure::state("it was cancelled"));
         }
         match decoded {
             // The browser's channels go through the reader as well: one rule makes one of them.
             Ok(wav) => self.open_in_worker(&wav).await,
-            Err(_) => Err(Failure {
+            Err(reason) => Err(Failure {
                 kind: FailureKind::BadAudio,
-                message: format!("{unknown}; the browser cannot read it either"),
+                message: format!("{unknown}; {reason}"),
             }),
         }
     }

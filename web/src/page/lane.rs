@@ -9,6 +9,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use super::{
     bell::Bell,
+    dom::now,
     engine_host::EngineHost,
     engines::Engines,
     feeder::{Feeder, copy},
@@ -164,6 +165,7 @@ impl Lane {
         let total_secs = tape.expected_secs;
         let is_long = total_secs.is_none_or(|secs| secs > LONG_SECS);
         view.set_long(is_long);
+        let started_ms = now();
         let progress = move |response: &Response| match response {
             Response::Taken => {
                 taken.0.set(taken.0.get() + 1);
@@ -172,7 +174,8 @@ impl Lane {
             Response::Transcribing { done_secs, words } if turn.is_current() => {
                 let shown = view.push_words(words, is_long);
                 if shown.is_ok() && is_long {
-                    view.set_facts(&so_far(f64::from(*done_secs), total_secs));
+                    let elapsed_secs = (now() - started_ms) / 1e3;
+                    view.set_facts(&so_far(f64::from(*done_secs), total_secs, elapsed_secs));
                 }
             }
             _ => {}
@@ -319,12 +322,15 @@ fn show_loading(view: &LaneView, response: &Response) {
     view.set_facts(&text);
 }
 
-fn so_far(done_secs: f64, total_secs: Option<f64>) -> String {
+/// How far a long recording is, and what is left of it at the pace so far.
+fn so_far(done_secs: f64, total_secs: Option<f64>, elapsed_secs: f64) -> String {
     let done = figures::clock(done_secs);
-    match total_secs {
-        Some(total) => format!("{done} of {}", figures::clock(total)),
-        None => format!("{done} so far"),
-    }
+    let Some(total_secs) = total_secs else {
+        return format!("{done} so far");
+    };
+    let left_secs = (total_secs - done_secs) * elapsed_secs / done_secs.max(1.0);
+    let (total, left) = (figures::clock(total_secs), figures::time_left(left_secs));
+    format!("{done} of {total}, {left} left")
 }
 
 /// A message of a worker as a sentence.
