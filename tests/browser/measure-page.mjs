@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { engineReady, idle, launch, only, openSettings, state } from "./browser.mjs";
+import { LONG_TASK_MS, tasksWhile } from "./page-tasks.mjs";
 import { browserMemory, watchMemory } from "./process-memory.mjs";
 import { throttle } from "./throttle.mjs";
 
@@ -52,11 +53,10 @@ const megabytes = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`;
 
 /** Runs in the page before its own scripts: notes when what appears, and presses as soon as that is possible. */
 function watch(visit) {
-  const told = { times: {}, shift: 0, tasks: [] };
+  const told = { times: {}, shift: 0 };
   globalThis.told = told;
   const note = (name) => (told.times[name] ??= performance.now());
-  new PerformanceObserver((list) => list.getEntries().forEach(({ value }) => (told.shift += value))).observe({ type: "layout-shift", buffered: true });
-  new PerformanceObserver((list) => list.getEntries().forEach(({ startTime, duration }) => told.tasks.push([startTime, duration]))).observe({ type: "longtask", buffered: true });
+  new PerformanceObserver((list) => list.getEntries().forEach(({ hadRecentInput, value }) => (told.shift += hadRecentInput ? 0 : value))).observe({ type: "layout-shift", buffered: true });
   if (!visit) return;
 
   function press() {
@@ -152,10 +152,15 @@ async function secondVisit(browser, address) {
   }
 }
 
-const over = (tasks, from = 0) => {
-  const long = tasks.filter(([start, ms]) => start >= from && ms > 50).map(([, ms]) => Math.round(ms));
-  return long.length ? `${long.length} over 50 ms, longest ${Math.max(...long)} ms` : "none over 50 ms";
-};
+/** By the clock, and by the processor's. */
+function tasksTold(tasks) {
+  const longest = (field) => {
+    const times = tasks.map((task) => task[field]);
+    const count = times.filter((ms) => ms > LONG_TASK_MS).length;
+    return `${count || "none"} over ${LONG_TASK_MS} ms, longest ${Math.max(0, ...times).toFixed(0)} ms`;
+  };
+  return { tasks: longest("wall_ms"), "by processor time": longest("processor_ms") };
+}
 
 /** Live, all lanes, and "Check our numbers" after it. */
 async function live(browser, address) {
@@ -166,13 +171,13 @@ async function live(browser, address) {
   await idle(page);
   await page.locator("#record").click();
   await state(page, "listening");
-  const start = await page.evaluate(() => performance.now());
   const length_s = 90;
-  await page.waitForTimeout(length_s * 1e3);
-  await page.locator("#record").click();
-  await idle(page);
-  const listened = await told(page);
-  report(`live, ${length_s} s, all three`, { tasks: over(listened.tasks, start), "layout shift": listened.shift.toFixed(3) });
+  const tasks = await tasksWhile(page, async () => {
+    await page.waitForTimeout(length_s * 1e3);
+    await page.locator("#record").click();
+    await idle(page);
+  });
+  report(`live, ${length_s} s, all three`, { ...tasksTold(tasks), "layout shift": (await told(page)).shift.toFixed(3) });
   const pressed = Date.now();
   await page.locator("#check").click();
   await page.locator("#check-status", { hasText: /^Done\./ }).waitFor();
@@ -180,35 +185,52 @@ async function live(browser, address) {
   await context.close();
 }
 
+/** Memory of the browser with a page that has nothing in it. */
+async function emptyBrowser(context) {
+  const page = await context.newPage();
+  await page.waitForTimeout(1_000);
+  const bytes = browserMemory();
+  await page.close();
+  return bytes;
+}
+
+/** All of the browser's, and in brackets what it has more than with an empty page. */
+function memoryTold({ empty, ...moments }) {
+  const told = Object.entries(moments).map(([name, bytes]) => [`memory ${name}`, `${megabytes(bytes)} (${megabytes(bytes - empty)})`]);
+  return Object.fromEntries(told);
+}
+
 /** A long recording: its speed, the memory that it takes, and how long the page's thread is busy. */
 async function long(address, file) {
   const browser = await launch();
   const context = await browser.newContext(DESKTOP);
+  const empty = await emptyBrowser(context);
   const page = await openWatched(context, address, null);
   await engineReady(page);
   // So that programs and students are there.
   await page.locator("#samples button").first().click();
   await idle(page);
-  const start = await page.evaluate(() => performance.now());
-  const memory = watchMemory();
-  const begun = Date.now();
-  await page.locator("#file").setInputFiles(file);
-  await page.locator(".lane .finals .time").first().waitFor();
-  const first_ms = Date.now() - begun;
-  await idle(page);
-  const took_ms = Date.now() - begun;
+  let first_ms;
+  let took_ms;
+  let memory;
+  const tasks = await tasksWhile(page, async () => {
+    memory = watchMemory();
+    const begun = Date.now();
+    await page.locator("#file").setInputFiles(file);
+    await page.locator(".lane .finals .time").first().waitFor();
+    first_ms = Date.now() - begun;
+    await idle(page);
+    took_ms = Date.now() - begun;
+  });
   const { before, peak } = memory.stop();
-  const { tasks } = await told(page);
   await page.locator("#samples button").first().click();
   await idle(page);
   await page.waitForTimeout(15_000);
   report(`${file.split("/").at(-1)}, ${megabytes(statSync(file).size)}, all three`, {
     took: secs(took_ms),
     "first words": secs(first_ms),
-    "memory before": megabytes(before),
-    peak: megabytes(peak),
-    "after the next clip": megabytes(browserMemory()),
-    tasks: over(tasks, start),
+    ...memoryTold({ empty, before, peak, after: browserMemory() }),
+    ...tasksTold(tasks),
   });
   await browser.close();
 }

@@ -79,7 +79,6 @@ impl<'s> Bytes<'s> {
     }
 
     /// The source back, for who reads it in another way.
-    #[cfg(feature = "audio-file-native")]
     pub fn into_source(self) -> Source<'s> {
         self.source
     }

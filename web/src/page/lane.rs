@@ -28,6 +28,9 @@ use crate::{
 
 /// A recording of this length is shown in paragraphs with their times.
 const LONG_SECS: f64 = 60.0;
+/// Memory of a worker only grows, and windows of a long recording take four times that of a clip: after
+/// one, the worker goes. The next is there within a second, from what the browser keeps.
+const GIVEN_BACK: &str = "its memory was given back";
 
 pub struct Lane {
     pub student: Rc<Student>,
@@ -39,6 +42,8 @@ pub struct Lane {
     pub number: usize,
     /// Something is still to come.
     busy: Cell<bool>,
+    /// What it hears, or heard last, is a long recording.
+    hears_long: Cell<bool>,
 }
 
 impl Lane {
@@ -50,6 +55,7 @@ impl Lane {
             host: EngineHost::new(engines),
             number,
             busy: Cell::new(false),
+            hears_long: Cell::new(false),
         }
     }
 
@@ -84,6 +90,9 @@ impl Lane {
 
     /// The visitor wants no more words of it.
     pub fn give_up(&self) {
+        if self.hears_long.get() {
+            self.host.stop(GIVEN_BACK);
+        }
         self.view.set_partial("");
         self.view.set_loaded(None);
         if self.view.words().is_empty() {
@@ -124,6 +133,9 @@ impl Lane {
             return None;
         }
         self.busy.set(false);
+        if is_long(tape) {
+            self.host.stop(GIVEN_BACK);
+        }
         match heard {
             Ok(response) => {
                 self.show_result(&response);
@@ -163,7 +175,8 @@ impl Lane {
         }
         let (view, turn) = (self.view.clone(), turn.clone());
         let total_secs = tape.expected_secs;
-        let is_long = total_secs.is_none_or(|secs| secs > LONG_SECS);
+        let is_long = is_long(tape);
+        self.hears_long.set(is_long);
         view.set_long(is_long);
         let started_ms = now();
         let progress = move |response: &Response| match response {
@@ -303,6 +316,10 @@ impl Lane {
             None => stopped.map(|_| ()),
         }
     }
+}
+
+fn is_long(tape: &Tape) -> bool {
+    tape.expected_secs.is_none_or(|secs| secs > LONG_SECS)
 }
 
 fn show_loading(view: &LaneView, response: &Response) {
