@@ -2,8 +2,9 @@
 //!
 //! The kind of a file is decided by its content, never by its name. Files are taken apart here
 //! (WAV, SPHERE, MP3, FLAC, Ogg), so that damage, tags and odd headers cost no more than they must;
-//! packets of MP3, FLAC and Vorbis are decoded by symphonia, those of Opus by opus-pure. symphonia reads
-//! the other containers too (MP4, Matroska, AIFF, CAF, ADTS).
+//! packets of MP3, FLAC and Vorbis are decoded by symphonia. With the feature `audio-file-all`,
+//! Opus and the other containers that symphonia knows (MP4, Matroska, AIFF, CAF, ADTS) are read,
+//! too.
 //!
 //! [`AudioBlocks`](crate::audio_file::AudioBlocks) decodes in bounded memory,
 //! [`decode`](crate::audio_file::decode()) into one piece.
@@ -11,6 +12,7 @@
 mod blocks;
 mod bytes;
 mod codec;
+#[cfg(feature = "audio-file-all")]
 mod container;
 mod decoder;
 mod error;
@@ -20,6 +22,7 @@ mod mono;
 mod mp3;
 mod notice;
 mod ogg;
+#[cfg(feature = "audio-file-all")]
 mod opus;
 mod pcm;
 mod sphere;
@@ -128,12 +131,22 @@ fn open<'s>(source: Source<'s>) -> Result<Box<dyn Decoder + 's>, AudioFileError>
         return Ok(Box::new(ogg::open(bytes, start)?));
     }
     if is_foreign_container(&head) {
-        return Ok(Box::new(container::open(bytes, start)?));
+        return open_foreign(bytes, start);
     }
     // A first header of MP3 with a wrong bit looks like AAC, but what follows it does not.
     match mp3::open(bytes, start)? {
         Ok(mp3) => Ok(Box::new(mp3)),
-        Err(bytes) if is_adts(&head) => Ok(Box::new(container::open(bytes, start)?)),
+        Err(bytes) if is_adts(&head) => open_foreign(bytes, start),
         Err(_) => Err(AudioFileError::Unrecognised),
     }
+}
+
+#[cfg(feature = "audio-file-all")]
+fn open_foreign<'s>(bytes: Bytes<'s>, start: u64) -> Result<Box<dyn Decoder + 's>, AudioFileError> {
+    Ok(Box::new(container::open(bytes, start)?))
+}
+
+#[cfg(not(feature = "audio-file-all"))]
+fn open_foreign<'s>(_: Bytes<'s>, _: u64) -> Result<Box<dyn Decoder + 's>, AudioFileError> {
+    Err(AudioFileError::Unrecognised)
 }

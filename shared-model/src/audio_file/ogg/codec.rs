@@ -1,8 +1,9 @@
-//! The codecs that Ogg carries: Vorbis, FLAC and Opus. Each begins with header packets.
+//! The codecs that Ogg carries: Vorbis, FLAC and, with the feature `audio-file-all`, Opus. Each begins with header packets.
 
 use crate::audio_file::codec::{Codec, Undecodable};
 use crate::audio_file::error::AudioFileError;
 use crate::audio_file::flac::frame::StreamInfo;
+#[cfg(feature = "audio-file-all")]
 use crate::audio_file::opus::OpusStream;
 
 /// A codec whose header packets are read.
@@ -21,6 +22,7 @@ enum Kind {
         is_primed: bool,
     },
     Flac(Codec),
+    #[cfg(feature = "audio-file-all")]
     Opus(Box<OpusStream>),
 }
 
@@ -33,6 +35,7 @@ impl OggCodec {
                 *is_primed = false;
             }
             Kind::Flac(_) => {}
+            #[cfg(feature = "audio-file-all")]
             Kind::Opus(stream) => stream.reset(),
         }
     }
@@ -42,6 +45,7 @@ impl OggCodec {
         match &self.kind {
             Kind::Vorbis { .. } => packet.first().is_none_or(|kind| kind & 1 != 0),
             Kind::Flac(_) => packet.first() != Some(&0xff),
+            #[cfg(feature = "audio-file-all")]
             Kind::Opus(_) => packet.starts_with(b"Opus"),
         }
     }
@@ -59,6 +63,7 @@ impl OggCodec {
                 channels
             }
             Kind::Flac(codec) => codec.decode(packet, samples)?,
+            #[cfg(feature = "audio-file-all")]
             Kind::Opus(stream) => stream.decode(packet, samples)?,
         };
         if channels == self.channels {
@@ -97,7 +102,12 @@ impl Headers {
         let kind = match packet {
             p if p.starts_with(b"\x01vorbis") && p.len() >= 30 => HeaderKind::Vorbis,
             p if p.starts_with(b"\x7fFLAC") && p.len() >= 51 => HeaderKind::Flac,
-            p if p.starts_with(b"OpusHead") && p.len() >= 19 => HeaderKind::Opus,
+            p if p.starts_with(b"OpusHead") && p.len() >= 19 => {
+                if cfg!(not(feature = "audio-file-all")) {
+                    return FirstPacket::Foreign("Opus");
+                }
+                HeaderKind::Opus
+            }
             p if p.starts_with(b"Speex   ") => return FirstPacket::Foreign("Speex"),
             p if p.starts_with(b"PCM     ") => return FirstPacket::Foreign("OggPCM"),
             p if p.starts_with(b"CELT    ") => return FirstPacket::Foreign("CELT"),
@@ -126,6 +136,10 @@ impl Headers {
     /// already.
     pub fn next(&self, packet: &[u8]) -> Result<Option<(OggCodec, bool)>, AudioFileError> {
         let (mut sample_rate_hz, mut channels) = self.format();
+        #[cfg_attr(
+            not(feature = "audio-file-all"),
+            expect(unused_mut, reason = "only Opus has frames to skip")
+        )]
         let mut skip = 0;
         let mut is_sound = false;
         let kind = match self.kind {
@@ -143,6 +157,7 @@ impl Headers {
                 is_sound = true;
                 Kind::Flac(Codec::flac(&info.block)?)
             }
+            #[cfg(feature = "audio-file-all")]
             HeaderKind::Opus if packet.starts_with(b"OpusTags") => {
                 let stream = OpusStream::new(&self.first)?;
                 skip = stream.skip();
