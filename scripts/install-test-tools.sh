@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
-# Installs what only the tests need, each only if absent: a software Vulkan adapter, a browser and
-# its driver, Node.js, Python's safetensors.
+# Installs what only the tests need, each only if absent: a software Vulkan adapter, browsers and the
+# driver of one, Node.js, Python's safetensors.
 . "$(dirname "$0")/common.sh"
 
 [ -n "$(ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null)" ] && ldconfig -p | grep -q libvulkan.so.1 ||
   apt_install "the GPU parity test (software Vulkan)" mesa-vulkan-drivers libvulkan1
 has chromium || apt_install "the browser tests" chromium
 has node && has npm || apt_install "the browser tests" nodejs npm
+has ffmpeg || apt_install "the browser tests" ffmpeg
+# Their tests are passed over where a system has no such packages.
+has firefox-esr || has firefox || (apt_install "the page's test in Firefox" firefox-esr) || true
+has WebKitWebDriver && has xvfb-run ||
+  (apt_install "the page's test in WebKit" webkit2gtk-driver xvfb xauth) || true
 
 # Python reads our files as the outside world would.
 if [ ! -x "$PYTHON" ]; then

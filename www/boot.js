@@ -1,8 +1,17 @@
 // Starts the page's program, and says so where that fails: nothing else on the page could. Then has the
 // page kept for visits without a network.
 
+/** Has kept what came before there was anybody to keep it. */
+function tellFetched() {
+  const addresses = performance.getEntriesByType("resource").map(({ name }) => name);
+  // What workers import is not among them.
+  const imported = addresses.filter((address) => address.endsWith("_bg.wasm")).map((address) => address.replace("_bg.wasm", ".js"));
+  navigator.serviceWorker.controller?.postMessage({ fetched: [...addresses, ...imported] });
+}
+
 async function keepForOffline() {
   const offer = document.querySelector("#update");
+  if (!navigator.serviceWorker.controller) navigator.serviceWorker.addEventListener("controllerchange", tellFetched, { once: true });
   const registration = await navigator.serviceWorker.register("sw.js");
   const show = () => {
     // Without a controller this is the first visit, and there is nothing to change to.

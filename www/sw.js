@@ -11,6 +11,12 @@ const VERSION = `fledge-site-${Object.values(FILES).map(([digest]) => digest.sli
 const CLIPS = "fledge-clips";
 const BASE = new URL("./", self.location);
 
+/** Of a file of this site; of others there is none. */
+function pathOf(url) {
+  if (!url.href.startsWith(BASE.href)) return undefined;
+  return decodeURIComponent(url.pathname.slice(BASE.pathname.length)) || "index.html";
+}
+
 async function sha256(buffer) {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", buffer));
   return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -79,16 +85,26 @@ async function answerClip(request) {
   }
 }
 
+/** What a page fetched before this script was there: it works without a network, too. */
+async function keepFetched(addresses) {
+  for (const address of addresses) {
+    const path = pathOf(new URL(address));
+    // Whatever fails here is kept with its next use.
+    if (Object.hasOwn(FILES, path)) await answer(path, address).catch(() => {});
+    else if (path?.startsWith("samples/")) await answerClip(address).catch(() => {});
+  }
+}
+
 self.addEventListener("install", (event) => event.waitUntil(install()));
 self.addEventListener("activate", (event) => event.waitUntil(activate()));
-self.addEventListener("message", ({ data }) => {
-  if (data === "take over") self.skipWaiting();
+self.addEventListener("message", (event) => {
+  if (event.data === "take over") self.skipWaiting();
+  else if (event.data.fetched) event.waitUntil(keepFetched(event.data.fetched));
 });
 self.addEventListener("fetch", (event) => {
   const { request } = event;
-  const url = new URL(request.url);
-  if (request.method !== "GET" || !url.href.startsWith(BASE.href)) return;
-  const path = decodeURIComponent(url.pathname.slice(BASE.pathname.length)) || "index.html";
+  const path = pathOf(new URL(request.url));
+  if (request.method !== "GET" || path === undefined) return;
   if (Object.hasOwn(FILES, path)) event.respondWith(answer(path, request));
   else if (path.startsWith("samples/")) event.respondWith(answerClip(request));
 });

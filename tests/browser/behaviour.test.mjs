@@ -5,6 +5,8 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 
 import { engineReady, errorOf, idle, lane, only, openSettings, state, transcribeFile, wordsOf } from "./browser.mjs";
+import { ffmpeg } from "./ffmpeg.mjs";
+import { LONG_TASK_MS, tasksWhile } from "./page-tasks.mjs";
 import { DEFAULT, FAMILIES, MINUTE, SMALLEST, scratch, useSite, withPage } from "./site.mjs";
 import { readWav, writeWav } from "./wav.mjs";
 
@@ -272,14 +274,54 @@ describe("a recording", () => {
       await page.locator("#file").setInputFiles(path);
       await lane(page, SMALLEST.name).locator(".finals .time").nth(1).waitFor({ timeout: 2 * MINUTE });
       await state(page, "working");
-      assert.match(await lane(page, SMALLEST.name).locator(".lane-facts").textContent(), /^\d+:\d\d of 25:00$/);
+      assert.match(await lane(page, SMALLEST.name).locator(".lane-facts").textContent(), /^\d+:\d\d of 25:00, about \d+ (s|min) left$/);
       const cancelled = Date.now();
       await page.locator("#cancel").click();
       await idle(page);
       assert.ok(Date.now() - cancelled < 1_500, `${Date.now() - cancelled} ms`);
       assert.match(await lane(page, SMALLEST.name).locator(".lane-facts").textContent(), /^cancelled/);
+      // Memory of a worker never shrinks: the engines are gone, the reader of files is left.
+      assert.equal(page.workers().length, 1);
       await transcribeFile(page, DEFAULT.named[1].path);
       assert.notEqual(await wordsOf(page, SMALLEST.name), "");
+    });
+  });
+
+  test("of some minutes gives the engines' memory back at its end", { timeout: 5 * MINUTE }, async () => {
+    const path = longFile("two-minutes.wav", 2);
+    await withPage({}, async ({ page }) => {
+      await engineReady(page);
+      await only(page, [SMALLEST.name]);
+      await transcribeFile(page, path);
+      assert.match(await lane(page, SMALLEST.name).locator(".lane-facts").textContent(), /real time$/);
+      assert.equal(page.workers().length, 1);
+    });
+  });
+
+  test("of some minutes in MP4 is read in blocks: the page's thread is never busy long, and cancel is heard at once", { timeout: 10 * MINUTE }, async () => {
+    const path = scratch("long.m4a");
+    ffmpeg("-i", longFile("to-encode.wav", 25), "-ac", "2", "-ar", "44100", path);
+    await withPage({}, async ({ page }) => {
+      await engineReady(page);
+      await only(page, [SMALLEST.name]);
+      await transcribeFile(page, DEFAULT.named[0].path);
+      await page.evaluate(() => {
+        for (const kind of [AudioContext, OfflineAudioContext]) kind.prototype.decodeAudioData = () => (globalThis.decoded_whole = true);
+      });
+      let waited_ms;
+      const tasks = await tasksWhile(page, async () => {
+        await page.locator("#file").setInputFiles(path);
+        await lane(page, SMALLEST.name).locator(".finals .time").nth(1).waitFor({ timeout: 2 * MINUTE });
+        await state(page, "working");
+        const cancelled = Date.now();
+        await page.locator("#cancel").click();
+        await idle(page);
+        waited_ms = Date.now() - cancelled;
+      });
+      assert.equal(await page.evaluate(() => globalThis.decoded_whole), undefined);
+      assert.ok(waited_ms < 1_500, `${waited_ms} ms`);
+      const longest = Math.max(...tasks.map(({ processor_ms }) => processor_ms));
+      assert.ok(tasks.length > 10 && longest < LONG_TASK_MS, `${longest} ms in ${tasks.length} tasks`);
     });
   });
 

@@ -22,11 +22,12 @@ describe("without a network", () => {
   test("the page opens, and the students that were used answer", { timeout: 5 * MINUTE }, async () => {
     const complaints = /ERR_INTERNET_DISCONNECTED|Failed to fetch|ERR_FAILED/;
     await withPage({ context: kept, complaints }, async ({ page, context }) => {
-      await engineReady(page);
-      await controlled(page);
+      // As soon as there is something to press: before anything could be kept.
       await page.locator("#samples button").first().click();
-      await idle(page);
+      await engineReady(page);
       const words = await wordsOf(page, SMALLEST.name);
+      await controlled(page);
+      await page.waitForFunction(() => caches.match(new URL("audio-file.js", document.baseURI)), undefined, { timeout: MINUTE });
       assert.equal(await page.locator("#fetch-note").textContent(), "Stored on this device.");
       await context.setOffline(true);
       await page.reload();

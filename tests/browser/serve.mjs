@@ -22,10 +22,11 @@ const TYPES = {
 /**
  * @param {string} folder the site
  * @param {string} base the path it appears under, with slashes at both ends
- * @param {{headers?: object, before?: Function}} options `headers`: of every answer; `before(name, request,
- *   response, bytes)`: answers in the server's place, if it gives true
+ * @param {{headers?: object, before?: Function, extra?: object}} options `headers`: of every answer;
+ *   `before(name, request, response, bytes)`: answers in the server's place, if it gives true; `extra`:
+ *   files that are not in the folder, their texts by name
  */
-export async function serve(folder, base, { headers = {}, before = () => false } = {}) {
+export async function serve(folder, base, { headers = {}, before = () => false, extra = {} } = {}) {
   const server = createServer(async (request, response) => {
     const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
     // Browsers ask every host for it.
@@ -40,7 +41,7 @@ export async function serve(folder, base, { headers = {}, before = () => false }
     const name = normalize(path.slice(base.length) || "index.html");
     try {
       if (name.startsWith("..")) throw new Error("outside of the site");
-      const bytes = await readFile(join(folder, name));
+      const bytes = name in extra ? Buffer.from(extra[name]) : await readFile(join(folder, name));
       if (before(name, request, response, bytes)) return;
       const type = { "content-type": TYPES[extname(name)] ?? "application/octet-stream", ...headers };
       const start = Number(request.headers.range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0);

@@ -19,6 +19,7 @@ import {
   transcribeFile,
   wordsOf,
 } from "./browser.mjs";
+import { ffmpeg } from "./ffmpeg.mjs";
 import * as native from "./native.mjs";
 import { DEFAULT, FAMILIES, MINUTE, MODELS, SMALLEST, scratch, test_site, useSite, withPage } from "./site.mjs";
 import { readWav, withSilence, writeWav } from "./wav.mjs";
@@ -97,6 +98,30 @@ describe("without WebGPU", () => {
       await only(page, [SMALLEST.name]);
       await transcribeFile(page, path);
       assert.equal(await wordsOf(page, SMALLEST.name), heardNatively(SMALLEST, path));
+    });
+  });
+
+  test("files of every kind give the native words", { timeout: 5 * MINUTE }, async () => {
+    const kinds = {
+      "mp4.m4a": "aac",
+      "lossless.m4a": "alac",
+      "opus.ogg": "libopus",
+      "opus.webm": "libopus",
+      "adts.aac": "aac",
+      "samples.aiff": "pcm_s16be",
+      "samples.caf": "pcm_s16le",
+      "vorbis.ogg": "libvorbis",
+      "clip.flac": "flac",
+    };
+    await withPage({}, async ({ page }) => {
+      await engineReady(page);
+      await only(page, [SMALLEST.name]);
+      for (const [name, codec] of Object.entries(kinds)) {
+        const path = scratch(name);
+        ffmpeg("-i", DEFAULT.named[0].path, "-c:a", codec, path);
+        await transcribeFile(page, path);
+        assert.equal(await wordsOf(page, SMALLEST.name), heardNatively(SMALLEST, path), name);
+      }
     });
   });
 

@@ -51,6 +51,16 @@ pub fn clock(secs: f64) -> String {
     }
 }
 
+/// `about 20 s`, `about 3 min`: a guess, told no finer than it is worth.
+pub fn time_left(secs: f64) -> String {
+    let tens = (secs.max(0.0) / 10.0).ceil().max(1.0) * 10.0;
+    if tens < 95.0 {
+        format!("about {tens:.0} s")
+    } else {
+        format!("about {:.0} min", secs / 60.0)
+    }
+}
+
 /// `27×`, `0.4×`.
 pub fn times(factor: f64) -> String {
     if factor < 9.95 {
@@ -101,6 +111,16 @@ mod tests {
         assert_eq!(percent(0.1249), "12.5 %");
         assert_eq!(clock(7.4), "0:07");
         assert_eq!(clock(3_723.0), "1:02:03");
+    }
+
+    #[test]
+    fn a_time_that_is_left_is_told_in_tens_of_seconds_then_in_minutes() {
+        assert_eq!(time_left(0.0), "about 10 s");
+        assert_eq!(time_left(10.0), "about 10 s");
+        assert_eq!(time_left(10.1), "about 20 s");
+        assert_eq!(time_left(89.0), "about 90 s");
+        assert_eq!(time_left(91.0), "about 2 min");
+        assert_eq!(time_left(3_500.0), "about 58 min");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Fledge in the browser.
 //!
-//! Four programs from one crate. `page` owns the document: buttons, microphone, results; it has no
+//! Five programs from one crate. `page` owns the document: buttons, microphone, results; it has no
 //! network in it. `engine-cpu` and `engine-webgpu` are dedicated workers which own a student and
-//! differ only in the device they compute on; `audio-file` is one that decodes files. Page and
-//! workers share [`protocol`] and nothing else.
+//! differ only in the device they compute on; `audio-file` is one that decodes files of the usual
+//! kinds, `audio-file-all` of all. Page and workers share [`protocol`] and nothing else.
 //!
 //! Everything that needs no browser (what is said on the wire, which engine to take, how figures
 //! are written, the plot) compiles and is tested natively.
@@ -26,6 +26,8 @@ pub mod audio_file;
 pub mod engine;
 #[cfg(target_arch = "wasm32")]
 pub mod js;
+#[cfg(all(target_arch = "wasm32", any(feature = "engine", feature = "page")))]
+mod kept_files;
 #[cfg(all(target_arch = "wasm32", feature = "page"))]
 pub mod page;
 #[cfg(target_arch = "wasm32")]

@@ -1,5 +1,4 @@
-//! Containers that symphonia reads: MP4, Matroska, AIFF, CAF and ADTS. Only natively; a browser has
-//! its own.
+//! Containers that symphonia reads: MP4, Matroska, AIFF, CAF and ADTS.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};

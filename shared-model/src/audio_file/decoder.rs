@@ -14,8 +14,8 @@ pub(super) type Source<'s> = Box<dyn AudioSource + 's>;
 /// What the header of a file says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AudioInfo {
-    /// `wav`, `sphere`, `flac`, `ogg` or `mp3`; natively `adts`, `mp4`, `matroska`, `aiff` or
-    /// `caf`, too.
+    /// `wav`, `sphere`, `flac`, `ogg` or `mp3`; with the feature
+    /// `audio-file-all` `adts`, `mp4`, `matroska`, `aiff` or `caf`, too.
     pub container: &'static str,
     /// As the file says.
     pub sample_rate_hz: u32,

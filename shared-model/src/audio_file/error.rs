@@ -4,9 +4,9 @@ use std::io::{Error, ErrorKind};
 
 use crate::audio::AudioError;
 
-#[cfg(feature = "audio-file-native")]
+#[cfg(feature = "audio-file-all")]
 const READ_HERE: &str = "wav, flac, ogg vorbis, mp3, sphere, opus, aac, alac, aiff, caf, webm";
-#[cfg(not(feature = "audio-file-native"))]
+#[cfg(not(feature = "audio-file-all"))]
 const READ_HERE: &str = "wav, flac, ogg vorbis, mp3, sphere";
 
 /// Why audio cannot be used; the words continue a sentence that begins with the file's name.

@@ -2,9 +2,9 @@
 //!
 //! The kind of a file is decided by its content, never by its name. Files are taken apart here
 //! (WAV, SPHERE, MP3, FLAC, Ogg), so that damage, tags and odd headers cost no more than they must;
-//! packets of MP3, FLAC and Vorbis are decoded by symphonia. With the feature `audio-file-native`,
+//! packets of MP3, FLAC and Vorbis are decoded by symphonia. With the feature `audio-file-all`,
 //! Opus and the other containers that symphonia knows (MP4, Matroska, AIFF, CAF, ADTS) are read,
-//! too; a browser has decoders of its own for them.
+//! too.
 //!
 //! [`AudioBlocks`](crate::audio_file::AudioBlocks) decodes in bounded memory,
 //! [`decode`](crate::audio_file::decode()) into one piece.
@@ -12,7 +12,7 @@
 mod blocks;
 mod bytes;
 mod codec;
-#[cfg(feature = "audio-file-native")]
+#[cfg(feature = "audio-file-all")]
 mod container;
 mod decoder;
 mod error;
@@ -22,7 +22,7 @@ mod mono;
 mod mp3;
 mod notice;
 mod ogg;
-#[cfg(feature = "audio-file-native")]
+#[cfg(feature = "audio-file-all")]
 mod opus;
 mod pcm;
 mod sphere;
@@ -141,12 +141,12 @@ fn open<'s>(source: Source<'s>) -> Result<Box<dyn Decoder + 's>, AudioFileError>
     }
 }
 
-#[cfg(feature = "audio-file-native")]
+#[cfg(feature = "audio-file-all")]
 fn open_foreign<'s>(bytes: Bytes<'s>, start: u64) -> Result<Box<dyn Decoder + 's>, AudioFileError> {
     Ok(Box::new(container::open(bytes, start)?))
 }
 
-#[cfg(not(feature = "audio-file-native"))]
+#[cfg(not(feature = "audio-file-all"))]
 fn open_foreign<'s>(_: Bytes<'s>, _: u64) -> Result<Box<dyn Decoder + 's>, AudioFileError> {
     Err(AudioFileError::Unrecognised)
 }

@@ -1,4 +1,4 @@
-//! The worker that decodes audio files.
+//! The worker that decodes audio files of the usual kinds.
 
 fn main() {
     #[cfg(target_arch = "wasm32")]

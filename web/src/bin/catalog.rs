@@ -91,7 +91,9 @@ const KEPT: [&str; 13] = [
     "styles.css",
     "worker.js",
 ];
-const LATER: [&str; 4] = [
+const LATER: [&str; 6] = [
+    "audio-file-all.js",
+    "audio-file-all_bg.wasm",
     "audio-file.js",
     "audio-file_bg.wasm",
     "engine-webgpu.js",

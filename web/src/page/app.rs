@@ -171,7 +171,14 @@ impl App {
     async fn begin_page(self: Rc<Self>, wish: Wish, family: Option<String>) {
         let (choosing, sampling, listing) = (self.clone(), self.clone(), self.clone());
         lanes::all(vec![
-            Box::pin(async move { choosing.engines.choose(wish).await }),
+            Box::pin(async move {
+                choosing.engines.choose(wish).await;
+                // Beside the lists; a failure shows where the engine is started.
+                let engines = choosing.engines.clone();
+                spawn_local(async move {
+                    let _ = engines.module(engines.kind()).await;
+                });
+            }),
             Box::pin(async move { sampling.offer.read_samples().await }),
             Box::pin(async move {
                 if let Err(message) = listing.offer.read_students().await {

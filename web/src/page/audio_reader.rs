@@ -1,5 +1,5 @@
-//! Audio files to samples: by our own decoders, in a worker of their own, and where they know the
-//! format not, by the browser's.
+//! Audio files to samples: by our own decoders of the usual kinds, in a worker of their own; by those of
+//! all kinds, which are fetched when the first do not know a file; and at last by the browser's.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -21,10 +21,18 @@ pub struct OpenFile {
     reader: Rc<WorkerClient>,
 }
 
-/// Owns the worker that decodes; the first file starts it.
+/// Owns the workers that decode; the first file that needs one starts it.
 #[derive(Default)]
 pub struct AudioReader {
-    worker: RefCell<Option<Rc<WorkerClient>>>,
+    usual: RefCell<Option<Rc<WorkerClient>>>,
+    all: RefCell<Option<Rc<WorkerClient>>>,
+}
+
+/// What a reader knows.
+#[derive(Clone, Copy)]
+enum Kinds {
+    Usual,
+    All,
 }
 
 impl AudioReader {
@@ -33,26 +41,38 @@ impl AudioReader {
     /// # Errors
     /// The file is no audio that our decoders or the browser's read, or it is damaged.
     pub async fn open(&self, file: &Blob, turn: &Turn) -> Result<OpenFile, Failure> {
-        let unknown = match self.open_in_worker(file).await {
-            Err(failure) if failure.kind == FailureKind::UnknownAudio => failure.message,
-            opened => return opened,
-        };
-        let decoded = foreign_audio::decode_to_wav(file).await;
+        let mut unknown = String::new();
+        for kinds in [Kinds::Usual, Kinds::All] {
+            match self.open_in_worker(file, kinds).await {
+                Err(failure) if failure.kind == FailureKind::UnknownAudio => {
+                    unknown = failure.message;
+                }
+                opened => return opened,
+            }
+            if !turn.is_current() {
+                return Err(Failure::state("it was cancelled"));
+            }
+        }
+        let decoded = foreign_audio::decode_to_wav(file, turn).await;
         if !turn.is_current() {
             return Err(Failure::state("it was cancelled"));
         }
         match decoded {
             // The browser's channels go through the reader as well: one rule makes one of them.
-            Ok(wav) => self.open_in_worker(&wav).await,
-            Err(_) => Err(Failure::new(
+            Ok(wav) => self.open_in_worker(&wav, Kinds::Usual).await,
+            Err(reason) => Err(Failure::new(
                 FailureKind::BadAudio,
-                format!("{unknown}; the browser cannot read it either"),
+                format!("{unknown}; {reason}"),
             )),
         }
     }
 
-    async fn reader(&self) -> Result<Rc<WorkerClient>, Failure> {
-        let running = self.worker.borrow().clone();
+    async fn reader(&self, kinds: Kinds) -> Result<Rc<WorkerClient>, Failure> {
+        let (program, worker) = match kinds {
+            Kinds::Usual => ("audio-file", &self.usual),
+            Kinds::All => ("audio-file-all", &self.all),
+        };
+        let running = worker.borrow().clone();
         if let Some(reader) = running.filter(|reader| !reader.is_dead()) {
             return Ok(reader);
         }
@@ -61,14 +81,15 @@ impl AudioReader {
                 "the reader of audio files did not start: {reason}"
             ))
         };
-        let module = engines::compile("audio-file").await.map_err(missing)?;
-        let reader = WorkerClient::start_reader(module).await.map_err(missing)?;
-        *self.worker.borrow_mut() = Some(reader.clone());
+        let module = engines::compile(program).await.map_err(missing)?;
+        let started = WorkerClient::start_reader(program, module).await;
+        let reader = started.map_err(missing)?;
+        *worker.borrow_mut() = Some(reader.clone());
         Ok(reader)
     }
 
-    async fn open_in_worker(&self, file: &Blob) -> Result<OpenFile, Failure> {
-        let reader = self.reader().await?;
+    async fn open_in_worker(&self, file: &Blob, kinds: Kinds) -> Result<OpenFile, Failure> {
+        let reader = self.reader(kinds).await?;
         let answer = reader.request_with_file(&Request::OpenFile, file).await;
         match answer.map_err(given_up)?.response {
             Response::Opened {

@@ -1,7 +1,9 @@
 //! Short forms for the few things done to elements.
 
 use gloo::events::EventListener;
+use js_sys::Promise;
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{Document, Element, Event, EventTarget, HtmlElement, Window};
 
 pub fn window() -> Result<Window, JsValue> {
@@ -72,6 +74,16 @@ pub fn listen_actively(
 ) {
     let options = gloo::events::EventListenerOptions::enable_prevent_default();
     EventListener::new_with_options(target, event, options, handler).forget();
+}
+
+/// Lets everything else have its turn, for at least this long.
+pub async fn pause(ms: i32) {
+    let promise = Promise::new(&mut |resolve, _| {
+        if let Ok(window) = window() {
+            let _ = window.set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms);
+        }
+    });
+    let _ = JsFuture::from(promise).await;
 }
 
 /// Milliseconds.

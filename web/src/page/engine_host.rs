@@ -10,6 +10,7 @@ use js_sys::ArrayBuffer;
 use super::{
     bell::Gate,
     engines::Engines,
+    fetch_ahead::fetch_ahead,
     students::Student,
     worker_client::{Failure, WorkerClient},
 };
@@ -121,6 +122,9 @@ impl EngineHost {
         progress: impl FnMut(&Response) + Clone + 'static,
     ) -> Result<Rc<WorkerClient>, Failure> {
         let _pass = self.engines.loading.enter().await;
+        if self.engines.is_program_missing() {
+            fetch_ahead(student, with_lm, progress.clone()).await;
+        }
         loop {
             let client = self.client().await?;
             if self.holds(student, with_lm) {

@@ -122,12 +122,14 @@ impl Engines {
         faster
     }
 
+    /// Whether the chosen engine's program is still to be fetched, or on its way.
+    pub fn is_program_missing(&self) -> bool {
+        !self.modules.borrow().contains_key(program_of(self.kind()))
+    }
+
     /// The program of an engine, compiled once for all lanes.
     pub async fn module(&self, kind: EngineKind) -> Result<JsValue, String> {
-        let program = match kind {
-            EngineKind::Cpu => "engine-cpu",
-            EngineKind::WebGpu => "engine-webgpu",
-        };
+        let program = program_of(kind);
         let _pass = self.fetching.enter().await;
         if let Some(module) = self.modules.borrow().get(program) {
             return Ok(module.clone());
@@ -183,6 +185,13 @@ pub async fn compile(program: &str) -> Result<JsValue, String> {
     js::call_async(&assembly, "compile", &[bytes.unchecked_into()])
         .await
         .map_err(|error| format!("{url}: {}", super::dom::words_of(&error)))
+}
+
+fn program_of(engine: EngineKind) -> &'static str {
+    match engine {
+        EngineKind::Cpu => "engine-cpu",
+        EngineKind::WebGpu => "engine-webgpu",
+    }
 }
 
 pub fn place_of(engine: EngineKind) -> &'static str {

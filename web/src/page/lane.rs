@@ -10,7 +10,7 @@ use wasm_bindgen_futures::spawn_local;
 use super::{
     bell::Bell,
     decoding::Decoding,
-    dom::sentence,
+    dom::{now, sentence},
     engine_host::EngineHost,
     engines::Engines,
     feeder::{Feeder, copy},
@@ -29,6 +29,9 @@ use crate::{
 
 /// A recording of this length is shown in paragraphs with their times.
 const LONG_SECS: f64 = 60.0;
+/// Memory of a worker only grows, and windows of a long recording take four times that of a clip: after
+/// one, the worker goes. The next is there within a second, from what the browser keeps.
+const GIVEN_BACK: &str = "its memory was given back";
 
 pub struct Lane {
     pub student: Rc<Student>,
@@ -40,6 +43,8 @@ pub struct Lane {
     pub number: usize,
     /// Something is still to come.
     busy: Cell<bool>,
+    /// What it hears, or heard last, is a long recording.
+    hears_long: Cell<bool>,
 }
 
 impl Lane {
@@ -51,6 +56,7 @@ impl Lane {
             host: EngineHost::new(engines),
             number,
             busy: Cell::new(false),
+            hears_long: Cell::new(false),
         }
     }
 
@@ -87,6 +93,9 @@ impl Lane {
 
     /// The visitor wants no more words of it.
     pub fn give_up(&self) {
+        if self.hears_long.get() {
+            self.host.stop(GIVEN_BACK);
+        }
         self.view.set_partial("");
         self.view.set_loaded(None);
         if self.view.words().is_empty() {
@@ -127,6 +136,9 @@ impl Lane {
             return None;
         }
         self.busy.set(false);
+        if is_long(tape) {
+            self.host.stop(GIVEN_BACK);
+        }
         match heard {
             Ok(response) => {
                 self.show_result(&response);
@@ -172,8 +184,10 @@ impl Lane {
         }
         let (view, turn) = (self.view.clone(), turn.clone());
         let total_secs = tape.expected_secs;
-        let is_long = total_secs.is_none_or(|secs| secs > LONG_SECS);
+        let is_long = is_long(tape);
+        self.hears_long.set(is_long);
         view.set_long(is_long);
+        let started_ms = now();
         let progress = move |response: &Response| match response {
             Response::Taken => {
                 taken.0.set(taken.0.get() + 1);
@@ -190,7 +204,8 @@ impl Lane {
                     view.push_words(words, is_long)
                 };
                 if shown.is_ok() && is_long {
-                    view.set_facts(&so_far(f64::from(*done_secs), total_secs));
+                    let elapsed_secs = (now() - started_ms) / 1e3;
+                    view.set_facts(&so_far(f64::from(*done_secs), total_secs, elapsed_secs));
                 }
             }
             _ => {}
@@ -334,6 +349,10 @@ impl Lane {
     }
 }
 
+fn is_long(tape: &Tape) -> bool {
+    tape.expected_secs.is_none_or(|secs| secs > LONG_SECS)
+}
+
 fn show_loading(view: &LaneView, response: &Response) {
     let (share, text) = match response {
         Response::Loading(LoadPhase::Downloading { received, total }) => {
@@ -351,12 +370,15 @@ fn show_loading(view: &LaneView, response: &Response) {
     view.set_facts(&text);
 }
 
-fn so_far(done_secs: f64, total_secs: Option<f64>) -> String {
+/// How far a long recording is, and what is left of it at the pace so far.
+fn so_far(done_secs: f64, total_secs: Option<f64>, elapsed_secs: f64) -> String {
     let done = figures::clock(done_secs);
-    match total_secs {
-        Some(total) => format!("{done} of {}", figures::clock(total)),
-        None => format!("{done} so far"),
-    }
+    let Some(total_secs) = total_secs else {
+        return format!("{done} so far");
+    };
+    let left_secs = (total_secs - done_secs) * elapsed_secs / done_secs.max(1.0);
+    let (total, left) = (figures::clock(total_secs), figures::time_left(left_secs));
+    format!("{done} of {total}, {left} left")
 }
 
 /// What stands where nothing was heard.

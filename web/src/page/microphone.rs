@@ -5,7 +5,7 @@ use std::{
     rc::Rc,
 };
 
-use js_sys::{Array, Float32Array, Object, Reflect};
+use js_sys::{Array, Float32Array, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -15,6 +15,9 @@ use web_sys::{
 };
 
 use super::dom::{window, words_of};
+
+/// How long the browser's sound may take to start, once the microphone is open.
+const MAX_START_MS: i32 = 5_000;
 
 /// What comes from the microphone.
 pub enum Heard {
@@ -135,7 +138,8 @@ impl Microphone {
         }
         let source = context.create_media_stream_source(stream)?;
         source.connect_with_audio_node(&node)?;
-        JsFuture::from(context.resume()?).await?;
+        let first = Array::of2(&context.resume()?.into(), &late()?.into());
+        JsFuture::from(Promise::race(&first)).await?;
         Ok((source, node, [on_block, on_lost]))
     }
 
@@ -193,6 +197,20 @@ pub async fn devices() -> Result<Vec<(String, String)>, JsValue> {
         .map(|device| (device.device_id(), device.label()))
         .filter(|(id, label)| !id.is_empty() && !label.is_empty());
     Ok(microphones.collect())
+}
+
+/// Fails after a while: a browser without any sound device may never answer.
+fn late() -> Result<Promise, JsValue> {
+    let window = window()?;
+    let reason = "the browser's sound did not start; it may need something to play sound on";
+    Ok(Promise::new(&mut |_, reject| {
+        let reason = Array::of1(&reason.into());
+        let _ = window.set_timeout_with_callback_and_timeout_and_arguments(
+            &reject,
+            MAX_START_MS,
+            &reason,
+        );
+    }))
 }
 
 fn tracks(stream: &MediaStream) -> Vec<MediaStreamTrack> {

@@ -12,6 +12,7 @@ mod engines;
 mod event;
 mod feeder;
 mod fetch;
+mod fetch_ahead;
 mod foreign_audio;
 mod hearing;
 mod lane;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::{js, protocol::KEPT_FILES};
+use crate::{js, kept_files, protocol::KEPT_FILES};
 
 /// Digests of the files that are kept; none where the browser keeps nothing.
 pub async fn digests() -> BTreeSet<String> {
@@ -13,8 +13,7 @@ pub async fn digests() -> BTreeSet<String> {
 }
 
 async fn found() -> Result<BTreeSet<String>, JsValue> {
-    let caches = js::get(&js_sys::global(), "caches");
-    let cache = js::call_async(&caches, "open", &[KEPT_FILES.into()]).await?;
+    let cache = kept_files::open().await?;
     let keys: Array = js::call_async(&cache, "keys", &[]).await?.dyn_into()?;
     let digest = |key: JsValue| {
         let url = js::get(&key, "url").as_string()?;

@@ -136,9 +136,9 @@ impl WorkerClient {
         Self::start(program, module).await
     }
 
-    /// Starts the reader of audio files.
-    pub async fn start_reader(module: JsValue) -> Result<Rc<Self>, String> {
-        Ok(Self::start("audio-file", module).await?.0)
+    /// Starts a reader of audio files.
+    pub async fn start_reader(program: &str, module: JsValue) -> Result<Rc<Self>, String> {
+        Ok(Self::start(program, module).await?.0)
     }
 
     async fn start(program: &str, module: JsValue) -> Result<(Rc<Self>, Started), String> {

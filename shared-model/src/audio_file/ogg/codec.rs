@@ -1,9 +1,9 @@
-//! The codecs that Ogg carries: Vorbis, FLAC and, natively, Opus. Each begins with header packets.
+//! The codecs that Ogg carries: Vorbis, FLAC and, with the feature `audio-file-all`, Opus. Each begins with header packets.
 
 use crate::audio_file::codec::{Codec, Undecodable};
 use crate::audio_file::error::AudioFileError;
 use crate::audio_file::flac::frame::StreamInfo;
-#[cfg(feature = "audio-file-native")]
+#[cfg(feature = "audio-file-all")]
 use crate::audio_file::opus::OpusStream;
 
 /// A codec whose header packets are read.
@@ -22,7 +22,7 @@ enum Kind {
         is_primed: bool,
     },
     Flac(Codec),
-    #[cfg(feature = "audio-file-native")]
+    #[cfg(feature = "audio-file-all")]
     Opus(Box<OpusStream>),
 }
 
@@ -35,7 +35,7 @@ impl OggCodec {
                 *is_primed = false;
             }
             Kind::Flac(_) => {}
-            #[cfg(feature = "audio-file-native")]
+            #[cfg(feature = "audio-file-all")]
             Kind::Opus(stream) => stream.reset(),
         }
     }
@@ -45,7 +45,7 @@ impl OggCodec {
         match &self.kind {
             Kind::Vorbis { .. } => packet.first().is_none_or(|kind| kind & 1 != 0),
             Kind::Flac(_) => packet.first() != Some(&0xff),
-            #[cfg(feature = "audio-file-native")]
+            #[cfg(feature = "audio-file-all")]
             Kind::Opus(_) => packet.starts_with(b"Opus"),
         }
     }
@@ -63,7 +63,7 @@ impl OggCodec {
                 channels
             }
             Kind::Flac(codec) => codec.decode(packet, samples)?,
-            #[cfg(feature = "audio-file-native")]
+            #[cfg(feature = "audio-file-all")]
             Kind::Opus(stream) => stream.decode(packet, samples)?,
         };
         if channels == self.channels {
@@ -103,7 +103,7 @@ impl Headers {
             p if p.starts_with(b"\x01vorbis") && p.len() >= 30 => HeaderKind::Vorbis,
             p if p.starts_with(b"\x7fFLAC") && p.len() >= 51 => HeaderKind::Flac,
             p if p.starts_with(b"OpusHead") && p.len() >= 19 => {
-                if cfg!(not(feature = "audio-file-native")) {
+                if cfg!(not(feature = "audio-file-all")) {
                     return FirstPacket::Foreign("Opus");
                 }
                 HeaderKind::Opus
@@ -137,7 +137,7 @@ impl Headers {
     pub fn next(&self, packet: &[u8]) -> Result<Option<(OggCodec, bool)>, AudioFileError> {
         let (mut sample_rate_hz, mut channels) = self.format();
         #[cfg_attr(
-            not(feature = "audio-file-native"),
+            not(feature = "audio-file-all"),
             expect(unused_mut, reason = "only Opus has frames to skip")
         )]
         let mut skip = 0;
@@ -157,7 +157,7 @@ impl Headers {
                 is_sound = true;
                 Kind::Flac(Codec::flac(&info.block)?)
             }
-            #[cfg(feature = "audio-file-native")]
+            #[cfg(feature = "audio-file-all")]
             HeaderKind::Opus if packet.starts_with(b"OpusTags") => {
                 let stream = OpusStream::new(&self.first)?;
                 skip = stream.skip();

@@ -46,6 +46,8 @@ pub struct Check {
     reader: AudioReader,
     turns: Turns,
     is_running: Cell<bool>,
+    /// Rows that the run under way will have; none while nothing runs.
+    expected: Cell<usize>,
     family: RefCell<Vec<Rc<Student>>>,
     clips: RefCell<Vec<SampleClip>>,
     report: RefCell<Option<Report>>,
@@ -62,6 +64,7 @@ impl Check {
             reader: AudioReader::default(),
             turns: Turns::default(),
             is_running: Cell::default(),
+            expected: Cell::default(),
             family: RefCell::default(),
             clips: RefCell::default(),
             report: RefCell::default(),
@@ -127,7 +130,13 @@ impl Check {
         self.button.set_text_content(Some("Stop"));
         self.bar.set_value(0.0);
         let _ = self.bar.class_list().remove_1("absent");
-        let outcome = self.measure_all(turn).await;
+        let kinds = self.engines.kinds_to_check();
+        let decoders = self.decoders();
+        self.expected.set(kinds.len() * decoders.len());
+        self.show();
+        let outcome = self.measure_all(&kinds, &decoders, turn).await;
+        self.expected.set(0);
+        self.show();
         let _ = self.bar.class_list().add_1("absent");
         self.button.set_text_content(label.as_deref());
         self.is_running.set(false);
@@ -139,11 +148,25 @@ impl Check {
         });
     }
 
-    async fn measure_all(&self, turn: &Turn) -> Result<(), Failure> {
+    /// Each student greedily, and with the language model where it has one.
+    fn decoders(&self) -> Vec<(Rc<Student>, bool)> {
+        let family = self.family.borrow();
+        let both = family.iter().flat_map(|student| {
+            let with_lm = student.lm.is_some().then(|| (student.clone(), true));
+            [(student.clone(), false)].into_iter().chain(with_lm)
+        });
+        both.collect()
+    }
+
+    async fn measure_all(
+        &self,
+        kinds: &[EngineKind],
+        decoders: &[(Rc<Student>, bool)],
+        turn: &Turn,
+    ) -> Result<(), Failure> {
         self.say("Fetching the clips…");
         let clips = self.decode_all(turn).await?;
-        let students: Vec<Rc<Student>> = self.family.borrow().clone();
-        let first = students
+        let (first, _) = decoders
             .first()
             .ok_or_else(|| Failure::state("there are no students"))?;
         let set = self
@@ -159,23 +182,13 @@ impl Check {
                 .unwrap_or_default(),
             rows: Vec::new(),
         });
-        let kinds = self.engines.kinds_to_check();
-        let decoders: Vec<(&Rc<Student>, bool)> = students
-            .iter()
-            .flat_map(|student| {
-                let with_lm = student.lm.is_some();
-                [(student, false)]
-                    .into_iter()
-                    .chain(with_lm.then_some((student, true)))
-            })
-            .collect();
         let total = (kinds.len() * decoders.len() * ROUNDS * clips.len()) as f64;
         let done = Cell::new(0.0);
         let step = || {
             done.set(done.get() + 1.0);
             self.bar.set_value(done.get() / total);
         };
-        for kind in kinds {
+        for &kind in kinds {
             let module = self
                 .engines
                 .module(kind)
@@ -184,7 +197,7 @@ impl Check {
             let started = WorkerClient::start_engine(kind, module).await;
             let (client, _) = started.map_err(|one| Failure::state(&one))?;
             let measured = self
-                .measure_engine(&client, kind, &decoders, &clips, turn, &step)
+                .measure_engine(&client, kind, decoders, &clips, turn, &step)
                 .await;
             client.stop("the check is over");
             measured?;
@@ -215,7 +228,7 @@ impl Check {
         &self,
         client: &WorkerClient,
         kind: EngineKind,
-        decoders: &[(&Rc<Student>, bool)],
+        decoders: &[(Rc<Student>, bool)],
         clips: &[KnownClip],
         turn: &Turn,
         step: &impl Fn(),
@@ -311,7 +324,9 @@ impl Check {
             .borrow()
             .first()
             .and_then(|clip| clip.evaluation_set.clone());
-        if let Err(error) = self.view.show(rows, &self.family.borrow(), set.as_deref()) {
+        let expected = self.expected.get();
+        let family = self.family.borrow();
+        if let Err(error) = self.view.show(rows, expected, &family, set.as_deref()) {
             web_sys::console::error_1(&error);
         }
     }

@@ -20,7 +20,6 @@ pub struct CheckView {
     rows: Element,
     size_plot: Element,
     time_plot: Element,
-    time_figure: HtmlElement,
 }
 
 impl CheckView {
@@ -30,32 +29,42 @@ impl CheckView {
             rows: by_id("check-rows")?,
             size_plot: by_id("plot-size")?,
             time_plot: by_id("plot-time")?,
-            time_figure: by_id("time-figure")?,
         })
     }
 
-    /// Shows what was measured beside what is published of a family on a test set.
+    /// Shows what was measured beside what is published of a family on a test set. `expected`: rows in
+    /// all; those that are still to come have their place, so that nothing moves when they do.
     pub fn show(
         &self,
         rows: &[Row],
+        expected: usize,
         family: &[Rc<Student>],
         set: Option<&str>,
     ) -> Result<(), JsValue> {
-        self.results.set_hidden(rows.is_empty());
+        let to_come = expected.saturating_sub(rows.len());
+        self.results.set_hidden(rows.is_empty() && to_come == 0);
         clear(&self.rows);
         for row in rows {
-            let line = create("tr", "")?;
-            for (number, (cell, heading)) in row.cells().iter().zip(HEADINGS).enumerate() {
-                let tag = if number == 0 { "th" } else { "td" };
-                let cell = append_text(&line, tag, "", cell)?;
-                cell.set_attribute("data-label", heading)?;
-                if number == 0 {
-                    cell.set_attribute("scope", "row")?;
-                }
-            }
-            self.rows.append_child(&line)?;
+            self.append(&row.cells())?;
+        }
+        for _ in 0..to_come {
+            self.append(&HEADINGS.map(|_| "…".to_owned()))?;
         }
         self.draw(rows, family, set);
+        Ok(())
+    }
+
+    fn append(&self, cells: &[String; HEADINGS.len()]) -> Result<(), JsValue> {
+        let line = create("tr", "")?;
+        for (number, (cell, heading)) in cells.iter().zip(HEADINGS).enumerate() {
+            let tag = if number == 0 { "th" } else { "td" };
+            let cell = append_text(&line, tag, "", cell)?;
+            cell.set_attribute("data-label", heading)?;
+            if number == 0 {
+                cell.set_attribute("scope", "row")?;
+            }
+        }
+        self.rows.append_child(&line)?;
         Ok(())
     }
 
@@ -92,8 +101,12 @@ impl CheckView {
         };
         let by_size = scatter("Wrong words against size", size, &by_size);
         self.size_plot.set_inner_html(&by_size);
-        self.time_figure.set_hidden(by_time.is_empty());
-        let by_time = scatter("Wrong words against time", time, &by_time);
-        self.time_plot.set_inner_html(&by_time);
+        if by_time.is_empty() {
+            self.time_plot
+                .set_text_content(Some("Times are of this machine: they come with a check."));
+        } else {
+            let by_time = scatter("Wrong words against time", time, &by_time);
+            self.time_plot.set_inner_html(&by_time);
+        }
     }
 }
