@@ -230,7 +230,7 @@ impl Session<'_> {
         if self.team.size() > 1 {
             let (size, shards) = (self.team.size(), self.recipe.compute.shards);
             told.notice(format!(
-                "{size} processes share {shards} shards of every batch, {} threads each",
+                "{size} processes share the {shards} shards of every batch; threads of each: {}",
                 own_cores()
             ));
         }

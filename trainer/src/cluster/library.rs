@@ -8,6 +8,7 @@
 use std::{
     ffi::{CStr, CString, c_char, c_int, c_void},
     path::Path,
+    sync::atomic::AtomicU64,
 };
 
 /// `INTERFACE_VERSION` of `fledge_mpi.c`.
@@ -137,9 +138,9 @@ impl Library {
         // many as processes, and the same everywhere, is the caller's promise (see `Mpi`).
         self.check(unsafe {
             (self.gather)(
-                own.as_ptr().cast(),
+                start_of(own),
                 count,
-                all.as_mut_ptr().cast(),
+                start_of_mut(&mut all),
                 counts.as_ptr(),
                 starts.as_ptr(),
                 size_of::<T>() as c_int,
@@ -164,10 +165,10 @@ impl Library {
         // SAFETY: both buffers hold the sums of their counts, see above.
         self.check(unsafe {
             (self.exchange)(
-                send.as_ptr().cast(),
+                start_of(send),
                 send_counts.as_ptr(),
                 send_starts.as_ptr(),
-                received.as_mut_ptr().cast(),
+                start_of_mut(&mut received),
                 receive_counts.as_ptr(),
                 receive_starts.as_ptr(),
                 size_of::<T>() as c_int,
@@ -210,6 +211,24 @@ fn layout(counts: &[usize]) -> Result<(Vec<c_int>, Vec<c_int>, usize), String> {
     }
     c_int::try_from(total).map_err(|_| too_much())?;
     Ok((sizes, starts, total))
+}
+
+/// The address of nothing: that of an empty slice may be one that has a meaning to MPI (Open MPI's
+/// `MPI_IN_PLACE` is 1, as is the address of an empty vector of bytes).
+static NOTHING: AtomicU64 = AtomicU64::new(0);
+
+fn start_of<T>(values: &[T]) -> *const c_void {
+    match values.is_empty() {
+        true => NOTHING.as_ptr().cast(),
+        false => values.as_ptr().cast(),
+    }
+}
+
+fn start_of_mut<T>(values: &mut [T]) -> *mut c_void {
+    match values.is_empty() {
+        true => NOTHING.as_ptr().cast(),
+        false => values.as_mut_ptr().cast(),
+    }
 }
 
 fn too_much() -> String {

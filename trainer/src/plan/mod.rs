@@ -194,10 +194,10 @@ fn node_secs(batch: &[usize], secs: &[f32], shards: usize, machines: &Machines) 
     let of_shard = |shard: usize| (padded[shard].0 * padded[shard].1) as f64 * 1e-3;
     let nodes = (0..machines.nodes).map(|node| {
         let own = Share::of(node, machines.nodes, shards).own;
-        let mut loads = vec![0.0; machines.cores];
+        let mut loads = vec![0.0f64; machines.cores];
         for shard in own {
             // The next free core takes the next shard.
-            if let Some(least) = loads.iter_mut().min_by(|a, b| a.total_cmp(b)) {
+            if let Some(least) = loads.iter_mut().min_by(|a, b| (**a).total_cmp(*b)) {
                 *least += of_shard(shard);
             }
         }
