@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # Installs what only the tests need, each only if absent: a software Vulkan adapter, a browser and
-# its driver, Node.js, Python's safetensors.
+# its driver, Node.js, both kinds of MPI, Python's safetensors.
 . "$(dirname "$0")/common.sh"
 
 [ -n "$(ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null)" ] && ldconfig -p | grep -q libvulkan.so.1 ||
   apt_install "the GPU parity test (software Vulkan)" mesa-vulkan-drivers libvulkan1
 has chromium || apt_install "the browser tests" chromium
 has node && has npm || apt_install "the browser tests" nodejs npm
+
+for mpi in openmpi mpich; do
+  case $mpi in openmpi) packages="openmpi-bin libopenmpi-dev" ;; *) packages="mpich libmpich-dev" ;; esac
+  # shellcheck disable=SC2086
+  has "mpirun.$mpi" && has "mpicc.$mpi" || apt_install "the tests of several processes" $packages
+done
 
 # Python reads our files as the outside world would.
 if [ ! -x "$PYTHON" ]; then

@@ -141,6 +141,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
+            cluster::let_first_tell();
             let line = failure.to_string();
             if !line.is_empty() {
                 let _ = writeln!(io::stderr(), "error: {line}");

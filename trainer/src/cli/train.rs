@@ -123,6 +123,11 @@ pub fn run(args: &RunArgs) -> CliResult<()> {
 
 /// `phase`: the only one; else all of a run.
 fn start(args: &TrainArgs, phase: Option<Phase>) -> CliResult<()> {
+    // Before anything that takes time or threads; a dry run computes nothing.
+    let processes = match args.dry_run {
+        true => None,
+        false => joined(args.mpi_timeout)?,
+    };
     let mut overrides = args.set.clone();
     overrides.extend(args.seed.map(|seed| format!("seed={seed}")));
     let recipe = Recipe::load(&args.recipe, &overrides)?;
@@ -130,8 +135,6 @@ fn start(args: &TrainArgs, phase: Option<Phase>) -> CliResult<()> {
         return dry_run(&recipe, args.json);
     }
     super::memory::keep_freed_memory();
-    // Before anything that takes time or threads.
-    let processes = joined(args.mpi_timeout)?;
     let team = match &processes {
         Some(processes) => Team::of(processes),
         None => Team::alone(),

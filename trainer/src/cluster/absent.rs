@@ -41,3 +41,6 @@ impl Link for Processes {
 
 /// Nothing: there are no others.
 pub fn abort_all(_status: u8) {}
+
+/// Nothing, likewise.
+pub fn let_first_tell() {}

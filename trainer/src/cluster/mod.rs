@@ -26,12 +26,12 @@ pub use error::ClusterError;
 pub use launch::{Launched, launched};
 pub use link::{Link, Seat};
 #[cfg(unix)]
-pub use mpi::{Mpi as Processes, abort_all};
+pub use mpi::{Mpi as Processes, abort_all, let_first_tell};
 pub use shim::{build as build_library, default_path as default_library};
 pub use team::Team;
 
 #[cfg(not(unix))]
-pub use absent::{Processes, abort_all};
+pub use absent::{Processes, abort_all, let_first_tell};
 
 use std::time::Duration;
 

@@ -13,12 +13,15 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClusterError, Launched, Link, Seat, Team,
+    ClusterError, Launched, Link, Seat, Team, launched,
     library::{Library, Place},
     shim,
     watchdog::Watchdog,
 };
 use crate::parallel;
+
+/// After an error, before another process than the first tells it.
+const TIME_TO_TELL: Duration = Duration::from_secs(1);
 
 static LIBRARY: OnceLock<Library> = OnceLock::new();
 /// Whether an end without the others would leave them waiting.
@@ -73,7 +76,7 @@ impl Mpi {
             local_rank,
             library: name,
         } = library.start().map_err(failed)?;
-        JOINED.store(true, Ordering::SeqCst);
+        JOINED.store(size > 1, Ordering::SeqCst);
         if size != launched.processes {
             return Err(ClusterError::WrongLauncher {
                 launcher: launched.launcher,
@@ -219,6 +222,15 @@ pub fn abort_all(status: u8) {
         && let Some(library) = LIBRARY.get()
     {
         library.abort(status);
+    }
+}
+
+/// Lets process 0 tell an error that all have in common: its end is this process's, too, before it
+/// repeats it.
+pub fn let_first_tell() {
+    let is_other = launched().is_some_and(|launched| launched.rank > 0);
+    if is_other && JOINED.load(Ordering::SeqCst) {
+        std::thread::sleep(TIME_TO_TELL);
     }
 }
 

@@ -65,7 +65,8 @@ pub struct PipelineOptions {
 
 /// Makes batches of one data set. Shared by threads; results depend on the arguments alone.
 pub struct Pipeline {
-    examples: Vec<Example>,
+    /// Shared with other pipelines: millions of them are gigabytes.
+    examples: Arc<Vec<Example>>,
     tokens: Tokens,
     extractor: FeatureExtractor,
     n_mels: usize,
@@ -99,10 +100,11 @@ impl Pipeline {
     /// # Errors
     /// Features that cannot be computed with these settings.
     pub fn new(
-        examples: Vec<Example>,
+        examples: impl Into<Arc<Vec<Example>>>,
         tokens: Tokens,
         options: PipelineOptions,
     ) -> Result<Self, DataError> {
+        let examples = examples.into();
         let extractor = FeatureExtractor::new(&options.features)?;
         let joins = options
             .augment

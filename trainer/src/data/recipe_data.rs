@@ -98,10 +98,13 @@ impl RecipeData {
             max_secs: f64::from(recipe.data.max_seconds),
         };
         let dev_bytes = (cache_bytes as f64 * DEV_CACHE_SHARE) as usize;
-        let plain = Pipeline::new(data.train.clone(), tokens.clone(), options(None, 0))?;
         let num_transcribed = data.train.len();
+        let mut all = data.train;
+        all.extend(data.untranscribed);
+        let all = Arc::new(all);
+        let plain = Pipeline::new(Arc::clone(&all), tokens.clone(), options(None, 0))?;
         let train = Pipeline::new(
-            [data.train, data.untranscribed].concat(),
+            all,
             tokens.clone(),
             options(Some(augmentation), cache_bytes - dev_bytes),
         )?;
