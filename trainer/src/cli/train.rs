@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::export::{export_all, print_models, store_reports};
 use super::{CliResult, DeviceArgs, ExitStatus, Failure, interrupt};
-use crate::cluster::{self, Processes, Team};
+use crate::cluster::{self, Link, Processes, Team};
 use crate::config::{Phase, Recipe, RecipeError};
 use crate::exit_status::HasExitStatus;
 use crate::report::format_count;
@@ -160,26 +160,18 @@ fn start(args: &TrainArgs, phase: Option<Phase>) -> CliResult<()> {
         team,
         stop: interrupt::stop_flag_of(team.is_first()),
     };
-    let is_first = team.is_first();
     let run = session.run();
-    // All processes come to these ends together; any other error ends them all at once.
-    let is_common = match &run {
-        Ok(_) | Err(SessionError::StepLimit { .. }) => true,
-        Err(error) => error.exit_status() == ExitStatus::Interrupted,
+    let run = match processes {
+        Some(processes) => end_together(processes, run)?,
+        None => match run {
+            // Told already, and what was asked for.
+            Err(SessionError::StepLimit { .. }) => None,
+            run => Some(run?),
+        },
     };
-    if let Some(processes) = processes.filter(|_| is_common) {
-        processes.leave()?;
-    }
-    let run = match run {
-        // Told already, and what was asked for.
-        Err(SessionError::StepLimit { .. }) => return Ok(()),
-        // Process 0 says it for all.
-        Err(error) if is_common && !is_first => return Err(Failure::told(error.exit_status())),
-        run => run?,
-    };
-    if !is_first {
+    let Some(run) = run else {
         return Ok(());
-    }
+    };
     let TrainedRun {
         folder,
         recipe,
@@ -198,6 +190,30 @@ fn start(args: &TrainArgs, phase: Option<Phase>) -> CliResult<()> {
     let models = export_all(&recipe, &tokens, &networks, precision, args.quiet, name)?;
     store_reports(&folder, &models)?;
     print_models(&models, args.json)
+}
+
+/// The end of this process's part. What was trained is process 0's; the others have nothing left to do.
+fn end_together(
+    processes: Processes,
+    run: Result<TrainedRun, SessionError>,
+) -> CliResult<Option<TrainedRun>> {
+    let is_first = processes.seat().rank == 0;
+    let result = match run {
+        Ok(run) => Ok(is_first.then_some(run)),
+        Err(SessionError::StepLimit { .. }) => Ok(None),
+        Err(error) if error.exit_status() == ExitStatus::Interrupted => {
+            let failure = Failure::from(error);
+            // Before any process ends: launchers end all others with the first that has a status.
+            if is_first {
+                eprintln!("error: {failure}");
+            }
+            Err(Failure::told(failure.exit_status()))
+        }
+        // Not all processes come to this end: it ends them all at once.
+        Err(error) => return Err(error.into()),
+    };
+    processes.leave()?;
+    result
 }
 
 /// The processes that were started with this one, if there are any. What keeps them from being joined
