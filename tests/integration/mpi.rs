@@ -3,6 +3,7 @@
 //! The threads of `trainer`'s own tests try more numbers and recipes; here it is the library, the
 //! launchers, and ends of every kind. `scripts/install-test-tools.sh` installs both MPIs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -221,19 +222,28 @@ fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// A long run, which has written a checkpoint.
+/// Names of whole checkpoints of the teacher.
+fn checkpoints(run: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(run.join("checkpoints/teach"));
+    let entries = entries.into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names
+        .filter(|name| name.starts_with("step-") && !name.contains("partial"))
+        .collect()
+}
+
+/// A long run, which has written a checkpoint since it was started here.
 fn under_way(mpi: Mpi, processes: usize, run: &Path) -> Child {
+    let before = checkpoints(run);
     let mut child = mpi
         .command(processes, &arguments(run, LONG))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let checkpoints = run.join("checkpoints/teach");
     wait_for("a checkpoint", || {
         assert_eq!(child.try_wait().unwrap(), None, "it ended before");
-        let mut entries = fs::read_dir(&checkpoints).into_iter().flatten().flatten();
-        entries.any(|entry| !entry.file_name().to_string_lossy().contains("partial"))
+        !checkpoints(run).is_subset(&before)
     });
     child
 }

@@ -200,7 +200,7 @@ fn node_secs(batch: &[usize], secs: &[f32], shards: usize, machines: &Machines) 
         let mut loads = vec![0.0f64; machines.cores];
         for shard in own {
             // The next free core takes the next shard.
-            if let Some(least) = loads.iter_mut().min_by(|a, b| (**a).total_cmp(*b)) {
+            if let Some(least) = loads.iter_mut().min_by(|a, b| (**a).total_cmp(b)) {
                 *least += of_shard(shard);
             }
         }

@@ -409,7 +409,7 @@ mod tests {
 
     #[test]
     fn weights_of_a_batch_leave_out_what_has_no_transcript_or_does_not_fit() {
-        let targets = vec![vec![1, 2], vec![], vec![1, 1, 1], vec![3]];
+        let targets = [vec![1, 2], vec![], vec![1, 1, 1], vec![3]];
         let rows = (&[40, 40, 8, 20][..], &targets[..]);
         let totals = BatchTotals::new(rows, 0..4, |l| l / 4, 2);
         assert_eq!(totals.ctc_weights, vec![0.25, 0.0, 0.0, 0.5]);

@@ -175,7 +175,7 @@ impl Exchange {
     ) -> Result<(), ClusterError> {
         let mut own = vec![];
         for (&index, network) in ready.iter().zip(&networks) {
-            let values = flat::values(&**network);
+            let values = flat::values(network);
             for (tensor, _) in self.owners.tensors(index, self.rank) {
                 own.extend_from_slice(&values[tensor]);
             }
