@@ -2,13 +2,14 @@
 PORT ?= 8080
 CORPUS ?=
 
-.PHONY: help demo test site package bench-web
+.PHONY: help demo test site package bench-web mpi
 help:
 	@echo 'make demo                     serve the students at http://127.0.0.1:$(PORT), and train a family beside them'
 	@echo 'make demo CORPUS=FILE.jsonl   the same on your own speech (a NeMo-style manifest)'
 	@echo 'make test                     every check and test'
 	@echo 'make bench-web                time the students: native, in the browser, and beside onnxruntime'
 	@echo 'make site                     only build the site, into www/dist'
+	@echo 'make mpi                      build what joins processes that mpirun or srun starts'
 	@echo 'make package                  build what puts a student on another site, into dist/package'
 
 demo:
@@ -25,3 +26,6 @@ site:
 
 package: site
 	@scripts/package.sh
+
+mpi:
+	@scripts/build-mpi.sh

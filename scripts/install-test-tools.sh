@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what only the tests need, each only if absent: a software Vulkan adapter, browsers and the
-# driver of one, Node.js, Python's safetensors.
+# driver of one, Node.js, both kinds of MPI, Python's safetensors.
 . "$(dirname "$0")/common.sh"
 
 [ -n "$(ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null)" ] && ldconfig -p | grep -q libvulkan.so.1 ||
@@ -12,6 +12,12 @@ has ffmpeg || apt_install "the browser tests" ffmpeg
 has firefox-esr || has firefox || (apt_install "the page's test in Firefox" firefox-esr) || true
 has WebKitWebDriver && has xvfb-run ||
   (apt_install "the page's test in WebKit" webkit2gtk-driver xvfb xauth) || true
+
+for mpi in openmpi mpich; do
+  case $mpi in openmpi) packages="openmpi-bin libopenmpi-dev" ;; *) packages="mpich libmpich-dev" ;; esac
+  # shellcheck disable=SC2086
+  has "mpirun.$mpi" && has "mpicc.$mpi" || apt_install "the tests of several processes" $packages
+done
 
 # Python reads our files as the outside world would.
 if [ ! -x "$PYTHON" ]; then

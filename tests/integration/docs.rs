@@ -184,7 +184,7 @@ fn every_path_in_the_docs_exists() {
     assert_none(&faults);
 }
 
-/// The help of `fledge COMMAND`, or of `fledge bench COMMAND`; empty if there is no such command.
+/// The help of `fledge COMMAND`, or of `fledge bench COMMAND` and the like; empty if there is no such command.
 struct Help(BTreeMap<String, String>);
 
 impl Help {
@@ -217,10 +217,9 @@ fn calls(line: &str) -> Vec<(Vec<&str>, Vec<&str>)> {
                 .iter()
                 .take_while(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
                 .take_while(|word| !word.starts_with('-'));
-            let depth = if arguments.first() == Some(&"bench") {
-                2
-            } else {
-                1
+            let depth = match arguments.first() {
+                Some(&("bench" | "mpi")) => 2,
+                _ => 1,
             };
             let command = names.copied().take(depth).collect();
             let flags = arguments

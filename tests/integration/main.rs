@@ -10,6 +10,7 @@
 //! - `hard_input`: unusual but valid audio is transcribed
 //! - `inputs`: pipes, standard input, what is refused before the work, one verdict in all commands
 //! - `language_model`: n-gram models from text, the beam search tuned with them
+//! - `mpi`: several processes under Open MPI and MPICH train what one trains
 //! - `music_and_noise`: the shipped students write no word of them
 //! - `pipeline`: a whole recipe on a slice of the starter corpus
 //! - `published_figures`: tables and plots of the documents say what the models' cards say
@@ -34,6 +35,7 @@ mod gpu_parity;
 mod hard_input;
 mod inputs;
 mod language_model;
+mod mpi;
 mod music_and_noise;
 mod phrases;
 mod pipeline;

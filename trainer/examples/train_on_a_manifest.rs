@@ -8,6 +8,7 @@
 use std::{collections::BTreeMap, error::Error, path::Path, sync::atomic::AtomicBool};
 
 use trainer::{
+    cluster::Team,
     config::Recipe,
     data::{RecipeData, recipe_examples, recipe_tokens, recipe_utterances},
     device::OpenDevice,
@@ -64,6 +65,7 @@ warmup_steps = 100
         pretrained_teacher: None,
         onnx_teacher: None,
         starts: BTreeMap::new(),
+        team: Team::alone(),
         stop: &stop,
         events: &mut events,
     })?;

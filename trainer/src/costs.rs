@@ -68,6 +68,19 @@ impl PhaseCosts {
         total
     }
 
+    /// Adds the processor time of another process of the same training; it took no other time.
+    pub(crate) fn add_processors_of(&mut self, other: &Self) {
+        let add = |to: &mut Cost, from: &Cost| to.cpu_secs += from.cpu_secs;
+        add(&mut self.training, &other.training);
+        add(&mut self.validation, &other.validation);
+        self.teacher_cpu_secs += other.teacher_cpu_secs;
+        for (name, of_network) in &other.networks {
+            let costs = self.networks.entry(name.clone()).or_default();
+            add(&mut costs.training, &of_network.training);
+            add(&mut costs.validation, &of_network.validation);
+        }
+    }
+
     /// Adds a step: `wall` of it, and the processor time of the teacher and of each network.
     pub(crate) fn add_step<'a>(
         &mut self,

@@ -7,6 +7,17 @@ use crate::costs::PhaseCosts;
 /// Behind a network's name in [`TrainEvent::Validation`]: the mean of its last epochs' weights.
 pub const AVERAGE: &str = "/average";
 
+/// Where the time of a step goes that several processes make, milliseconds; together it is the step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct TeamTimes {
+    /// Passes and updates, the mean over the processes.
+    pub compute_ms: f64,
+    /// Gradients and weights on their way.
+    pub exchange_ms: f64,
+    /// For the process that computes longest, the mean over the processes.
+    pub waiting_ms: f64,
+}
+
 /// Something that happened in training.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -52,6 +63,10 @@ pub enum TrainEvent {
         memory_bytes: u64,
         /// Utterances whose transcript does not fit their frames, left out of this step.
         infeasible: usize,
+        /// Where several processes train together: a step's time, the mean since the phase began in
+        /// this process.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        team: Option<TeamTimes>,
     },
     /// A network was measured on the development set, greedy.
     Validation {

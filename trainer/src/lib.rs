@@ -9,6 +9,7 @@
 //! ```
 //! use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicBool};
 //! use trainer::{
+//!     cluster::Team,
 //!     config::Recipe,
 //!     data::{RecipeData, recipe_examples, recipe_tokens, recipe_utterances},
 //!     device::OpenDevice,
@@ -48,6 +49,7 @@
 //!     pretrained_teacher: None,
 //!     onnx_teacher: None,
 //!     starts: BTreeMap::new(),
+//!     team: Team::alone(),
 //!     stop: &AtomicBool::new(false),
 //!     events: &mut |event| println!("{event:?}"),
 //! })?;
@@ -86,6 +88,7 @@
 pub mod bench;
 pub mod cli;
 mod clock;
+pub mod cluster;
 pub mod compare;
 pub mod config;
 pub mod costs;
@@ -106,6 +109,7 @@ pub mod model_folder;
 pub mod onnx;
 pub mod onnx_network;
 mod parallel;
+pub mod plan;
 mod protobuf;
 pub mod report;
 pub mod run_folder;

@@ -1,6 +1,23 @@
 //! Work for several threads whose results come back in order.
 
-use std::sync::Mutex;
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// Processes that compute on the same processors as this one, itself included.
+static SHARERS: AtomicUsize = AtomicUsize::new(1);
+
+/// From now on `processes` of them, this one included, share the processors that it may use.
+pub(crate) fn share_cores(processes: usize) {
+    SHARERS.store(processes.max(1), Ordering::Relaxed);
+}
+
+/// Processors that this process may keep busy.
+pub(crate) fn own_cores() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / SHARERS.load(Ordering::Relaxed)).max(1)
+}
 
 /// A piece of work.
 pub(crate) type Task<'a, T> = Box<dyn FnOnce() -> T + Send + 'a>;

@@ -65,8 +65,9 @@ const CONTENT: [&str; 14] = [
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// Locked; the system unlocks it when the process ends in whatever way.
-    _lock: File,
+    /// Locked; the system unlocks it when the process ends in whatever way. None where another
+    /// process writes the folder.
+    lock: Option<File>,
 }
 
 /// A line of `quarantine.jsonl`.
@@ -127,6 +128,20 @@ impl RunFolder {
         Ok(folder)
     }
 
+    /// The folder that another process of the same training holds: nothing is written to it, and it
+    /// need not be there.
+    pub fn of_another(path: &Path) -> Self {
+        Self {
+            path: path.into(),
+            lock: None,
+        }
+    }
+
+    /// Whether this process writes it.
+    pub fn is_ours(&self) -> bool {
+        self.lock.is_some()
+    }
+
     /// The number of shards that the run in a folder was begun with, if there is one.
     pub fn begun_with_shards(path: &Path) -> Option<usize> {
         let text = fs::read_to_string(path.join(RESOLVED)).ok()?;
@@ -159,7 +174,7 @@ impl RunFolder {
         match lock.try_lock() {
             Ok(()) => Ok(Self {
                 path: path.into(),
-                _lock: lock,
+                lock: Some(lock),
             }),
             Err(TryLockError::WouldBlock) => Err(RunFolderError::InUse { path: path.into() }),
             Err(TryLockError::Error(error)) => Err(failed(error)),
@@ -204,6 +219,9 @@ impl RunFolder {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), RunFolderError> {
+        if !self.is_ours() {
+            return Ok(());
+        }
         let path = self.path.join(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(self.io(parent))?;
@@ -273,6 +291,9 @@ impl RunFolder {
     /// # Errors
     /// As [`Self::costs`], and `costs.json` cannot be written.
     pub fn store_costs(&self, phase: Phase, costs: &PhaseCosts) -> Result<(), RunFolderError> {
+        if !self.is_ours() {
+            return Ok(());
+        }
         let mut all = self.costs()?;
         all.insert(phase, costs.clone());
         let json = serde_json::to_vec_pretty(&all)
@@ -333,6 +354,9 @@ impl RunFolder {
         phase: Phase,
         networks: impl Iterator<Item = (&'a str, &'a Weights)>,
     ) -> Result<(), RunFolderError> {
+        if !self.is_ours() {
+            return Ok(());
+        }
         let folder = self.phase_folder(phase);
         let mut networks = networks;
         write_folder_atomically(&folder, |partial| {
@@ -348,6 +372,9 @@ impl RunFolder {
     /// # Errors
     /// `quarantine.jsonl` cannot be read or written.
     pub fn quarantine(&self, file: &str, reason: &str) -> Result<(), RunFolderError> {
+        if !self.is_ours() {
+            return Ok(());
+        }
         let path = self.path.join("quarantine.jsonl");
         let known: BTreeSet<String> = match fs::read_to_string(&path) {
             Ok(text) => text

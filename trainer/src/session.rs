@@ -12,19 +12,23 @@ use std::{
     },
 };
 
+use sha2::{Digest, Sha256};
 use shared_model::{bundle::LoadedModel, tokens::Tokens};
 
 use crate::{
+    cluster::{ClusterError, Team},
     config::{Phase, Recipe},
     costs::{Cost, PhaseCosts},
     data::{
-        DataError, RecipeData, TrainingData, recipe_examples, recipe_tokens, recipe_utterances,
+        DataError, RecipeData, TrainingData, Utterance, recipe_examples, recipe_tokens,
+        recipe_utterances,
     },
     device::{DeviceKind, OpenDevice},
     event::TrainEvent,
     exit_status::{ExitStatus, HasExitStatus},
     model_folder::{self, ModelFolderError},
     onnx_network::{FrameRate, OnnxNetwork, OnnxNetworkError},
+    parallel::own_cores,
     report::{ReportError, Reports, format_duration},
     run_folder::{Environment, RunFolder, RunFolderError},
     train::{self, RunContext, TrainError, TrainedNetwork},
@@ -49,6 +53,9 @@ pub enum SessionError {
     /// The ONNX file that the recipe names cannot teach.
     #[error(transparent)]
     Onnx(#[from] OnnxNetworkError),
+    /// The other processes cannot be reached, or train something else.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// Training stopped.
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -80,6 +87,7 @@ impl HasExitStatus for SessionError {
             Self::Folder(error) => error.exit_status(),
             Self::Report(error) => error.exit_status(),
             Self::Onnx(error) => error.exit_status(),
+            Self::Cluster(error) => error.exit_status(),
             Self::Train(error) => error.exit_status(),
             Self::StepLimit { .. } => ExitStatus::Interrupted,
             Self::OtherTokens { .. } => ExitStatus::Data,
@@ -105,6 +113,8 @@ pub struct Session<'a> {
     pub quiet: bool,
     /// Save and stop at the first report after so many optimiser steps.
     pub max_steps: Option<usize>,
+    /// The processes that train together, each with a session of its own.
+    pub team: Team<'a>,
     /// Set from outside to save and stop after the step under way.
     pub stop: &'a AtomicBool,
 }
@@ -130,20 +140,25 @@ impl Session<'_> {
     /// Data, models, folder or logs that cannot be used, a stop, `max_steps`, a loss that is not
     /// finite.
     pub fn run(mut self) -> Result<TrainedRun, SessionError> {
-        let begun_with = match self.fresh {
-            true => None,
-            false => RunFolder::begun_with_shards(self.path),
-        };
-        self.recipe.compute.settle_shards(begun_with);
+        self.settle_shards()?;
         // Data that cannot be used is told before a run folder is made for it.
         let utterances = recipe_utterances(&self.recipe)?;
+        let compared = self.team.size() > 1;
+        let hash = compared.then(|| hash_of(&utterances));
         let tokens = recipe_tokens(&self.recipe, &utterances)?;
         let examples = recipe_examples(&self.recipe, &tokens, utterances)?;
         let models = Models::read(&self.recipe)?;
-        let folder = RunFolder::open(self.path, &self.recipe, self.recipe_text, self.fresh)?;
+        self.agree(hash)?;
+        let folder = match self.team.is_first() {
+            true => RunFolder::open(self.path, &self.recipe, self.recipe_text, self.fresh)?,
+            false => RunFolder::of_another(self.path),
+        };
         let device = self.device;
         folder.write_environment(&Environment::capture(&device.name, &device.reason))?;
-        let mut reports = Reports::for_run(folder.path(), self.quiet)?;
+        let mut reports = match folder.is_ours() {
+            true => Reports::for_run(folder.path(), self.quiet)?,
+            false => Reports::console_only(true),
+        };
         let mut told = Told {
             reports: &mut reports,
             failed: None,
@@ -152,7 +167,9 @@ impl Session<'_> {
             stop: self.stop,
         };
         self.tell_beginning(&examples, &mut told);
-        keep_tokens(&folder, &tokens)?;
+        if folder.is_ours() {
+            keep_tokens(&folder, &tokens)?;
+        }
         let training_secs = examples.train.iter().map(|e| e.utterance.duration_secs);
         let training_secs = training_secs.sum();
         let networks = self.train(&folder, &tokens, examples, models, &mut told)?;
@@ -165,10 +182,58 @@ impl Session<'_> {
         })
     }
 
+    /// Decides the number of shards where the recipe leaves it to the machines.
+    fn settle_shards(&mut self) -> Result<(), SessionError> {
+        let begun_with = match self.fresh {
+            true => None,
+            false => RunFolder::begun_with_shards(self.path),
+        };
+        // A graphics card takes its shards one after the other.
+        let own = match self.device.kind {
+            DeviceKind::Gpu if self.team.size() > 1 => 1,
+            _ => own_cores(),
+        };
+        let all = self.team.gather((begun_with, own))?;
+        let least = all.iter().map(|(_, cores)| *cores).min().unwrap_or(1);
+        // The run folder may be on one machine alone.
+        let begun_with = all.first().and_then(|(begun_with, _)| *begun_with);
+        let compute = &mut self.recipe.compute;
+        compute.settle_shards(begun_with, least * self.team.size());
+        Ok(())
+    }
+
+    /// An error if another process is about to train something else.
+    ///
+    /// - `utterances`: a hash of those to train on.
+    fn agree(&self, utterances: Option<String>) -> Result<(), SessionError> {
+        let recipe = self.recipe.to_toml().map_err(RunFolderError::from)?;
+        let own = (recipe, utterances, self.device.kind == DeviceKind::Gpu);
+        let all = self.team.gather(own)?;
+        let differs = |what, is_other: &dyn Fn(usize) -> bool| {
+            let rank = (0..all.len()).find(|&rank| is_other(rank))?;
+            Some(ClusterError::Different { rank, what })
+        };
+        let first = &all[0];
+        let different = differs("recipe", &|rank| all[rank].0 != first.0)
+            .or_else(|| differs("training data", &|rank| all[rank].1 != first.1))
+            .or_else(|| differs("kind of device", &|rank| all[rank].2 != first.2));
+        match different {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
+    }
+
     fn tell_beginning(&self, examples: &TrainingData, told: &mut Told<'_>) {
         let device = self.device;
         told.notice(format!("{} in {}", self.recipe.name, self.path.display()));
         told.notice(format!("computing on {}: {}", device.name, device.reason));
+        if self.team.size() > 1 {
+            let (size, shards) = (self.team.size(), self.recipe.compute.shards);
+            told.notice(format!(
+                "{size} processes share the {shards} shards of every batch; threads of each: {}",
+                own_cores()
+            ));
+        }
         for (set, dropped) in [
             ("training", &examples.dropped_train),
             ("development", &examples.dropped_dev),
@@ -204,6 +269,7 @@ impl Session<'_> {
                 pretrained_teacher: models.pretrained_teacher,
                 onnx_teacher: models.onnx_teacher.map(Arc::new),
                 starts: models.starts,
+                team: self.team,
                 stop: self.stop,
                 events: &mut events,
             };
@@ -272,6 +338,26 @@ impl Models {
             starts: starts.collect::<Result<_, ModelFolderError>>()?,
         })
     }
+}
+
+/// A hash of what is said in the utterances and how long they are; where their files are may differ.
+fn hash_of(utterances: &[Utterance]) -> String {
+    let mut hash = Sha256::new();
+    for utterance in utterances {
+        let Utterance {
+            id,
+            offset_secs,
+            duration_secs,
+            text,
+            speaker,
+            ..
+        } = utterance;
+        hash.update(format!(
+            "{:?}",
+            (id, offset_secs, duration_secs, text, speaker)
+        ));
+    }
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn keep_tokens(folder: &RunFolder, tokens: &Tokens) -> Result<(), SessionError> {

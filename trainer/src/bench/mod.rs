@@ -31,6 +31,7 @@ pub(crate) mod gpu_check;
 mod kernels;
 mod machine;
 pub(crate) mod parity;
+mod rates;
 pub(crate) mod steps;
 mod subjects;
 
@@ -47,6 +48,7 @@ use crate::{
     train::{StepTimes, TrainError, TrainStep, TrainerGroup},
 };
 use machine::{Machine, replay};
+pub use rates::{PhaseRate, phase_rates};
 use subjects::{Subject, subjects, synthetic_batch};
 
 /// The batch, and how often it is repeated.
@@ -346,6 +348,7 @@ fn least_batch(group: &TrainerGroup, batch: &Batch) -> Batch {
         .unwrap_or(8);
     Batch {
         masks: vec![SpecMask::default()],
+        shards: vec![],
         views: 1,
         features: vec![0.5; frames * batch.n_mels],
         time: frames,

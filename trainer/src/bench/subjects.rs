@@ -9,6 +9,7 @@ use shared_model::{
 
 use super::Options;
 use crate::{
+    cluster::Team,
     config::{CtcConfig, OptimConfig, Phase, Recipe, StudentConfig, TrainingConfig},
     data::{Batch, SpecMask},
     device::{DeviceKind, OpenDevice},
@@ -190,7 +191,12 @@ impl Spec {
             move |reason| TrainError::Network { network, reason }
         };
         let OpenDevice { device, kind, .. } = &self.device;
-        let compute = Compute::new(device, *kind == DeviceKind::Gpu, &recipe.compute);
+        let compute = Compute::new(
+            device,
+            *kind == DeviceKind::Gpu,
+            &recipe.compute,
+            Team::alone(),
+        );
         let goal = match &self.teacher {
             None => Goal::Ctc,
             Some(config) => Goal::Distill {
@@ -245,6 +251,7 @@ pub(super) fn synthetic_batch(recipe: &Recipe, vocab_size: usize, options: Optio
     let values = (0..utterances * time * n_mels).map(|_| rng.random_range(-8.0..2.0));
     Batch {
         masks: vec![SpecMask::default(); utterances],
+        shards: vec![],
         views: 1,
         features: values.collect(),
         time,

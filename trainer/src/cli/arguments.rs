@@ -24,9 +24,19 @@ pub struct DeviceArgs {
 
 impl DeviceArgs {
     pub(crate) fn open(&self) -> Result<OpenDevice, DeviceError> {
+        self.open_nth(0)
+    }
+
+    /// For one of several processes of this machine, `place` of them: each takes a graphics card of its
+    /// own where there are enough.
+    pub(crate) fn open_nth(&self, place: usize) -> Result<OpenDevice, DeviceError> {
         let from_environment = std::env::var_os("FLEDGE_SOFTWARE_ADAPTER")
             .is_some_and(|value| !value.is_empty() && value != "0");
-        device::open(self.device, self.allow_software_adapter || from_environment)
+        device::open(
+            self.device,
+            self.allow_software_adapter || from_environment,
+            place,
+        )
     }
 }
 

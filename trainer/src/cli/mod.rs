@@ -17,7 +17,9 @@ mod interrupt;
 mod label;
 mod lm;
 mod memory;
+mod mpi;
 mod output;
+mod plan;
 mod prepare;
 mod print;
 mod recipe_reference;
@@ -40,7 +42,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::fault;
+use crate::{cluster, fault};
 
 const ABOUT: &str = "Trains a speech recogniser and distils small ones from it";
 
@@ -73,6 +75,7 @@ enum Command {
     Distill(train::DistillArgs),
     Finetune(train::FinetuneArgs),
     Run(train::RunArgs),
+    Plan(plan::PlanArgs),
     Study(study::StudyArgs),
     Evaluate(evaluate::EvaluateArgs),
     Compare(compare::CompareArgs),
@@ -85,6 +88,7 @@ enum Command {
     Export(export::ExportArgs),
     Inspect(inspect::InspectArgs),
     Lm(lm::LmArgs),
+    Mpi(mpi::MpiArgs),
     Devices(devices::DevicesArgs),
     RecipeReference(recipe_reference::RecipeReferenceArgs),
     Serve(serve::ServeArgs),
@@ -100,6 +104,7 @@ fn dispatch(command: &Command) -> CliResult<()> {
         Command::Distill(args) => train::distill(args),
         Command::Finetune(args) => train::finetune(args),
         Command::Run(args) => train::run(args),
+        Command::Plan(args) => plan::run(args),
         Command::Study(args) => study::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
@@ -112,6 +117,7 @@ fn dispatch(command: &Command) -> CliResult<()> {
         Command::Export(args) => export::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Lm(args) => lm::run(args),
+        Command::Mpi(args) => mpi::run(args),
         Command::Devices(args) => devices::run(args),
         Command::RecipeReference(_) => recipe_reference::run(),
         Command::Serve(args) => serve::run(args),
@@ -128,17 +134,22 @@ pub fn main() -> ExitCode {
     };
     // The hook has told of the panic already.
     let Ok(result) = std::panic::catch_unwind(|| dispatch(&cli.command)) else {
+        cluster::abort_all(ExitStatus::Failed as u8);
         return ExitCode::from(ExitStatus::Failed as u8);
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
+            cluster::let_first_tell();
             let line = failure.to_string();
             if !line.is_empty() {
                 let _ = writeln!(io::stderr(), "error: {line}");
             }
-            ExitCode::from(failure.exit_status() as u8)
+            let status = failure.exit_status() as u8;
+            // Others that train with this process would wait for it for ever.
+            cluster::abort_all(status);
+            ExitCode::from(status)
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::export::{export_all, print_models, store_reports};
-use super::{CliResult, DeviceArgs, interrupt};
+use super::{CliResult, DeviceArgs, ExitStatus, Failure, interrupt};
+use crate::cluster::{self, Link, Processes, Team};
 use crate::config::{Phase, Recipe, RecipeError};
+use crate::exit_status::HasExitStatus;
 use crate::report::format_count;
 use crate::session::{Session, SessionError, TrainedRun};
 use crate::train::TrainedNetwork;
@@ -41,6 +44,10 @@ struct TrainArgs {
     /// option to continue
     #[arg(long, value_name = "N")]
     max_steps: Option<usize>,
+    /// Longest time in seconds that another process may stay silent, where mpirun or srun has started
+    /// several
+    #[arg(long, value_name = "SECS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    mpi_timeout: u64,
     /// Check the recipe, show its networks and print the resolved recipe, without training
     #[arg(long)]
     dry_run: bool,
@@ -85,10 +92,12 @@ pub struct FinetuneArgs {
 /// Run a whole recipe: teach, distill, finetune, export and measure
 ///
 /// The models end up in `models` in the run folder. Ctrl-C saves and stops; repeating the command
-/// continues from there.
+/// continues from there. Started by mpirun or srun, several processes share the work
+/// (`fledge mpi build` makes what joins them).
 ///
 /// Example:
 ///   fledge run recipes/quick.toml --run runs/quick --set data.train=my/manifest.jsonl
+///   mpirun -n 4 --bind-to none fledge run recipes/quick.toml --run runs/quick
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct RunArgs {
@@ -114,6 +123,11 @@ pub fn run(args: &RunArgs) -> CliResult<()> {
 
 /// `phase`: the only one; else all of a run.
 fn start(args: &TrainArgs, phase: Option<Phase>) -> CliResult<()> {
+    // Before anything that takes time or threads; a dry run computes nothing.
+    let processes = match args.dry_run {
+        true => None,
+        false => joined(args.mpi_timeout)?,
+    };
     let mut overrides = args.set.clone();
     overrides.extend(args.seed.map(|seed| format!("seed={seed}")));
     let recipe = Recipe::load(&args.recipe, &overrides)?;
@@ -121,6 +135,10 @@ fn start(args: &TrainArgs, phase: Option<Phase>) -> CliResult<()> {
         return dry_run(&recipe, args.json);
     }
     super::memory::keep_freed_memory();
+    let team = match &processes {
+        Some(processes) => Team::of(processes),
+        None => Team::alone(),
+    };
     let recipe_text =
         std::fs::read_to_string(&args.recipe).map_err(|reason| RecipeError::Read {
             path: args.recipe.clone(),
@@ -136,15 +154,23 @@ fn start(args: &TrainArgs, phase: Option<Phase>) -> CliResult<()> {
         path: &path,
         fresh: args.fresh,
         phase,
-        device: &args.device.open()?,
+        device: &args.device.open_nth(team.local_rank())?,
         quiet: args.quiet,
         max_steps: args.max_steps,
-        stop: interrupt::stop_flag(),
+        team,
+        stop: interrupt::stop_flag_of(team.is_first()),
     };
-    let run = match session.run() {
-        // Told already, and what was asked for.
-        Err(SessionError::StepLimit { .. }) => return Ok(()),
-        run => run?,
+    let run = session.run();
+    let run = match processes {
+        Some(processes) => end_together(processes, run)?,
+        None => match run {
+            // Told already, and what was asked for.
+            Err(SessionError::StepLimit { .. }) => None,
+            run => Some(run?),
+        },
+    };
+    let Some(run) = run else {
+        return Ok(());
     };
     let TrainedRun {
         folder,
@@ -164,6 +190,43 @@ fn start(args: &TrainArgs, phase: Option<Phase>) -> CliResult<()> {
     let models = export_all(&recipe, &tokens, &networks, precision, args.quiet, name)?;
     store_reports(&folder, &models)?;
     print_models(&models, args.json)
+}
+
+/// The end of this process's part. What was trained is process 0's; the others have nothing left to do.
+fn end_together(
+    processes: Processes,
+    run: Result<TrainedRun, SessionError>,
+) -> CliResult<Option<TrainedRun>> {
+    let is_first = processes.seat().rank == 0;
+    let result = match run {
+        Ok(run) => Ok(is_first.then_some(run)),
+        Err(SessionError::StepLimit { .. }) => Ok(None),
+        Err(error) if error.exit_status() == ExitStatus::Interrupted => {
+            let failure = Failure::from(error);
+            // Before any process ends: launchers end all others with the first that has a status.
+            if is_first {
+                eprintln!("error: {failure}");
+            }
+            Err(Failure::told(failure.exit_status()))
+        }
+        // Not all processes come to this end: it ends them all at once.
+        Err(error) => return Err(error.into()),
+    };
+    processes.leave()?;
+    result
+}
+
+/// The processes that were started with this one, if there are any. What keeps them from being joined
+/// is the same for all, and told once.
+fn joined(timeout_secs: u64) -> CliResult<Option<Processes>> {
+    let joined = cluster::join(Duration::from_secs(timeout_secs));
+    joined.map_err(|error| {
+        let rank = cluster::launched().map_or(0, |launched| launched.rank);
+        match rank {
+            0 => Failure::from(error),
+            _ => Failure::told(error.exit_status()),
+        }
+    })
 }
 
 #[derive(Serialize)]

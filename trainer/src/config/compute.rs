@@ -10,7 +10,8 @@ use shared_model::model::CpuOperations;
 #[serde(default, deny_unknown_fields)]
 pub struct ComputeConfig {
     /// Shards that a batch is split into on the CPU, one thread each (0: as many as there are cores
-    /// when the run begins).
+    /// when the run begins). Processes of MPI share them: results depend on their number alone, so
+    /// that any number of processes up to it gives the same weights.
     pub shards: usize,
     /// Whether the CPU computes branches of the network as one operation each instead of as
     /// compositions; the same up to rounding.
@@ -33,10 +34,10 @@ impl ComputeConfig {
     /// Decides the number of shards where the recipe leaves it to the machine.
     ///
     /// - `begun_with`: the number that the run has had so far.
-    pub fn settle_shards(&mut self, begun_with: Option<usize>) {
+    /// - `cores`: of all machines together.
+    pub fn settle_shards(&mut self, begun_with: Option<usize>, cores: usize) {
         if self.shards == 0 {
-            let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-            self.shards = begun_with.unwrap_or_else(cores);
+            self.shards = begun_with.unwrap_or(cores);
         }
     }
 }

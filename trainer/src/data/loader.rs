@@ -6,7 +6,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Batch, DataError, EpochPlan, Pipeline, plan_sorted, priority::give_way};
+use super::{
+    Batch, DataError, DealtBatch, EpochPlan, Pipeline, Turn, plan_sorted, priority::give_way,
+};
+use crate::parallel::own_cores;
 
 /// Batches that may wait finished or in work.
 const AHEAD: usize = 6;
@@ -24,8 +27,7 @@ struct Progress {
 
 struct Shared {
     pipeline: Arc<Pipeline>,
-    /// Utterances of each batch.
-    batches: Vec<Vec<usize>>,
+    batches: Vec<DealtBatch>,
     plan: EpochPlan,
     progress: Mutex<Progress>,
     changed: Condvar,
@@ -89,7 +91,7 @@ impl Loader {
     /// Starts `threads` threads (0: a choice by the number of cores) at batch `start_batch`.
     pub fn new(
         pipeline: Arc<Pipeline>,
-        batches: Vec<Vec<usize>>,
+        batches: Vec<impl Into<DealtBatch>>,
         plan: EpochPlan,
         start_batch: usize,
         threads: usize,
@@ -97,12 +99,11 @@ impl Loader {
         let threads = if threads > 0 {
             threads
         } else {
-            let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            (cores / 2).clamp(1, 8)
+            (own_cores() / 2).clamp(1, 8)
         };
         let shared = Arc::new(Shared {
             pipeline,
-            batches,
+            batches: batches.into_iter().map(Into::into).collect(),
             plan,
             progress: Mutex::new(Progress {
                 next_to_make: start_batch,
@@ -176,7 +177,8 @@ impl Drop for Loader {
 pub struct EvaluationBatches {
     pipeline: Arc<Pipeline>,
     plan: Vec<Vec<usize>>,
-    kept: OnceLock<Vec<Batch>>,
+    /// Batches with their numbers, and whose turn they are.
+    kept: OnceLock<(Turn, Vec<(usize, Batch)>)>,
     threads: usize,
 }
 
@@ -202,39 +204,38 @@ impl EvaluationBatches {
         &self.pipeline
     }
 
-    /// Passes every batch to `visit` in order, until one fails.
+    /// Passes every batch whose `turn` it is to `visit` in order, with its number, until one fails.
     ///
     /// # Errors
     /// What `visit` gives, or more than 1 % of the audio unreadable.
     pub fn for_each<E: From<DataError>>(
         &self,
-        mut visit: impl FnMut(&Batch) -> Result<(), E>,
+        turn: Turn,
+        mut visit: impl FnMut(usize, &Batch) -> Result<(), E>,
     ) -> Result<(), E> {
-        if let Some(kept) = self.kept.get() {
-            return kept.iter().try_for_each(visit);
+        if let Some((_, kept)) = self.kept.get().filter(|(whose, _)| *whose == turn) {
+            return kept.iter().try_for_each(|(number, b)| visit(*number, b));
         }
-        let mut kept = Some(Vec::with_capacity(self.plan.len()));
+        let batches = self.plan.iter().cloned().enumerate();
+        let (numbers, batches): (Vec<usize>, Vec<Vec<usize>>) =
+            batches.skip(turn.first).step_by(turn.of.max(1)).unzip();
+        let mut kept = Some(Vec::with_capacity(batches.len()));
         let mut bytes = 0;
-        let loader = Loader::new(
-            Arc::clone(&self.pipeline),
-            self.plan.clone(),
-            EpochPlan::plain(),
-            0,
-            self.threads,
-        );
-        for batch in loader {
+        let pipeline = Arc::clone(&self.pipeline);
+        let loader = Loader::new(pipeline, batches, EpochPlan::plain(), 0, self.threads);
+        for (number, batch) in numbers.into_iter().zip(loader) {
             let batch = batch?;
-            visit(&batch)?;
+            visit(number, &batch)?;
             bytes += batch.features.len() * size_of::<f32>();
             if bytes > KEEP_FEATURES_BYTES {
                 kept = None;
             }
             if let Some(kept) = &mut kept {
-                kept.push(batch);
+                kept.push((number, batch));
             }
         }
         if let Some(kept) = kept {
-            let _ = self.kept.set(kept);
+            let _ = self.kept.set((turn, kept));
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod bucket;
 mod cache;
 mod check;
 mod dataset;
+mod deal;
 mod epoch_plan;
 mod error;
 mod examine;
@@ -26,6 +27,7 @@ pub use augment::{SpecMask, spec_augment};
 pub use bucket::{plan_epoch, plan_sorted};
 pub use check::{CheckOptions, CheckReport, check_manifest};
 pub use dataset::{Dropped, Example, Filter, TrainingData, load_training_data, read_all};
+pub use deal::{DealtBatch, Share, deal};
 pub use epoch_plan::EpochPlan;
 pub use error::DataError;
 pub use examine::{Depth, Examined, examine};
@@ -37,7 +39,7 @@ pub use pieces::{Piece, TimedWord, pieces};
 pub use pipeline::{Augmentation, Pipeline, PipelineOptions};
 pub use quarantine::{Quarantine, QuarantineEntry};
 pub use recipe_data::{RecipeData, recipe_examples, recipe_tokens, recipe_utterances};
-pub use source::{BatchSource, Batches, TrainingAudio};
+pub use source::{BatchSource, Batches, TrainingAudio, Turn};
 pub use word_pieces::{build_tokens, read_tokens};
 
 /// One utterance of a manifest.
@@ -76,6 +78,8 @@ pub struct Batch {
     pub lengths: Vec<usize>,
     /// Token ids per row (empty: no transcript).
     pub targets: Vec<Vec<u32>>,
+    /// The shard of each row; empty where nobody has dealt the batch yet.
+    pub shards: Vec<usize>,
     /// [`Utterance::id`] of each row.
     pub utterance_ids: Vec<String>,
     /// Audio in the batch, seconds, without padding.

@@ -12,7 +12,10 @@ use super::augment::{
     AugmentRng, augment_waveform, chance, draw_speed, random_gain, utterance_rng,
 };
 use super::cache::{AudioCache, Clip};
-use super::{Batch, DataError, EpochPlan, Example, Quarantine, SpecMask, audio_file, spec_augment};
+use super::{
+    Batch, DataError, DealtBatch, EpochPlan, Example, Quarantine, SpecMask, audio_file,
+    spec_augment,
+};
 use crate::config::AugmentConfig;
 
 /// Clips longer than this are not joined with another.
@@ -62,7 +65,8 @@ pub struct PipelineOptions {
 
 /// Makes batches of one data set. Shared by threads; results depend on the arguments alone.
 pub struct Pipeline {
-    examples: Vec<Example>,
+    /// Shared with other pipelines: millions of them are gigabytes.
+    examples: Arc<Vec<Example>>,
     tokens: Tokens,
     extractor: FeatureExtractor,
     n_mels: usize,
@@ -96,10 +100,11 @@ impl Pipeline {
     /// # Errors
     /// Features that cannot be computed with these settings.
     pub fn new(
-        examples: Vec<Example>,
+        examples: impl Into<Arc<Vec<Example>>>,
         tokens: Tokens,
         options: PipelineOptions,
     ) -> Result<Self, DataError> {
+        let examples = examples.into();
         let extractor = FeatureExtractor::new(&options.features)?;
         let joins = options
             .augment
@@ -167,7 +172,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// More than 1 % of the data set unreadable.
-    pub fn batch(&self, indices: &[usize], plan: EpochPlan) -> Result<Batch, DataError> {
+    pub fn batch(&self, dealt: &DealtBatch, plan: EpochPlan) -> Result<Batch, DataError> {
         let mut batch = Batch {
             features: vec![],
             masks: vec![],
@@ -176,11 +181,12 @@ impl Pipeline {
             n_mels: self.n_mels,
             lengths: vec![],
             targets: vec![],
+            shards: vec![],
             utterance_ids: vec![],
             audio_secs: 0.0,
         };
-        let mut features = Vec::with_capacity(indices.len() * plan.views);
-        for &index in indices {
+        let mut features = Vec::with_capacity(dealt.utterances.len() * plan.views);
+        for (place, &index) in dealt.utterances.iter().enumerate() {
             let Some(prepared) = self.prepare(index, plan)? else {
                 continue;
             };
@@ -189,6 +195,7 @@ impl Pipeline {
                 batch.masks.push(mask);
                 batch.lengths.push(prepared.features.num_frames());
                 batch.targets.push(prepared.targets.clone());
+                batch.shards.extend(dealt.shards.get(place));
                 batch.utterance_ids.push(id.clone());
                 batch.audio_secs += prepared.audio_secs;
                 features.push(prepared.features.data.clone());

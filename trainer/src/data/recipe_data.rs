@@ -7,9 +7,9 @@ use shared_model::model::ModelConfig;
 use shared_model::tokens::Tokens;
 
 use super::{
-    Augmentation, Batch, BatchSource, Batches, DataError, EpochPlan, EvaluationBatches, Filter,
-    Loader, Pipeline, PipelineOptions, TrainingAudio, TrainingData, Utterance, build_tokens,
-    load_training_data, plan_epoch, plan_sorted, read_all,
+    Augmentation, Batch, BatchSource, Batches, DataError, DealtBatch, EpochPlan, EvaluationBatches,
+    Filter, Loader, Pipeline, PipelineOptions, Share, TrainingAudio, TrainingData, Turn, Utterance,
+    build_tokens, load_training_data, plan_epoch, plan_sorted, read_all,
 };
 use crate::config::Recipe;
 
@@ -98,10 +98,13 @@ impl RecipeData {
             max_secs: f64::from(recipe.data.max_seconds),
         };
         let dev_bytes = (cache_bytes as f64 * DEV_CACHE_SHARE) as usize;
-        let plain = Pipeline::new(data.train.clone(), tokens.clone(), options(None, 0))?;
         let num_transcribed = data.train.len();
+        let mut all = data.train;
+        all.extend(data.untranscribed);
+        let all = Arc::new(all);
+        let plain = Pipeline::new(Arc::clone(&all), tokens.clone(), options(None, 0))?;
         let train = Pipeline::new(
-            [data.train, data.untranscribed].concat(),
+            all,
             tokens.clone(),
             options(Some(augmentation), cache_bytes - dev_bytes),
         )?;
@@ -117,12 +120,24 @@ impl RecipeData {
         })
     }
 
-    fn batches(&self, audio: TrainingAudio, plan: EpochPlan) -> Vec<Vec<usize>> {
+    /// Planned seconds of the utterances of an epoch by index, and its batches.
+    pub fn plan(&self, audio: TrainingAudio, plan: EpochPlan) -> (Vec<f32>, Vec<Vec<usize>>) {
+        self.plan_in(self.batch_secs, audio, plan)
+    }
+
+    /// As [`Self::plan`], in batches of another size.
+    pub fn plan_in(
+        &self,
+        batch_secs: f32,
+        audio: TrainingAudio,
+        plan: EpochPlan,
+    ) -> (Vec<f32>, Vec<Vec<usize>>) {
         let mut secs = self.train.durations(plan);
         if audio == TrainingAudio::Transcribed {
             secs.truncate(self.num_transcribed);
         }
-        plan_epoch(&secs, self.batch_secs, self.seed, plan)
+        let batches = plan_epoch(&secs, batch_secs, self.seed, plan);
+        (secs, batches)
     }
 }
 
@@ -132,7 +147,7 @@ fn boxed<'a>(loader: impl Iterator<Item = Result<Batch, DataError>> + 'a) -> Bat
 
 impl BatchSource for RecipeData {
     fn batches_in_epoch(&self, audio: TrainingAudio, plan: EpochPlan) -> usize {
-        self.batches(audio, plan).len()
+        self.plan(audio, plan).1.len()
     }
 
     fn epoch(
@@ -140,18 +155,24 @@ impl BatchSource for RecipeData {
         audio: TrainingAudio,
         plan: EpochPlan,
         skip: usize,
+        share: &Share,
     ) -> Result<Batches<'_>, DataError> {
         let train = Arc::clone(&self.train);
-        let batches = self.batches(audio, plan);
+        let (secs, batches) = self.plan(audio, plan);
+        let own = |batch: &Vec<usize>| DealtBatch::of_share(batch, &secs, share);
+        let batches: Vec<DealtBatch> = batches.iter().map(own).collect();
         Ok(boxed(Loader::new(train, batches, plan, skip, 0)))
     }
 
-    fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), DataError> {
-        self.dev.for_each(|batch| {
-            visit(batch);
+    fn visit_dev(
+        &mut self,
+        turn: Turn,
+        visit: &mut dyn FnMut(usize, &Batch),
+    ) -> Result<(), DataError> {
+        self.dev.for_each(turn, |number, batch| {
+            visit(number, batch);
             Ok::<(), DataError>(())
-        })?;
-        Ok(())
+        })
     }
 
     fn plain_training(&mut self, utterances: usize) -> Result<Batches<'_>, DataError> {
@@ -162,7 +183,7 @@ impl BatchSource for RecipeData {
         let secs: Vec<f32> = chosen.iter().map(|&index| self.plain_secs[index]).collect();
         let batches = plan_sorted(&secs, self.batch_secs)
             .into_iter()
-            .map(|batch| batch.into_iter().map(|i| chosen[i]).collect())
+            .map(|batch| batch.into_iter().map(|i| chosen[i]).collect::<Vec<_>>())
             .collect();
         let plain = Arc::clone(&self.plain);
         Ok(boxed(Loader::new(plain, batches, EpochPlan::plain(), 0, 0)))

@@ -81,7 +81,8 @@ pub fn enumerate(backends: wgpu::Backends) -> Vec<Adapter> {
 }
 
 impl Adapter {
-    fn rank(&self) -> u8 {
+    /// Graphics cards come before what is none.
+    pub fn rank(&self) -> u8 {
         if self.is_software() {
             return 4;
         }

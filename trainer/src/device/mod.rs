@@ -150,15 +150,26 @@ pub struct DeviceReport {
 /// # Errors
 /// A graphics card that was asked for and is not there, was left out of this build, or fails its
 /// self-test; `auto` takes the CPU then.
-pub fn open(choice: DeviceChoice, allow_software: bool) -> Result<OpenDevice, DeviceError> {
+///
+/// - `place`: of this process among those of the machine that want an adapter each: the adapters are
+///   tried from this one on.
+pub fn open(
+    choice: DeviceChoice,
+    allow_software: bool,
+    place: usize,
+) -> Result<OpenDevice, DeviceError> {
     if choice == DeviceChoice::Cpu {
         return Ok(OpenDevice::cpu("asked for"));
     }
-    open_gpu(choice, allow_software)
+    open_gpu(choice, allow_software, place)
 }
 
 #[cfg(not(feature = "gpu"))]
-fn open_gpu(choice: DeviceChoice, _allow_software: bool) -> Result<OpenDevice, DeviceError> {
+fn open_gpu(
+    choice: DeviceChoice,
+    _allow_software: bool,
+    _place: usize,
+) -> Result<OpenDevice, DeviceError> {
     if choice == DeviceChoice::Auto {
         return Ok(OpenDevice::cpu(
             "this fledge was built without graphics support",
@@ -170,8 +181,18 @@ fn open_gpu(choice: DeviceChoice, _allow_software: bool) -> Result<OpenDevice, D
 }
 
 #[cfg(feature = "gpu")]
-fn open_gpu(choice: DeviceChoice, allow_software: bool) -> Result<OpenDevice, DeviceError> {
-    let found = adapters::enumerate(adapters::backends(choice));
+fn open_gpu(
+    choice: DeviceChoice,
+    allow_software: bool,
+    place: usize,
+) -> Result<OpenDevice, DeviceError> {
+    let mut found = adapters::enumerate(adapters::backends(choice));
+    // Of equals alone: a card of another rank is no substitute while there is one of the first.
+    let equals = found.iter().take_while(|a| a.rank() == found[0].rank());
+    let equals = equals.count();
+    if equals > 0 {
+        found[..equals].rotate_left(place % equals);
+    }
     let mut refusals = Vec::new();
     for adapter in &found {
         if adapter.is_software() && (choice == DeviceChoice::Auto || !allow_software) {
@@ -273,7 +294,7 @@ mod tests {
 
     #[test]
     fn the_cpu_is_given_when_asked_for() {
-        let open = open(DeviceChoice::Cpu, false).expect("the CPU is always there");
+        let open = open(DeviceChoice::Cpu, false, 0).expect("the CPU is always there");
         assert_eq!(open.kind, DeviceKind::Cpu);
         assert_eq!(open.name, "cpu");
     }
@@ -281,10 +302,10 @@ mod tests {
     #[cfg(not(feature = "gpu"))]
     #[test]
     fn a_build_without_graphics_says_so_and_auto_takes_the_cpu() {
-        let auto = open(DeviceChoice::Auto, false).expect("auto never fails");
+        let auto = open(DeviceChoice::Auto, false, 0).expect("auto never fails");
         assert_eq!(auto.kind, DeviceKind::Cpu);
         assert!(auto.reason.contains("without graphics"));
-        let error = open(DeviceChoice::Vulkan, true).expect_err("there is no Vulkan here");
+        let error = open(DeviceChoice::Vulkan, true, 0).expect_err("there is no Vulkan here");
         assert!(error.to_string().contains("--device vulkan"), "{error}");
     }
 }

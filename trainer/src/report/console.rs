@@ -86,6 +86,7 @@ impl Console {
                 eta_secs,
                 memory_bytes,
                 infeasible,
+                team,
                 ..
             } => {
                 if !self.step_is_due(now, step == total_steps) {
@@ -103,6 +104,12 @@ impl Console {
                     format_bytes(*memory_bytes),
                     format_duration(*eta_secs),
                 );
+                if let Some(times) = team {
+                    line += &format!(
+                        "  a batch: compute {:.0} ms, exchange {:.0} ms, waiting {:.0} ms",
+                        times.compute_ms, times.exchange_ms, times.waiting_ms
+                    );
+                }
                 if *infeasible > 0 {
                     line += &format!("  {infeasible} utterances too short for their text");
                 }

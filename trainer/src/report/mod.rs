@@ -116,6 +116,7 @@ fn scalars(event: &TrainEvent) -> Vec<(String, f64)> {
             data_wait_share,
             memory_bytes,
             infeasible,
+            team,
             ..
         } => {
             let mut values = Vec::with_capacity(losses.len() + gradient_norm.len() + 5);
@@ -130,6 +131,11 @@ fn scalars(event: &TrainEvent) -> Vec<(String, f64)> {
             values.push((format!("{phase}/data_wait_share"), *data_wait_share));
             values.push((format!("{phase}/memory_bytes"), *memory_bytes as f64));
             values.push((format!("{phase}/infeasible"), *infeasible as f64));
+            if let Some(times) = team {
+                values.push((format!("{phase}/compute_ms"), times.compute_ms));
+                values.push((format!("{phase}/exchange_ms"), times.exchange_ms));
+                values.push((format!("{phase}/waiting_ms"), times.waiting_ms));
+            }
             values
         }
         TrainEvent::Validation {
@@ -228,6 +234,7 @@ pub(crate) mod samples {
             eta_secs: 75.0,
             memory_bytes: 600 << 20,
             infeasible: 0,
+            team: None,
         }
     }
 

@@ -52,7 +52,7 @@ fn what_changes_the_result_cannot_change_between_two_starts() {
     }
     let shards = RunFolder::begun_with_shards(folder.path());
     let mut left_open = recipe(&[]);
-    left_open.compute.settle_shards(shards);
+    left_open.compute.settle_shards(shards, 64);
     assert!(RunFolder::open(folder.path(), &left_open, "", false).is_ok());
     assert_eq!(
         RunFolder::begun_with_shards(&folder.path().join("none")),

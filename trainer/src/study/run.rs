@@ -9,6 +9,7 @@ use shared_model::bundle::Precision;
 
 use super::{CellRecipe, CellState, Study, StudyError, measure::Measurement};
 use crate::{
+    cluster::Team,
     device::OpenDevice,
     export::Exporter,
     run_folder::{RunFolder, RunFolderError},
@@ -126,6 +127,7 @@ impl Runner<'_> {
             device: self.device,
             quiet: self.quiet,
             max_steps: None,
+            team: Team::alone(),
             stop: self.stop,
         };
         session.run()

@@ -71,6 +71,7 @@ mod tests {
         Batch {
             features: (0..2 * 60 * 8).map(value).collect(),
             masks: vec![SpecMask::default(); 2],
+            shards: vec![],
             views: 1,
             time: 60,
             n_mels: 8,

@@ -90,15 +90,21 @@ pub(crate) struct NetworkTensors {
 pub(super) struct Checkpoints {
     folder: PathBuf,
     keep_last: usize,
+    /// Whether this process writes them.
+    writes: bool,
 }
 
 impl Checkpoints {
-    pub fn new(folder: PathBuf, keep_last: usize) -> Result<Self, TrainError> {
+    /// - `writes`: whether this process writes them; another may.
+    pub fn new(folder: PathBuf, keep_last: usize, writes: bool) -> Result<Self, TrainError> {
         let checkpoints = Self {
             folder,
             keep_last: keep_last.max(1),
+            writes,
         };
-        checkpoints.io(fs::create_dir_all(&checkpoints.folder))?;
+        if writes {
+            checkpoints.io(fs::create_dir_all(&checkpoints.folder))?;
+        }
         Ok(checkpoints)
     }
 
@@ -123,7 +129,7 @@ impl Checkpoints {
         );
         let path = self.folder.join(&name);
         // The same counters mean the same weights: a resumed run may come by a second time.
-        if path.exists() {
+        if !self.writes || path.exists() {
             return Ok(path);
         }
         let json = serde_json::to_vec_pretty(state).map_err(io::Error::other);
@@ -177,6 +183,9 @@ impl Checkpoints {
 
     /// Keeps the best weights of a network beside the checkpoints.
     pub fn save_best(&self, network: &str, weights: &Weights) -> Result<(), TrainError> {
+        if !self.writes {
+            return Ok(());
+        }
         Ok(tensor_file::write(
             &file(&self.folder, network, "best"),
             weights,
@@ -252,7 +261,7 @@ mod tests {
     #[test]
     fn the_newest_is_loaded_and_only_the_last_are_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let checkpoints = Checkpoints::new(folder.path().join("teach"), 2).unwrap();
+        let checkpoints = Checkpoints::new(folder.path().join("teach"), 2, true).unwrap();
         assert!(checkpoints.load_newest().unwrap().is_none());
         for step in [5, 90, 100] {
             checkpoints
@@ -268,7 +277,7 @@ mod tests {
     #[test]
     fn half_written_checkpoints_are_passed_over() {
         let folder = tempfile::tempdir().unwrap();
-        let checkpoints = Checkpoints::new(folder.path().into(), 2).unwrap();
+        let checkpoints = Checkpoints::new(folder.path().into(), 2, true).unwrap();
         checkpoints.save(&state(5), &[tensors(5.0)]).unwrap();
         let partial = folder.path().join("step-00000009-0000-000000.partial");
         fs::create_dir(&partial).unwrap();
@@ -284,7 +293,7 @@ mod tests {
     #[test]
     fn a_damaged_checkpoint_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let checkpoints = Checkpoints::new(folder.path().into(), 2).unwrap();
+        let checkpoints = Checkpoints::new(folder.path().into(), 2, true).unwrap();
         let path = checkpoints.save(&state(5), &[tensors(5.0)]).unwrap();
         fs::write(path.join(STATE), "{\"phase\"").unwrap();
         let error = checkpoints.load_newest().err().unwrap().to_string();

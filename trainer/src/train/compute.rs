@@ -3,7 +3,7 @@
 use burn::prelude::Device;
 use shared_model::model::CpuOperations;
 
-use crate::config::ComputeConfig;
+use crate::{cluster::Team, config::ComputeConfig, parallel::own_cores};
 
 /// Where and how networks compute while they learn.
 pub(crate) struct Compute {
@@ -18,13 +18,16 @@ pub(crate) struct Compute {
 
 impl Compute {
     /// - `device`: without autodiff.
-    pub fn new(device: &Device, is_gpu: bool, config: &ComputeConfig) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    /// - `team`: the processes that share the shards.
+    pub fn new(device: &Device, is_gpu: bool, config: &ComputeConfig, team: Team<'_>) -> Self {
+        let cores = own_cores();
         let (threads, shards) = match (is_gpu, config.shards) {
             // A graphics card has its own parallelism, and one queue of work.
-            (true, _) => (1, 1),
+            (true, _) if team.size() == 1 => (1, 1),
+            (true, shards) => (1, shards.max(team.size())),
             (false, 0) => (cores, cores),
-            (false, shards) => (cores.max(shards), shards),
+            (false, shards) if team.size() == 1 => (cores.max(shards), shards),
+            (false, shards) => (cores, shards),
         };
         Self {
             device: device.clone().autodiff(),

@@ -58,6 +58,7 @@ mod tests {
     fn padding_is_left_out() {
         let batch = Batch {
             masks: vec![],
+            shards: vec![],
             views: 1,
             features: vec![1.0, 10.0, 3.0, 10.0, 99.0, 99.0],
             time: 3,

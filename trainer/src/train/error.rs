@@ -5,6 +5,7 @@ use std::{io, path::PathBuf};
 use shared_model::weights::{SafetensorsError, WeightError};
 
 use crate::{
+    cluster::ClusterError,
     config::Phase,
     data::DataError,
     exit_status::{ExitStatus, HasExitStatus},
@@ -84,6 +85,9 @@ pub enum TrainError {
     /// The teacher in an ONNX file fails.
     #[error(transparent)]
     Onnx(#[from] OnnxNetworkError),
+    /// The other processes cannot be reached, or do something else.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The data set gave up.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -128,6 +132,7 @@ impl HasExitStatus for TrainError {
             Self::NoBatches => ExitStatus::Data,
             Self::Network { reason, .. } => reason.exit_status(),
             Self::Onnx(error) => error.exit_status(),
+            Self::Cluster(error) => error.exit_status(),
             Self::Data(error) => error.exit_status(),
             Self::Folder(error) => error.exit_status(),
         }

@@ -3,7 +3,8 @@
 //! One loop ([`phase`]) serves all three: any number of networks over the same batches, each with
 //! its own optimiser and schedule. On the CPU a batch is split into shards; shards and networks are
 //! spread over threads and their gradients added in a fixed order, so that the result depends on
-//! the number of shards but not on timing.
+//! the number of shards but not on timing. Processes of a [`Team`](crate::cluster::Team) share the
+//! shards and add in the same order, so that it does not depend on their number either.
 
 #![warn(missing_docs)]
 
@@ -15,6 +16,7 @@ mod compute;
 mod contrast;
 mod corpus_stats;
 mod error;
+mod exchange;
 mod exit_head;
 mod gradients;
 mod initial;
@@ -30,6 +32,7 @@ mod run_context;
 mod schedule;
 mod shard;
 mod start;
+mod sum_tree;
 mod teacher;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! A network of a phase with its optimiser, its mean of weights and its counters.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use burn::{module::Module, optim::GradientsParams, prelude::*};
 use shared_model::{
@@ -14,7 +14,7 @@ use super::{
     checkpoint::{Best, NetworkState, NetworkTensors},
     error::of_network,
     exit_head::take_exit_heads,
-    gradients,
+    gradients::{self, OfShards},
     initial::cut,
     network::TrainableNetwork,
     objective::{ShardResult, Term, intermediate_layers},
@@ -49,10 +49,33 @@ pub(crate) struct NetworkTrainer {
     pruned: Option<PruningMask>,
     optimizer: NetworkOptimizer,
     average: Averaging,
-    /// Gradients of the batches since the last step, and how many.
-    pending: Option<GradientsParams>,
+    /// Gradients of the batches since the last step by shard, and how many batches.
+    pending: OfShards,
     pending_batches: usize,
     pending_finite: bool,
+    /// Named losses of the last batch, by shard.
+    terms: Vec<Vec<(&'static str, Term)>>,
+}
+
+/// What is known of all gradients together before a step.
+#[derive(Debug, Clone)]
+pub(crate) struct StepSummary {
+    /// Of the gradient of each parameter: sum of squares, 0 where there is none.
+    pub squares: Vec<f32>,
+    /// Whether the losses that the host has computed are finite.
+    pub is_finite: bool,
+    /// Named `network/loss`.
+    pub losses: Vec<(String, f64)>,
+}
+
+impl Default for StepSummary {
+    fn default() -> Self {
+        Self {
+            squares: vec![],
+            is_finite: true,
+            losses: vec![],
+        }
+    }
 }
 
 /// What a step says of one network.
@@ -90,7 +113,8 @@ impl NetworkTrainer {
             step: 0,
             not_finite_in_a_row: 0,
             best: None,
-            pending: None,
+            pending: OfShards::new(),
+            terms: vec![],
             pending_batches: 0,
             pending_finite: true,
         }
@@ -209,22 +233,44 @@ impl NetworkTrainer {
     /// Takes the shards of a batch in and steps when enough batches are together. The losses are
     /// read back in a step only, when the gradient's norm has to be waited for anyway. At most
     /// `threads` threads work.
+    ///
+    /// - `num_shards`: those of every batch, whether this one fills them or not.
     pub(super) fn absorb(
         &mut self,
         shards: Vec<ShardResult>,
         is_last_of_epoch: bool,
+        num_shards: usize,
         threads: usize,
     ) -> NetworkReport {
-        let mut report = NetworkReport::default();
-        let (mut all_gradients, mut stats, mut all_terms) = (vec![], vec![], vec![]);
-        all_gradients.extend(self.pending.take());
-        for shard in shards {
-            report.spent += shard.spent;
-            all_gradients.push(shard.gradients);
-            stats.extend(shard.batch_stats);
-            all_terms.push(shard.terms);
+        let spent = shards.iter().map(|shard| shard.spent).sum();
+        let mut report = NetworkReport {
+            spent,
+            ..NetworkReport::default()
+        };
+        if self.take_in(shards, is_last_of_epoch, threads) {
+            let total = self.sum_of(&(0..num_shards.max(1)), threads);
+            let summary = self.summary(&total, threads);
+            self.step_along(total, &summary, threads, &mut report);
         }
-        let host_finite = all_terms.iter().flatten().all(|(_, term)| match term {
+        report
+    }
+
+    /// Takes the shards of a batch in; whether enough batches are together for a step.
+    pub(super) fn take_in(
+        &mut self,
+        shards: Vec<ShardResult>,
+        is_last_of_epoch: bool,
+        threads: usize,
+    ) -> bool {
+        let mut of_batch = OfShards::new();
+        let mut stats = vec![];
+        self.terms.clear();
+        for shard in shards {
+            of_batch.insert(shard.number, shard.gradients);
+            stats.extend(shard.batch_stats);
+            self.terms.push(shard.terms);
+        }
+        let host_finite = self.terms.iter().flatten().all(|(_, term)| match term {
             Term::Host(value) => value.is_finite(),
             Term::Device(_) => true,
         });
@@ -232,20 +278,40 @@ impl NetworkTrainer {
         if !stats.is_empty() {
             self.network.model = self.network.model.clone().update_batch_norms(&stats);
         }
-        let total = gradients::sum(&self.network, all_gradients, threads);
+        gradients::add(&self.network, &mut self.pending, of_batch, threads);
         self.pending_batches += 1;
         self.pending_finite &= host_finite;
-        if self.pending_batches < self.training.optim.accumulate.max(1) && !is_last_of_epoch {
-            self.pending = Some(total);
-            return report;
-        }
+        self.pending_batches >= self.training.optim.accumulate.max(1) || is_last_of_epoch
+    }
 
-        let norm = gradients::norm(&self.network, &total, threads);
+    /// The gradients of the shards of a node of the sum's tree, which wait no longer.
+    pub(super) fn sum_of(&mut self, node: &Range<usize>, threads: usize) -> GradientsParams {
+        gradients::sum(&self.network, &mut self.pending, node, threads)
+    }
+
+    /// What is to be known for a step along `gradients`.
+    pub(super) fn summary(&mut self, gradients: &GradientsParams, threads: usize) -> StepSummary {
+        StepSummary {
+            squares: gradients::squares(&self.network, gradients, threads),
+            is_finite: self.pending_finite,
+            losses: read_terms(&self.name, std::mem::take(&mut self.terms)),
+        }
+    }
+
+    /// A step of the weights that `gradients` has something for.
+    pub(super) fn step_along(
+        &mut self,
+        gradients: GradientsParams,
+        summary: &StepSummary,
+        threads: usize,
+        report: &mut NetworkReport,
+    ) {
+        let norm = gradients::norm(&summary.squares);
         report.gradient_norm = Some(norm);
-        report.losses = read_terms(&self.name, all_terms);
+        report.losses.clone_from(&summary.losses);
         let rate = learning_rate(&self.training.optim, self.step, self.total_steps);
         report.learning_rate = Some(rate);
-        if norm.is_finite() && self.pending_finite {
+        if norm.is_finite() && summary.is_finite {
             let clip = self.training.optim.clip_norm;
             let scale = if clip > 0.0 && norm > clip {
                 clip / norm
@@ -258,7 +324,7 @@ impl NetworkTrainer {
                 clip_value: self.training.optim.clip_value,
             };
             let network = self.network.clone();
-            self.network = self.optimizer.step(network, total, rate, threads);
+            self.network = self.optimizer.step(network, gradients, rate, threads);
             if let Some(pruned) = &self.pruned {
                 let model = self.network.model.clone();
                 self.network.model = pruned.apply(model);
@@ -268,14 +334,17 @@ impl NetworkTrainer {
             self.not_finite_in_a_row += 1;
         }
         self.step += 1;
-        self.pending_batches = 0;
-        self.pending_finite = true;
-        report
+        self.discard_pending();
+    }
+
+    /// Forgets the optimiser's state of all weights but these.
+    pub(super) fn keep_states_of<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        self.optimizer.keep(names);
     }
 
     /// Gives up gradients that wait for batches which will not come.
     pub fn discard_pending(&mut self) {
-        self.pending = None;
+        self.pending.clear();
         self.pending_batches = 0;
         self.pending_finite = true;
     }

@@ -1,6 +1,6 @@
 //! What a network is trained for: the forward and backward pass of one shard of a batch.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, ops::Range, time::Duration};
 
 use burn::{module::Module, optim::GradientsParams, prelude::*, tensor::activation::log_softmax};
 use shared_model::model::{BatchStats, CtcOutput, Mode, TrainContext};
@@ -21,7 +21,7 @@ use crate::{
 /// Sums over the whole batch that its shards are weighed by.
 #[derive(Debug, Clone)]
 pub(super) struct BatchTotals {
-    /// Weight of each utterance's CTC loss in the batch's mean; by position in the batch.
+    /// Weight of each row's CTC loss in the batch's mean; by position among this process's rows.
     ctc_weights: Vec<f64>,
     /// Real encoder frames.
     frames: usize,
@@ -33,9 +33,12 @@ pub(super) struct BatchTotals {
 
 impl BatchTotals {
     /// Utterances without a transcript take no part in CTC.
+    ///
+    /// - `lengths`, `targets`: of all rows of the batch.
+    /// - `own`: the rows of this process.
     pub fn new(
-        lengths: &[usize],
-        targets: &[Vec<u32>],
+        (lengths, targets): (&[usize], &[Vec<u32>]),
+        own: Range<usize>,
         encoder_length: impl Fn(usize) -> usize,
         accumulate: usize,
     ) -> Self {
@@ -45,8 +48,9 @@ impl BatchTotals {
             .zip(targets)
             .filter(|(frames, target)| !is_feasible(**frames, target))
             .count();
+        let mut weights = mean_weights(&frames, targets);
         Self {
-            ctc_weights: mean_weights(&frames, targets),
+            ctc_weights: weights.drain(own).collect(),
             frames: frames.iter().sum(),
             infeasible,
             scale: 1.0 / accumulate.max(1) as f64,
@@ -64,6 +68,8 @@ pub(super) enum Term {
 /// The forward pass of one shard, and what its backward pass begins with.
 pub(super) struct ForwardPass {
     network: TrainableNetwork,
+    /// Of the shard.
+    number: usize,
     /// With their weights.
     pub losses: Vec<Tensor<1>>,
     /// Factor of them all.
@@ -78,6 +84,8 @@ pub(super) struct ForwardPass {
 
 /// What is left of a shard after its backward pass.
 pub(super) struct ShardResult {
+    /// Among the shards of the batch.
+    pub number: usize,
     pub gradients: GradientsParams,
     pub terms: Vec<(&'static str, Term)>,
     pub batch_stats: Vec<BatchStats>,
@@ -97,6 +105,7 @@ impl ForwardPass {
             None => GradientsParams::new(),
         };
         ShardResult {
+            number: self.number,
             gradients,
             terms: self.terms,
             batch_stats: self.batch_stats,
@@ -199,6 +208,7 @@ pub(super) fn forward_shard(network: TrainableNetwork, job: &ShardJob<'_>) -> Fo
     }
     ForwardPass {
         network,
+        number: job.shard.number,
         losses: losses.weighed,
         scale: job.totals.scale,
         means,
@@ -399,9 +409,13 @@ mod tests {
 
     #[test]
     fn weights_of_a_batch_leave_out_what_has_no_transcript_or_does_not_fit() {
-        let targets = vec![vec![1, 2], vec![], vec![1, 1, 1], vec![3]];
-        let totals = BatchTotals::new(&[40, 40, 8, 20], &targets, |l| l / 4, 2);
+        let targets = [vec![1, 2], vec![], vec![1, 1, 1], vec![3]];
+        let rows = (&[40, 40, 8, 20][..], &targets[..]);
+        let totals = BatchTotals::new(rows, 0..4, |l| l / 4, 2);
         assert_eq!(totals.ctc_weights, vec![0.25, 0.0, 0.0, 0.5]);
+        let own = BatchTotals::new(rows, 2..4, |l| l / 4, 2);
+        assert_eq!(own.ctc_weights, vec![0.0, 0.5]);
+        assert_eq!(own.frames, totals.frames);
         assert_eq!(totals.frames, 27);
         assert_eq!(totals.infeasible, 1);
         assert_eq!(totals.scale, 0.5);

@@ -13,6 +13,7 @@ use super::{
     RunContext, TrainError,
     answers::AnswerCache,
     error::of_network,
+    exchange::phase_from_first,
     exit_head::{ExitHeads, take_exit_heads},
     objective::Distillation,
     phase::{Goal, NetworkSpec, PhaseRun},
@@ -236,13 +237,7 @@ pub fn trained_before(
         Phase::Distill => (Phase::Teach, "a trained teacher"),
         Phase::Finetune => (Phase::Distill, "the students of step 1"),
     };
-    let RunContext {
-        recipe,
-        tokens,
-        folder,
-        ..
-    } = context;
-    finished_networks(recipe, tokens, folder, before)?.ok_or_else(|| TrainError::Order {
+    finished_together(context, before)?.ok_or_else(|| TrainError::Order {
         phase: needed_by,
         missing: missing.into(),
         run_first: before,
@@ -272,6 +267,28 @@ pub fn finished_networks(
         });
     }
     Ok(Some(networks))
+}
+
+/// As [`finished_networks`], from the run folder of process 0.
+fn finished_together(
+    context: &RunContext<'_>,
+    phase: Phase,
+) -> Result<Option<Vec<TrainedNetwork>>, TrainError> {
+    let (recipe, tokens) = (context.recipe, context.tokens);
+    let found = phase_from_first(context.team, || {
+        let finished = finished_networks(recipe, tokens, context.folder, phase)?;
+        Ok(finished.map(|networks| networks.into_iter().map(|n| n.weights).collect()))
+    })?;
+    let Some(weights) = found else {
+        return Ok(None);
+    };
+    let networks = networks_of(recipe, tokens, phase).into_iter().zip(weights);
+    let networks = networks.map(|((name, config), weights)| TrainedNetwork {
+        name,
+        config,
+        weights,
+    });
+    Ok(Some(networks.collect()))
 }
 
 /// Names and shapes of the networks that a phase trains.
@@ -315,7 +332,7 @@ fn resume_or(
     ) -> Result<(Goal, Vec<NetworkSpec>), TrainError>,
 ) -> Result<Vec<TrainedNetwork>, TrainError> {
     let (recipe, tokens) = (context.recipe, context.tokens);
-    if let Some(finished) = finished_networks(recipe, tokens, context.folder, phase)? {
+    if let Some(finished) = finished_together(context, phase)? {
         (context.events)(TrainEvent::Notice {
             message: format!("{phase} is finished already"),
         });

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::event::TeamTimes;
+
 /// Counts since the phase began in this process.
 pub(super) struct Progress {
     started: Instant,
@@ -9,6 +11,9 @@ pub(super) struct Progress {
     waited: Duration,
     batches: usize,
     batches_left: usize,
+    /// Sums over `team_batches`.
+    team: TeamTimes,
+    team_batches: usize,
 }
 
 impl Progress {
@@ -19,6 +24,8 @@ impl Progress {
             waited: Duration::ZERO,
             batches: 0,
             batches_left,
+            team: TeamTimes::default(),
+            team_batches: 0,
         }
     }
 
@@ -30,6 +37,24 @@ impl Progress {
         self.audio_secs += audio_secs;
         self.batches += 1;
         self.batches_left = self.batches_left.saturating_sub(1);
+    }
+
+    /// A batch that several processes have made.
+    pub fn team(&mut self, times: TeamTimes) {
+        self.team.compute_ms += times.compute_ms;
+        self.team.exchange_ms += times.exchange_ms;
+        self.team.waiting_ms += times.waiting_ms;
+        self.team_batches += 1;
+    }
+
+    /// The mean of [`Self::team`]'s.
+    pub fn team_times(&self) -> Option<TeamTimes> {
+        let count = self.team_batches as f64;
+        (self.team_batches > 0).then(|| TeamTimes {
+            compute_ms: self.team.compute_ms / count,
+            exchange_ms: self.team.exchange_ms / count,
+            waiting_ms: self.team.waiting_ms / count,
+        })
     }
 
     fn elapsed(&self) -> f64 {

@@ -9,7 +9,7 @@ use burn::prelude::Device;
 use shared_model::{bundle::LoadedModel, tokens::Tokens};
 
 use crate::{
-    config::Recipe, data::BatchSource, event::TrainEvent, onnx_network::OnnxNetwork,
+    cluster::Team, config::Recipe, data::BatchSource, event::TrainEvent, onnx_network::OnnxNetwork,
     run_folder::RunFolder,
 };
 
@@ -33,6 +33,8 @@ pub struct RunContext<'a> {
     pub onnx_teacher: Option<Arc<OnnxNetwork>>,
     /// The models that `init_from` names, by the name of the network that starts from it.
     pub starts: BTreeMap<String, LoadedModel>,
+    /// The processes that train together.
+    pub team: Team<'a>,
     /// Set from outside to save and stop after the step under way.
     pub stop: &'a AtomicBool,
     /// Is told what happens.

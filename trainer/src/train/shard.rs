@@ -1,11 +1,13 @@
 //! Parts of a batch, one for each thread.
 
+use std::collections::BTreeMap;
+
 use burn::prelude::*;
 use sha2::{Digest, Sha256};
 use shared_model::model::{CtcModel, CtcOutput, Mode};
 
 use super::answers::bytes_of;
-use crate::data::{Batch, SpecMask};
+use crate::data::{Batch, SpecMask, deal};
 
 /// Some utterances of a batch, padded to the longest of them.
 #[derive(Debug, Clone)]
@@ -23,10 +25,12 @@ pub(super) struct Shard {
     pub targets: Vec<Vec<u32>>,
     /// Positions of the rows in the batch.
     pub indices: Vec<usize>,
+    /// Among the shards of the whole batch.
+    pub number: usize,
 }
 
 impl Shard {
-    fn new(batch: &Batch, indices: Vec<usize>) -> Self {
+    fn new(batch: &Batch, number: usize, indices: Vec<usize>) -> Self {
         let lengths: Vec<usize> = indices.iter().map(|&u| batch.lengths[u]).collect();
         let time = lengths.iter().copied().max().unwrap_or(0);
         let mut features = Vec::with_capacity(indices.len() * time * batch.n_mels);
@@ -43,12 +47,13 @@ impl Shard {
             targets: indices.iter().map(|&u| batch.targets[u].clone()).collect(),
             lengths,
             indices,
+            number,
         }
     }
 
     /// A whole batch.
     pub fn whole(batch: &Batch) -> Self {
-        Self::new(batch, (0..batch.lengths.len()).collect())
+        Self::new(batch, 0, (0..batch.lengths.len()).collect())
     }
 
     /// What `model` makes of the utterances; `masked`: without what training hides. The tensors are
@@ -97,22 +102,25 @@ impl Shard {
     }
 }
 
-/// Deals a batch out into at most `num_shards` shards of about equal length: the longest utterances go
-/// first, each with all its views to the shard that is shortest so far.
+/// The shards of a batch that have rows, in order; a batch that nobody has dealt is dealt into at most
+/// `num_shards`, all views of an utterance into one.
 pub(super) fn split(batch: &Batch, num_shards: usize) -> Vec<Shard> {
     let views = batch.views.max(1);
-    let mut order: Vec<usize> = (0..batch.lengths.len()).step_by(views).collect();
-    order.sort_by_key(|&u| std::cmp::Reverse(batch.lengths[u]));
-    let mut dealt = vec![(0, vec![]); num_shards.clamp(1, order.len().max(1))];
-    for utterance in order {
-        if let Some((frames, own)) = dealt.iter_mut().min_by_key(|(frames, _)| *frames) {
-            *frames += batch.lengths[utterance];
-            own.extend(utterance..utterance + views);
+    let mut rows: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    if batch.shards.is_empty() {
+        let utterances = batch.lengths.iter().step_by(views).copied();
+        let dealt = deal(&utterances.collect::<Vec<_>>(), num_shards);
+        for (utterance, shard) in dealt.into_iter().enumerate() {
+            let own = utterance * views..(utterance + 1) * views;
+            rows.entry(shard).or_default().extend(own);
+        }
+    } else {
+        for (row, &shard) in batch.shards.iter().enumerate() {
+            rows.entry(shard).or_default().push(row);
         }
     }
-    dealt
-        .into_iter()
-        .map(|(_, own)| Shard::new(batch, own))
+    rows.into_iter()
+        .map(|(number, rows)| Shard::new(batch, number, rows))
         .collect()
 }
 
@@ -131,6 +139,7 @@ mod tests {
         }
         Batch {
             masks: vec![SpecMask::default(); 3],
+            shards: vec![],
             views: 1,
             features,
             time: 3,
@@ -147,14 +156,14 @@ mod tests {
         let batch = batch();
         let shards = split(&batch, 2);
         assert_eq!(shards[0].indices, vec![1]);
-        assert_eq!(shards[1].indices, vec![2, 0]);
-        assert_eq!(shards[1].lengths, vec![2, 1]);
-        assert_eq!(shards[1].targets, vec![vec![], vec![1]]);
+        assert_eq!(shards[1].indices, vec![0, 2]);
+        assert_eq!(shards[1].lengths, vec![1, 2]);
+        assert_eq!(shards[1].targets, vec![vec![1], vec![]]);
         let values = |shard: &Shard| shard.features.clone();
         assert_eq!(values(&shards[0]), [11.0, 12.0, 13.0, 14.0, 15.0, 16.0]);
         let longest = [21.0, 22.0, 23.0, 24.0];
         let padded = [1.0, 2.0, 0.0, 0.0];
-        assert_eq!(values(&shards[1]), [longest, padded].concat());
+        assert_eq!(values(&shards[1]), [padded, longest].concat());
     }
 
     #[test]
@@ -164,7 +173,7 @@ mod tests {
         batch.masks[1].frames.push(1..3);
         let shards = split(&batch, 2);
         assert_eq!(shards[0].visible(), [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
-        let rows = [[1.0; 4], [1.0, 0.0, 1.0, 0.0]];
+        let rows = [[1.0, 0.0, 1.0, 0.0], [1.0; 4]];
         assert_eq!(shards[1].visible(), rows.concat());
     }
 
@@ -174,6 +183,7 @@ mod tests {
         let batch = Batch {
             features: vec![0.0; 6 * 9],
             masks: vec![SpecMask::default(); 6],
+            shards: vec![],
             views: 2,
             time: 9,
             n_mels: 1,
@@ -184,27 +194,17 @@ mod tests {
         };
         let shards = split(&batch, 2);
         assert_eq!(shards[0].indices, vec![2, 3]);
-        assert_eq!(shards[1].indices, vec![4, 5, 0, 1]);
+        assert_eq!(shards[1].indices, vec![0, 1, 4, 5]);
         assert!(shards.iter().all(|shard| shard.views == 2));
     }
 
     #[test]
-    fn parts_are_about_equally_long() {
-        let lengths = vec![8, 7, 6, 5, 4, 3, 1];
-        let batch = Batch {
-            features: vec![0.0; 7 * 8],
-            masks: vec![SpecMask::default(); 7],
-            views: 1,
-            time: 8,
-            n_mels: 1,
-            targets: vec![vec![]; 7],
-            utterance_ids: vec![String::new(); 7],
-            audio_secs: 0.34,
-            lengths,
-        };
-        let frames = |shard: &Shard| shard.lengths.iter().sum::<usize>();
-        let shards = split(&batch, 2);
-        assert_eq!(shards.iter().map(frames).collect::<Vec<_>>(), [17, 17]);
+    fn a_batch_that_was_dealt_stays_so_and_shards_without_rows_are_left_out() {
+        let mut batch = batch();
+        batch.shards = vec![3, 0, 3];
+        let shards = split(&batch, 8);
+        let found = shards.iter().map(|s| (s.number, s.indices.clone()));
+        assert_eq!(found.collect::<Vec<_>>(), [(0, vec![1]), (3, vec![0, 2])]);
     }
 
     #[test]

@@ -280,6 +280,7 @@ mod tests {
         Batch {
             features,
             masks: vec![SpecMask::default(); lengths.len()],
+            shards: vec![],
             views: 1,
             time,
             n_mels: 8,

@@ -5,6 +5,7 @@ mod abilities;
 mod method;
 #[cfg(feature = "onnx")]
 mod onnx_teacher;
+mod teams;
 
 use std::{
     collections::BTreeMap,
@@ -21,9 +22,13 @@ use shared_model::{bundle::LoadedModel, model::CtcModel, tokens::Tokens, weights
 
 use super::*;
 use crate::{
+    cluster::Team,
     config::{BlockChoice, ChannelChoice, Phase, Recipe, TrainingConfig},
     costs::PhaseCosts,
-    data::{Batch, BatchSource, Batches, DataError, EpochPlan, SpecMask, TrainingAudio},
+    data::{
+        Batch, BatchSource, Batches, DataError, EpochPlan, Share, SpecMask, TrainingAudio, Turn,
+        deal,
+    },
     event::TrainEvent,
     run_folder::RunFolder,
 };
@@ -77,6 +82,7 @@ impl ToySource {
         }
         Batch {
             masks: vec![SpecMask::default(); utterances],
+            shards: vec![],
             views: 1,
             features,
             time,
@@ -106,6 +112,7 @@ impl ToySource {
             masks: (0..4)
                 .flat_map(|_| [SpecMask::default(), second.clone()])
                 .collect(),
+            shards: vec![],
             views: 2,
             lengths: batch.lengths.iter().flat_map(|&l| [l, l]).collect(),
             targets: batch
@@ -132,15 +139,23 @@ impl BatchSource for ToySource {
         _audio: TrainingAudio,
         plan: EpochPlan,
         skip: usize,
+        share: &Share,
     ) -> Result<Batches<'_>, DataError> {
         self.asked.push(plan);
         let range = skip..self.batches;
-        Ok(Box::new(
-            range.map(move |index| Ok(Self::planned(plan, index))),
-        ))
+        let share = share.clone();
+        Ok(Box::new(range.map(move |index| {
+            Ok(of_share(Self::planned(plan, index), &share))
+        })))
     }
-    fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), DataError> {
-        visit(&Self::batch(9999, 6));
+    fn visit_dev(
+        &mut self,
+        turn: Turn,
+        visit: &mut dyn FnMut(usize, &Batch),
+    ) -> Result<(), DataError> {
+        for number in (0..3).skip(turn.first).step_by(turn.of) {
+            visit(number, &Self::batch(9999 + number as u64, 2));
+        }
         Ok(())
     }
     fn plain_training(&mut self, _utterances: usize) -> Result<Batches<'_>, DataError> {
@@ -148,6 +163,34 @@ impl BatchSource for ToySource {
     }
     fn take_quarantined(&mut self) -> Vec<(String, String)> {
         std::mem::take(&mut self.quarantined)
+    }
+}
+
+/// The rows of a batch that are of the shards of `share`.
+fn of_share(batch: Batch, share: &Share) -> Batch {
+    let utterances = batch.lengths.iter().step_by(batch.views).copied();
+    let shards = deal(&utterances.collect::<Vec<_>>(), share.shards);
+    let shards: Vec<usize> = (0..batch.lengths.len())
+        .map(|row| shards[row / batch.views])
+        .collect();
+    let own: Vec<usize> = (0..shards.len())
+        .filter(|&row| share.own.contains(&shards[row]))
+        .collect();
+    let row = batch.time * batch.n_mels;
+    Batch {
+        features: own
+            .iter()
+            .flat_map(|&u| batch.features[u * row..][..row].to_vec())
+            .collect(),
+        masks: own.iter().map(|&u| batch.masks[u].clone()).collect(),
+        lengths: own.iter().map(|&u| batch.lengths[u]).collect(),
+        targets: own.iter().map(|&u| batch.targets[u].clone()).collect(),
+        shards: own.iter().map(|&u| shards[u]).collect(),
+        utterance_ids: own
+            .iter()
+            .map(|&u| batch.utterance_ids[u].clone())
+            .collect(),
+        ..batch
     }
 }
 
@@ -241,7 +284,22 @@ fn with_source<T>(
     stop_after: Option<usize>,
     work: impl FnOnce(&mut RunContext<'_>) -> T,
 ) -> (T, Vec<TrainEvent>) {
-    let run = RunFolder::open(folder, recipe, "", false).unwrap();
+    with_team(Team::alone(), folder, recipe, source, stop_after, work)
+}
+
+/// As [`with_source`], as one of the processes of `team`.
+fn with_team<T>(
+    team: Team<'_>,
+    folder: &Path,
+    recipe: &Recipe,
+    source: &mut dyn BatchSource,
+    stop_after: Option<usize>,
+    work: impl FnOnce(&mut RunContext<'_>) -> T,
+) -> (T, Vec<TrainEvent>) {
+    let run = match team.is_first() {
+        true => RunFolder::open(folder, recipe, "", false).unwrap(),
+        false => RunFolder::of_another(folder),
+    };
     let tokens = Tokens::characters();
     let stop = AtomicBool::new(false);
     let mut events = vec![];
@@ -265,6 +323,7 @@ fn with_source<T>(
         pretrained_teacher: None,
         onnx_teacher: None,
         starts: BTreeMap::new(),
+        team,
         stop: &stop,
         events: &mut sink,
     };
@@ -527,8 +586,8 @@ fn every_weight_gets_a_gradient_in_every_phase() {
     });
     let network = TrainableNetwork::new(&config, &weights, compared, 3, &device).unwrap();
     let totals = BatchTotals::new(
-        &batch.lengths,
-        &batch.targets,
+        (&batch.lengths, &batch.targets),
+        0..batch.lengths.len(),
         |frames| config.encoder_length(frames),
         1,
     );
@@ -578,16 +637,23 @@ fn a_run_that_leaves_the_finite_numbers_ends_with_a_reason() {
             audio: TrainingAudio,
             plan: EpochPlan,
             skip: usize,
+            share: &Share,
         ) -> Result<Batches<'_>, DataError> {
-            Ok(Box::new(self.0.epoch(audio, plan, skip)?.map(|batch| {
-                batch.map(|mut batch| {
-                    batch.features[0] = f32::NAN;
-                    batch
-                })
-            })))
+            Ok(Box::new(self.0.epoch(audio, plan, skip, share)?.map(
+                |batch| {
+                    batch.map(|mut batch| {
+                        batch.features[0] = f32::NAN;
+                        batch
+                    })
+                },
+            )))
         }
-        fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), DataError> {
-            self.0.visit_dev(visit)
+        fn visit_dev(
+            &mut self,
+            turn: Turn,
+            visit: &mut dyn FnMut(usize, &Batch),
+        ) -> Result<(), DataError> {
+            self.0.visit_dev(turn, visit)
         }
         fn plain_training(&mut self, n: usize) -> Result<Batches<'_>, DataError> {
             self.0.plain_training(n)
@@ -609,6 +675,7 @@ fn a_run_that_leaves_the_finite_numbers_ends_with_a_reason() {
             pretrained_teacher: None,
             onnx_teacher: None,
             starts: BTreeMap::new(),
+            team: Team::alone(),
             stop: context.stop,
             events: &mut events,
         };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use burn::{prelude::*, tensor::activation::log_softmax};
+use serde::{Deserialize, Serialize};
 use shared_model::{
     decode::{LogProbs, greedy},
     metrics::{ErrorCounts, character_errors, word_errors},
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::{
     clock::thread_time,
+    cluster::{ClusterError, Team},
     data::Batch,
     loss::{ctc_loss_weighted, label_weights},
     parallel::{Task, run_all},
@@ -39,25 +41,54 @@ pub struct Validation {
     pub samples: Vec<(String, String)>,
     /// Those with a transcript.
     pub utterances: usize,
-    /// Processor time.
-    pub spent: Duration,
 }
 
 /// Sums over a part of the set.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Sums {
     words: ErrorCounts,
     characters: ErrorCounts,
+    /// As it is, to the last bit, on its way from one process to another.
+    #[serde(with = "bits")]
     loss: f64,
     counted: usize,
     frames: usize,
     blank_frames: usize,
+    utterances: usize,
+    #[serde(skip)]
     spent: Duration,
     /// Position in the batch, reference, hypothesis.
     texts: Vec<(usize, String, String)>,
 }
 
-/// Measures several networks on batches that are shown to it one by one.
+impl Sums {
+    fn add(&mut self, other: Self) {
+        self.words.add(&other.words);
+        self.characters.add(&other.characters);
+        self.loss += other.loss;
+        self.counted += other.counted;
+        self.frames += other.frames;
+        self.blank_frames += other.blank_frames;
+        self.utterances += other.utterances;
+        self.spent += other.spent;
+        self.texts.extend(other.texts);
+    }
+}
+
+mod bits {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(value.to_bits())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(f64::from_bits(u64::deserialize(deserializer)?))
+    }
+}
+
+/// Measures several networks on batches that are shown to it one by one, and on those that are shown
+/// to the other processes of a team.
 ///
 /// - Utterances without a transcript are left out.
 pub(super) struct Validator<'a> {
@@ -67,16 +98,15 @@ pub(super) struct Validator<'a> {
     pub num_shards: usize,
     pub threads: usize,
     pub device: Device,
-    totals: Vec<Sums>,
-    validations: Vec<Validation>,
+    /// Number of each batch, and its sums by model.
+    batches: Vec<(usize, Vec<Sums>)>,
 }
 
 impl<'a> Validator<'a> {
     /// - `compute`: of the training that is measured.
     pub fn new(models: &'a [CtcModel], tokens: &'a Tokens, compute: &Compute) -> Self {
         Self {
-            totals: models.iter().map(|_| Sums::default()).collect(),
-            validations: vec![Validation::default(); models.len()],
+            batches: vec![],
             models,
             tokens,
             num_shards: compute.shards,
@@ -85,10 +115,8 @@ impl<'a> Validator<'a> {
         }
     }
 
-    pub fn add(&mut self, batch: &Batch) {
-        if batch.lengths.is_empty() {
-            return;
-        }
+    /// - `number`: of the batch in the whole set.
+    pub fn add(&mut self, number: usize, batch: &Batch) {
         let (tokens, device) = (self.tokens, &self.device);
         let shards = split(batch, self.num_shards);
         let mut tasks: Vec<Task<'_, Sums>> = vec![];
@@ -100,35 +128,53 @@ impl<'a> Validator<'a> {
             }
         }
         let mut results = run_all(self.threads, tasks).into_iter();
-        for (total, validation) in self.totals.iter_mut().zip(&mut self.validations) {
-            let mut texts = vec![];
-            for sums in results.by_ref().take(shards.len()) {
-                total.words.add(&sums.words);
-                total.characters.add(&sums.characters);
-                total.loss += sums.loss;
-                total.counted += sums.counted;
-                total.frames += sums.frames;
-                total.blank_frames += sums.blank_frames;
-                validation.spent += sums.spent;
-                texts.extend(sums.texts);
-            }
-            texts.sort();
-            validation.utterances += texts.len();
-            let room = SAMPLES - validation.samples.len();
-            let samples = texts.into_iter().take(room);
-            validation.samples.extend(samples.map(|(_, r, h)| (r, h)));
-        }
+        let of_models = self.models.iter().map(|_| {
+            let mut sums = Sums::default();
+            results
+                .by_ref()
+                .take(shards.len())
+                .for_each(|of_shard| sums.add(of_shard));
+            sums.texts.sort();
+            sums.texts.truncate(SAMPLES);
+            sums
+        });
+        let of_models = of_models.collect();
+        self.batches.push((number, of_models));
     }
 
-    /// The figures, in the order of the models.
-    pub fn finish(mut self) -> Vec<Validation> {
-        for (total, validation) in self.totals.into_iter().zip(&mut self.validations) {
-            validation.words = total.words;
-            validation.characters = total.characters;
-            validation.loss = total.loss / total.counted.max(1) as f64;
-            validation.blank_share = total.blank_frames as f64 / total.frames.max(1) as f64;
+    /// Processor time of this process by model.
+    pub fn spent(&self) -> Vec<Duration> {
+        let of_model = |model: usize| self.batches.iter().map(|(_, sums)| sums[model].spent).sum();
+        (0..self.models.len()).map(of_model).collect()
+    }
+
+    /// The figures, in the order of the models, over the batches of all processes.
+    ///
+    /// # Errors
+    /// The others cannot be reached.
+    pub fn finish(self, team: Team<'_>) -> Result<Vec<Validation>, ClusterError> {
+        let mut totals: Vec<Sums> = self.models.iter().map(|_| Sums::default()).collect();
+        let mut batches = team.gather(self.batches)?.concat();
+        batches.sort_by_key(|(number, _)| *number);
+        for (_, of_models) in batches {
+            for (total, sums) in totals.iter_mut().zip(of_models) {
+                total.add(sums);
+            }
         }
-        self.validations
+        let validations = totals.into_iter().map(|total| Validation {
+            words: total.words,
+            characters: total.characters,
+            loss: total.loss / total.counted.max(1) as f64,
+            blank_share: total.blank_frames as f64 / total.frames.max(1) as f64,
+            utterances: total.utterances,
+            samples: total
+                .texts
+                .into_iter()
+                .take(SAMPLES)
+                .map(|(_, reference, hypothesis)| (reference, hypothesis))
+                .collect(),
+        });
+        Ok(validations.collect())
     }
 }
 
@@ -170,6 +216,7 @@ fn measure(model: &CtcModel, shard: &Shard, tokens: &Tokens, device: &Device) ->
                 frame.iter().all(|&value| value <= blank)
             })
             .count();
+        sums.utterances += 1;
         sums.texts.push((shard.indices[u], reference, hypothesis));
     }
     sums.spent = thread_time() - started;

@@ -7,8 +7,8 @@ use crate::{
     cli::{CliResult, DeviceArgs, print_json, print_line, tell_device},
     config::Recipe,
     data::{
-        Batch, BatchSource, EpochPlan, RecipeData, TrainingAudio, recipe_examples, recipe_tokens,
-        recipe_utterances,
+        Batch, BatchSource, EpochPlan, RecipeData, Share, TrainingAudio, recipe_examples,
+        recipe_tokens, recipe_utterances,
     },
     train::TrainError,
 };
@@ -51,7 +51,7 @@ pub fn run(args: &ParityArgs) -> CliResult<()> {
         ..EpochPlan::plain()
     };
     let batches: Vec<Batch> = data
-        .epoch(TrainingAudio::Transcribed, plan, 0)
+        .epoch(TrainingAudio::Transcribed, plan, 0, &Share::whole(1))
         .and_then(|batches| batches.take(args.steps.into()).collect())
         .map_err(TrainError::from)?;
     let device = args.device.open()?;

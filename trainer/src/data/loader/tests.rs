@@ -111,7 +111,7 @@ fn a_gentle_epoch_masks_nothing_and_adds_nothing() {
     let all: Vec<usize> = (0..6).collect();
     let features = |pipeline: &Pipeline, gentle| {
         let plan = EpochPlan { gentle, ..plan(1) };
-        let batch = pipeline.batch(&all, plan).unwrap();
+        let batch = pipeline.batch(&all.clone().into(), plan).unwrap();
         let is_masked = batch.masks.iter().any(|mask| !mask.is_empty());
         (batch.features, is_masked)
     };
@@ -145,7 +145,9 @@ fn two_views_are_the_same_audio_under_masks_of_their_own() {
         };
         let pipeline = Pipeline::new(examples.clone(), Tokens::characters(), options).unwrap();
         let plan = EpochPlan { views, ..plan(1) };
-        pipeline.batch(&[0, 1, 2, 3, 4, 5], plan).unwrap()
+        pipeline
+            .batch(&vec![0, 1, 2, 3, 4, 5].into(), plan)
+            .unwrap()
     };
     let (single, double) = (batch(1), batch(2));
     assert_eq!((single.views, double.views), (1, 2));
@@ -188,7 +190,9 @@ fn masks_come_beside_features_that_they_do_not_change() {
             cache_bytes: 0,
         };
         let pipeline = Pipeline::new(examples.clone(), Tokens::characters(), options).unwrap();
-        pipeline.batch(&[0, 1, 2, 3, 4, 5], plan(1)).unwrap()
+        pipeline
+            .batch(&vec![0, 1, 2, 3, 4, 5].into(), plan(1))
+            .unwrap()
     };
     let (masked, plain) = (batch(2), batch(0));
     assert_eq!(masked.features, plain.features);
@@ -207,7 +211,7 @@ fn phases_and_epochs_have_variations_of_their_own_and_repeat_them() {
             ..plan(epoch)
         };
         let batches = plan_epoch(&pipeline.durations(plan), 4.0, 5, plan);
-        let first = pipeline.batch(&[0, 1, 2, 3], plan).unwrap();
+        let first = pipeline.batch(&vec![0, 1, 2, 3].into(), plan).unwrap();
         (batches, first.features, first.masks)
     };
     let all = [
@@ -259,7 +263,7 @@ fn audio_is_as_long_as_batches_were_planned_for() {
     });
     let planned = pipeline.durations(plan(3));
     for (index, &secs) in planned.iter().enumerate() {
-        let batch = pipeline.batch(&[index], plan(3)).unwrap();
+        let batch = pipeline.batch(&vec![index].into(), plan(3)).unwrap();
         let distance = (batch.audio_secs - f64::from(secs)).abs();
         assert!(distance < 2e-3, "{index}: {distance} s");
     }
@@ -275,7 +279,7 @@ fn audio_is_as_long_as_batches_were_planned_for() {
 fn padding_is_zero_and_lengths_are_those_of_the_extractor() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = pipeline(examples(folder.path(), 10), false, 0);
-    let batch = pipeline.batch(&[0, 9, 3], plan(0)).unwrap();
+    let batch = pipeline.batch(&vec![0, 9, 3].into(), plan(0)).unwrap();
     assert_eq!(batch.lengths, [30, 120, 60]);
     assert_eq!(batch.time, 120);
     for (row, &length) in batch.features.chunks(120 * 80).zip(&batch.lengths) {
@@ -349,7 +353,7 @@ fn evaluation_batches_are_the_same_from_the_files_and_from_memory() {
     let read = || {
         let mut all = vec![];
         batches
-            .for_each(|batch| {
+            .for_each(Turn::every(), |_, batch| {
                 all.push((batch.features.clone(), batch.utterance_ids.clone()));
                 Ok::<(), DataError>(())
             })

@@ -9,7 +9,7 @@ mod state;
 mod tests;
 mod weight;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use burn::{
     module::Module,
@@ -56,6 +56,12 @@ impl NetworkOptimizer {
             },
             states: BTreeMap::new(),
         }
+    }
+
+    /// Forgets the state of all weights but these.
+    pub fn keep<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        let names: BTreeSet<&str> = names.collect();
+        self.states.retain(|name, _| names.contains(name.as_str()));
     }
 
     /// One step along `gradients` times `scale`, by at most `threads` threads; weights without a

@@ -1,7 +1,9 @@
 //! The training loop: any number of networks over the same batches.
 
 mod assembly;
+mod sharing;
 mod step;
+mod together;
 mod validation;
 
 use std::{collections::HashMap, ops::Range, sync::atomic::Ordering, time::Instant};
@@ -11,17 +13,20 @@ use shared_model::weights::Weights;
 use super::{
     CheckpointProblem, Compute, RunContext, TrainError,
     checkpoint::{Checkpoints, NetworkTensors, PhaseState},
+    exchange::{Exchange, Rows, checkpoint_from_first, one_state},
     network_trainer::{MAX_NOT_FINITE, NetworkTrainer},
     progress::{Progress, resident_bytes},
     teacher::FrozenTeacher,
 };
 pub(crate) use assembly::{Goal, NetworkSpec};
+use sharing::ShardSizes;
 pub(crate) use step::{StepReport, StepTimes, TrainStep, TrainerGroup};
 
 use crate::{
+    cluster::Team,
     config::{Phase, TrainingConfig},
-    costs::Meter,
-    data::{Batch, EpochPlan},
+    costs::{Meter, PhaseCosts},
+    data::{Batch, EpochPlan, Share},
     event::TrainEvent,
     run_folder::RunFolder,
 };
@@ -36,6 +41,11 @@ pub(super) struct PhaseRun {
     last_saved_step: usize,
     progress: Progress,
     meter: Meter,
+    /// Who has what among the processes that train together.
+    exchange: Exchange,
+    shard_sizes: ShardSizes,
+    /// Those of `state` and of the other processes, when it was last asked.
+    all_costs: PhaseCosts,
 }
 
 impl PhaseRun {
@@ -48,7 +58,9 @@ impl PhaseRun {
     ) -> Result<Self, TrainError> {
         let meter = Meter::start();
         let folder = context.folder.checkpoints(phase);
-        let checkpoints = Checkpoints::new(folder, context.recipe.checkpoint.keep_last)?;
+        let team = context.team;
+        let keep_last = context.recipe.checkpoint.keep_last;
+        let checkpoints = Checkpoints::new(folder, keep_last, team.is_first())?;
         let epochs = specs.iter().map(|spec| spec.training.epochs).max();
         let epochs = epochs.unwrap_or(0);
         let audio = goal.audio();
@@ -69,11 +81,12 @@ impl PhaseRun {
             let per_step = training.optim.accumulate.max(1);
             plans.map(|plan| batches[&plan].div_ceil(per_step)).sum()
         };
-        let compute = Compute::new(&context.device, context.is_gpu, &context.recipe.compute);
+        let config = &context.recipe.compute;
+        let compute = Compute::new(&context.device, context.is_gpu, config, team);
         let seed = context.recipe.seed;
         let mut group = TrainerGroup::assemble(phase, goal, specs, compute, seed, steps)?;
         let mut state = PhaseState::new(phase, group.compute.shards);
-        if let Some((saved, tensors)) = checkpoints.load_newest()? {
+        if let Some((saved, tensors)) = checkpoint_from_first(team, || checkpoints.load_newest())? {
             group = group
                 .restore(&saved, tensors)
                 .map_err(|error| match error {
@@ -84,6 +97,18 @@ impl PhaseRun {
                     other => other,
                 })?;
             state = saved;
+        }
+        sharing::check(&group, team)?;
+        let networks = group.trainers.iter().map(|trainer| &trainer.network);
+        let exchange = Exchange::new(team, group.compute.shards, networks);
+        if !team.is_first() {
+            // What was spent before is in the account of process 0.
+            state.costs = PhaseCosts::default();
+        }
+        if team.link().is_some() {
+            for (network, trainer) in group.trainers.iter_mut().enumerate() {
+                trainer.keep_states_of(exchange.owned_names(network));
+            }
         }
         let in_epoch = |epoch| -> usize { group.plans(epoch).iter().map(|p| batches[p]).sum() };
         let left: usize = (state.epoch..epochs).map(in_epoch).sum();
@@ -98,6 +123,9 @@ impl PhaseRun {
         Ok(Self {
             last_saved_step: group.max_step(),
             progress: Progress::new(left.saturating_sub(state.batch_in_epoch)),
+            shard_sizes: ShardSizes::default(),
+            all_costs: state.costs.clone(),
+            exchange,
             group,
             checkpoints,
             state,
@@ -118,12 +146,12 @@ impl PhaseRun {
             self.state.epoch = epoch + 1;
             self.state.batch_in_epoch = 0;
             self.validate_epoch(epoch, context)?;
-            let event = self.save(context.folder)?;
+            let event = self.save(context.folder, context.team)?;
             (context.events)(event);
             if context.is_gpu {
                 self.group.compute.device.memory_cleanup();
             }
-            if context.stop.load(Ordering::SeqCst) {
+            if context.team.any(context.stop.load(Ordering::SeqCst))? {
                 return Err(self.interrupted());
             }
         }
@@ -164,29 +192,46 @@ impl PhaseRun {
             stop,
             recipe,
             folder,
+            team,
             ..
         } = context;
-        let mut batches = source.epoch(audio, plan, skip)?;
+        let team = *team;
+        let share = Share::of(team.rank(), team.size(), self.group.compute.shards);
+        let mut batches = source.epoch(audio, plan, skip, &share)?;
         loop {
             let asked = Instant::now();
             let Some(batch) = batches.next() else { break };
             self.progress.waited(asked.elapsed());
             let batch = batch?;
-            if batch.lengths.is_empty() {
+            let rows = Rows::together(&batch, team)?;
+            if rows.is_empty() {
                 // All of it was found broken.
                 self.state.batch_in_epoch += 1;
                 continue;
             }
             let is_last = self.state.batch_in_epoch + 1 >= numbers.end;
-            let report = self.group.step(&TrainStep {
+            let step = TrainStep {
                 batch: &batch,
                 plan,
                 batch_in_epoch: self.state.batch_in_epoch - numbers.start,
                 is_last_of_epoch: is_last,
                 run_seed: recipe.seed,
-            });
+            };
+            let report = match team.link() {
+                None => self.group.step(&step),
+                Some(link) => {
+                    if let Some(event) = self.shard_sizes.add(&rows, plan, &self.group) {
+                        events(event);
+                    }
+                    self.group
+                        .step_together(&step, &rows, &self.exchange, link)?
+                }
+            };
             self.state.batch_in_epoch += 1;
-            self.progress.batch(batch.audio_secs);
+            self.progress.batch(rows.audio_secs);
+            if let Some(times) = report.team {
+                self.progress.team(times);
+            }
             let spent = report.networks.iter().map(|network| network.spent);
             let costs = &mut self.state.costs;
             costs.add_step(
@@ -206,9 +251,9 @@ impl PhaseRun {
             let due = recipe.checkpoint.every_steps > 0
                 && since >= recipe.checkpoint.every_steps
                 && !is_last;
-            let stopping = stop.load(Ordering::SeqCst);
+            let stopping = team.any(stop.load(Ordering::SeqCst))?;
             if due || stopping {
-                let event = self.save(folder)?;
+                let event = self.save(folder, team)?;
                 events(event);
             }
             if stopping {
@@ -219,7 +264,7 @@ impl PhaseRun {
         for trainer in &mut self.group.trainers {
             trainer.discard_pending();
         }
-        for (path, reason) in source.take_quarantined() {
+        for (path, reason) in team.gather(source.take_quarantined())?.concat() {
             folder.quarantine(&path, &reason)?;
             events(TrainEvent::Quarantined { path, reason });
         }
@@ -273,16 +318,25 @@ impl PhaseRun {
             data_wait_share: self.progress.data_wait_share(),
             eta_secs: self.progress.eta_secs(),
             memory_bytes: resident_bytes(),
+            team: self.progress.team_times(),
         }
     }
 
-    fn save(&mut self, folder: &RunFolder) -> Result<TrainEvent, TrainError> {
+    fn save(&mut self, folder: &RunFolder, team: Team<'_>) -> Result<TrainEvent, TrainError> {
         self.state.costs.add_training(self.meter.lap());
         self.state.networks = self.group.trainers.iter().map(|t| t.state()).collect();
-        let tensors: Vec<NetworkTensors> =
+        let mut tensors: Vec<NetworkTensors> =
             self.group.trainers.iter().map(|t| t.tensors()).collect();
-        let path = self.checkpoints.save(&self.state, &tensors)?;
-        folder.store_costs(self.group.phase, &self.state.costs)?;
+        for tensors in &mut tensors {
+            tensors.optimizer = one_state(team, std::mem::take(&mut tensors.optimizer))?;
+        }
+        self.ask_costs(team)?;
+        let state = PhaseState {
+            costs: self.all_costs.clone(),
+            ..self.state.clone()
+        };
+        let path = self.checkpoints.save(&state, &tensors)?;
+        folder.store_costs(self.group.phase, &state.costs)?;
         self.last_saved_step = self.group.max_step();
         Ok(TrainEvent::Checkpoint {
             phase: self.group.phase.to_string(),

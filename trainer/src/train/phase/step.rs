@@ -7,9 +7,11 @@ use crate::{
     clock::{Usage, thread_time},
     config::Phase,
     data::{Batch, EpochPlan},
-    parallel::{Task, run_all},
+    event::TeamTimes,
+    parallel::{Task, own_cores, run_all},
     train::{
         contrast::contrast,
+        exchange::Rows,
         network_trainer::{NetworkReport, NetworkTrainer},
         objective::{BatchTotals, Distillation, ForwardPass, ShardJob, ShardResult, forward_shard},
         shard::{Shard, split},
@@ -45,6 +47,8 @@ pub(crate) struct StepReport {
     pub infeasible: usize,
     pub wall: Duration,
     pub times: StepTimes,
+    /// Where several processes made it.
+    pub team: Option<TeamTimes>,
 }
 
 impl StepReport {
@@ -96,22 +100,43 @@ impl TrainerGroup {
     /// One batch through every network whose plan it follows.
     pub fn step(&mut self, step: &TrainStep<'_>) -> StepReport {
         let started = Instant::now();
-        let mut times = StepTimes::default();
-        let totals = self.totals(step.batch);
-        let results = self.train_shards(step, &totals, &mut times);
-        times.ctc = results.iter().flatten().map(|result| result.ctc_time).sum();
+        let (results, mut report) = self.passes(step, &Rows::alone(step.batch));
         let before = Usage::now().total;
-        let networks = self.update(results, step.is_last_of_epoch);
-        times.update = Usage::now().total - before;
-        StepReport {
-            networks,
-            infeasible: totals.iter().map(|t| t.infeasible).max().unwrap_or(0),
-            wall: started.elapsed(),
-            times,
-        }
+        report.networks = self.update(results, step.is_last_of_epoch);
+        report.times.update = Usage::now().total - before;
+        report.wall = started.elapsed();
+        report
     }
 
-    fn distillation(&self) -> Option<&Distillation> {
+    /// Forward and backward passes of this process's `rows` of a batch, by network; the report has
+    /// everything but the update.
+    pub(super) fn passes(
+        &self,
+        step: &TrainStep<'_>,
+        rows: &Rows,
+    ) -> (Vec<Vec<ShardResult>>, StepReport) {
+        let mut times = StepTimes::default();
+        let totals = self.totals(rows);
+        let results = self.train_shards(step, &totals, &mut times);
+        times.ctc = results.iter().flatten().map(|result| result.ctc_time).sum();
+        let report = StepReport {
+            networks: vec![],
+            infeasible: totals.iter().map(|t| t.infeasible).max().unwrap_or(0),
+            wall: Duration::ZERO,
+            times,
+            team: None,
+        };
+        (results, report)
+    }
+
+    /// Indices of the networks whose plan it is.
+    pub(super) fn members(&self, plan: EpochPlan) -> Vec<usize> {
+        let of = |index: &usize| self.trainers[*index].plan(self.phase, plan.epoch);
+        let all = 0..self.trainers.len();
+        all.filter(|index| of(index) == Some(plan)).collect()
+    }
+
+    pub(super) fn distillation(&self) -> Option<&Distillation> {
         match &self.goal {
             Goal::Ctc => None,
             Goal::Distill { distillation, .. } => Some(distillation),
@@ -155,12 +180,12 @@ impl TrainerGroup {
         }
     }
 
-    fn totals(&self, batch: &Batch) -> Vec<BatchTotals> {
+    fn totals(&self, rows: &Rows) -> Vec<BatchTotals> {
         let totals = self.trainers.iter().map(|trainer| {
             let config = trainer.network.model.config();
             BatchTotals::new(
-                &batch.lengths,
-                &batch.targets,
+                (&rows.lengths, &rows.targets),
+                rows.own.clone(),
                 |frames| config.encoder_length(frames),
                 trainer.training.optim.accumulate,
             )
@@ -175,15 +200,13 @@ impl TrainerGroup {
         totals: &[BatchTotals],
         times: &mut StepTimes,
     ) -> Vec<Vec<ShardResult>> {
-        let plan = |index: usize| self.trainers[index].plan(self.phase, step.plan.epoch);
-        let mut members: Vec<usize> = (0..self.trainers.len())
-            .filter(|&index| plan(index) == Some(step.plan))
-            .collect();
+        let mut members = self.members(step.plan);
         let dealt = self.deal(step.batch, &members, times);
         // The longest work first, so that threads end at about the same time.
         members.sort_by_key(|&index| {
             let trainer = &self.trainers[index];
-            let rows = dealt.of(trainer).shards[0].lengths.len();
+            let first = dealt.of(trainer).shards.first();
+            let rows = first.map_or(0, |shard| shard.lengths.len());
             std::cmp::Reverse(trainer.parameters() * rows)
         });
         let jobs = self.jobs(step, totals, &dealt, &members);
@@ -209,22 +232,22 @@ impl TrainerGroup {
             .sum();
         // CTC is computed on the host, whatever computes the network.
         let threads = match num_jobs {
-            1 => std::thread::available_parallelism().map_or(1, usize::from),
+            1 => own_cores(),
             _ => 1,
         };
         let mut jobs = Vec::with_capacity(num_jobs);
         for &index in members {
             let trainer = &self.trainers[index];
-            for (number, shard) in pieces(index).shards.iter().enumerate() {
+            for (place, shard) in pieces(index).shards.iter().enumerate() {
                 let names = [self.phase.as_str(), &trainer.name];
-                let numbers = [step.plan.epoch, step.batch_in_epoch, number];
+                let numbers = [step.plan.epoch, step.batch_in_epoch, shard.number];
                 let job = ShardJob {
                     shard,
                     totals: &totals[index],
                     ctc: &trainer.training.ctc,
                     intermediate_layers: &trainer.intermediate_layers,
                     consistency_weight: trainer.training.ctc.consistency_weight_at(trainer.step),
-                    teacher: self.distillation().zip(pieces(index).answers.get(number)),
+                    teacher: self.distillation().zip(pieces(index).answers.get(place)),
                     seed: derive_seed(step.run_seed, &names, &numbers),
                     threads,
                     device: &self.compute.device,
@@ -284,6 +307,7 @@ impl TrainerGroup {
         } else {
             self.compute.threads
         };
+        let shards = self.compute.shards;
         let tasks = self.trainers.iter_mut().zip(results);
         let tasks = tasks.map(|(trainer, results)| {
             let task = move || {
@@ -295,7 +319,7 @@ impl TrainerGroup {
                     _ => || Usage::now().total,
                 };
                 let before = clock();
-                let mut report = trainer.absorb(results, is_last_of_epoch, threads);
+                let mut report = trainer.absorb(results, is_last_of_epoch, shards, threads);
                 report.spent += clock().saturating_sub(before);
                 report
             };

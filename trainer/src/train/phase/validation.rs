@@ -4,12 +4,14 @@ use shared_model::{model::CtcModel, weights::Weights};
 
 use super::{Goal, PhaseRun};
 use crate::{
+    data::Turn,
     event::{AVERAGE, TrainEvent},
     train::{
         RunContext, TrainError,
         answers::AnswerCache,
         checkpoint::Best,
         error::of_network,
+        exchange::weights_from_first,
         exit_head::take_exit_heads,
         validate::{Validation, Validator},
     },
@@ -99,7 +101,7 @@ impl PhaseRun {
         validation: Validation,
         is_best: bool,
     ) -> TrainEvent {
-        let costs = &self.state.costs;
+        let costs = &self.all_costs;
         let trained = network.strip_suffix(AVERAGE).unwrap_or(&network);
         let own = costs.networks.get(trained).copied().unwrap_or_default();
         TrainEvent::Validation {
@@ -127,13 +129,20 @@ impl PhaseRun {
         self.state.costs.add_training(self.meter.lap());
         let models: Vec<CtcModel> = networks.iter().map(|(_, model)| model.clone()).collect();
         let mut validator = Validator::new(&models, context.tokens, &self.group.compute);
+        let team = context.team;
+        let turn = Turn {
+            first: team.rank(),
+            of: team.size(),
+        };
         context
             .source
-            .visit_dev(&mut |batch| validator.add(batch))?;
-        let validations = validator.finish();
+            .visit_dev(turn, &mut |number, batch| validator.add(number, batch))?;
+        let spent = validator.spent();
+        let validations = validator.finish(team)?;
         let names = networks.iter().map(|(name, _)| name.as_str());
-        let spent = names.zip(validations.iter().map(|validation| validation.spent));
-        self.state.costs.add_validation(self.meter.lap(), spent);
+        let costs = &mut self.state.costs;
+        costs.add_validation(self.meter.lap(), names.zip(spent));
+        self.ask_costs(team)?;
         Ok(validations)
     }
 
@@ -156,7 +165,8 @@ impl PhaseRun {
                 ),
             });
         }
-        let costs = self.state.costs;
+        self.ask_costs(context.team)?;
+        let costs = self.all_costs;
         context.folder.store_costs(self.group.phase, &costs)?;
         (context.events)(TrainEvent::Finished {
             phase: self.group.phase.to_string(),
@@ -192,7 +202,8 @@ impl PhaseRun {
             let errors = validation.words.errors();
             let better = trainer.best.filter(|best| best.errors < errors);
             if let Some(best) = better {
-                finals[index] = self.checkpoints.load_best(name)?;
+                finals[index] =
+                    weights_from_first(context.team, || self.checkpoints.load_best(name))?;
                 (context.events)(TrainEvent::Notice {
                     message: format!(
                         "\"{name}\" keeps the weights of epoch {}: {} of {} words wrong on the development set, {errors} with averaged weights",

@@ -195,7 +195,7 @@ fn a_frozen_teacher_neither_learns_nor_hesitates() {
         exits: vec![],
         prune_share: 0.0,
     };
-    let compute = Compute::new(&Device::flex(), false, &recipe.compute);
+    let compute = Compute::new(&Device::flex(), false, &recipe.compute, Team::alone());
     let phase = Phase::Distill;
     let mut group = TrainerGroup::assemble(phase, goal, vec![spec], compute, 1, |_| 4).unwrap();
     let batch = ToySource::batch(3, 4);
@@ -310,6 +310,7 @@ impl Eight {
         Batch {
             features,
             masks: vec![SpecMask::default(); 8],
+            shards: vec![],
             views: 1,
             time: 60,
             n_mels: N_MELS,
@@ -330,11 +331,16 @@ impl BatchSource for Eight {
         _audio: TrainingAudio,
         _plan: EpochPlan,
         skip: usize,
+        _share: &Share,
     ) -> Result<Batches<'_>, DataError> {
         Ok(Box::new((skip..4).map(|_| Ok(Self::batch()))))
     }
-    fn visit_dev(&mut self, visit: &mut dyn FnMut(&Batch)) -> Result<(), DataError> {
-        visit(&Self::batch());
+    fn visit_dev(
+        &mut self,
+        _turn: Turn,
+        visit: &mut dyn FnMut(usize, &Batch),
+    ) -> Result<(), DataError> {
+        visit(0, &Self::batch());
         Ok(())
     }
     fn plain_training(&mut self, _utterances: usize) -> Result<Batches<'_>, DataError> {

@@ -1,0 +1,68 @@
+//! What all processes have read of a batch.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cluster::{ClusterError, Team},
+    data::Batch,
+};
+
+/// The rows of a whole batch. Losses are means over all of it, and what one machine cannot read is
+/// missing for all, so every process knows of all before it computes.
+pub(in crate::train) struct Rows {
+    /// Real feature frames.
+    pub lengths: Vec<usize>,
+    pub targets: Vec<Vec<u32>>,
+    /// This process's.
+    pub own: Range<usize>,
+    pub audio_secs: f64,
+}
+
+/// Those of one process.
+#[derive(Serialize, Deserialize)]
+struct OwnRows {
+    lengths: Vec<usize>,
+    targets: Vec<Vec<u32>>,
+    audio_secs: f64,
+}
+
+impl Rows {
+    /// Of a batch that one process has as a whole.
+    pub fn alone(batch: &Batch) -> Self {
+        Self {
+            own: 0..batch.lengths.len(),
+            lengths: batch.lengths.clone(),
+            targets: batch.targets.clone(),
+            audio_secs: batch.audio_secs,
+        }
+    }
+
+    /// Of a batch of which each process has some rows.
+    pub fn together(batch: &Batch, team: Team<'_>) -> Result<Self, ClusterError> {
+        let own = OwnRows {
+            lengths: batch.lengths.clone(),
+            targets: batch.targets.clone(),
+            audio_secs: batch.audio_secs,
+        };
+        let all = team.gather(own)?;
+        let before = all[..team.rank()].iter().map(|rows| rows.lengths.len());
+        let start: usize = before.sum();
+        let mut rows = Self {
+            lengths: vec![],
+            targets: vec![],
+            own: start..start + batch.lengths.len(),
+            audio_secs: all.iter().map(|rows| rows.audio_secs).sum(),
+        };
+        for of_process in all {
+            rows.lengths.extend(of_process.lengths);
+            rows.targets.extend(of_process.targets);
+        }
+        Ok(rows)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lengths.is_empty()
+    }
+}
