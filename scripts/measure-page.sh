@@ -19,13 +19,17 @@ mkdir -p "$OUT/recordings"
 encode() { ffmpeg -loglevel error -y "$@"; }
 printf "file '%s'\n" "$ROOT"/www/samples/people/*.mp3 >"$OUT/clips.txt"
 encode -f concat -safe 0 -i "$OUT/clips.txt" -ar 16000 -ac 1 "$OUT/once.wav"
-repeated() { encode -stream_loop -1 -i "$OUT/once.wav" -t "$1" "${@:2}"; }
-repeated 120 "$OUT/recordings/spoken.wav"
+# repeated FILE SECONDS RESULT [OPTION...]
+repeated() { encode -stream_loop -1 -i "$1" -t "$2" "${@:4}" "$3"; }
+repeated "$OUT/once.wav" 120 "$OUT/recordings/spoken.wav"
 case ${1:-long} in *long*)
-  repeated "$SECS" "$OUT/recordings/long-16khz.wav"
-  repeated "$SECS" -ar 48000 -ac 2 "$OUT/recordings/long-48khz-stereo.wav"
-  repeated "$SECS" -ar 44100 -b:a 64k "$OUT/recordings/long.mp3"
-  repeated "$SECS" -ar 44100 -ac 2 -b:a 96k "$OUT/recordings/long.m4a"
+  repeated "$OUT/once.wav" "$SECS" "$OUT/recordings/long-16khz.wav"
+  repeated "$OUT/once.wav" "$SECS" "$OUT/recordings/long-48khz-stereo.wav" -ar 48000 -ac 2
+  # Encoded once: what follows is copied.
+  encode -i "$OUT/once.wav" -ar 44100 -b:a 64k "$OUT/once.mp3"
+  encode -i "$OUT/once.wav" -ar 44100 -ac 2 -b:a 96k "$OUT/once.m4a"
+  repeated "$OUT/once.mp3" "$SECS" "$OUT/recordings/long.mp3" -c copy
+  repeated "$OUT/once.m4a" "$SECS" "$OUT/recordings/long.m4a" -c copy
   ;;
 esac
 

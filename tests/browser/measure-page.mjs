@@ -1,9 +1,9 @@
 // What a visitor of the built page waits for, fetches and holds in memory, measured in headless Chromium.
 //
-//   node measure-page.mjs --site DIR --recordings DIR [--only visits,second,live,long] [--out FILE]
+//   node measure-page.mjs --site DIR --recordings DIR [--only visits,second,live,long] [--match NAME] [--out FILE]
 //
 // FLEDGE_BIN: serves the site, compressed. `--recordings`: spoken.wav (for the microphone) and the long
-// files, which `scripts/measure-page.sh` makes. Prints a Markdown table; FILE gets the same as JSON.
+// files, which `scripts/measure-page.sh` makes. `--match`: only first visits with this in their name. Prints a Markdown table; FILE gets the same as JSON.
 
 import { spawn } from "node:child_process";
 import { readdirSync, statSync, writeFileSync } from "node:fs";
@@ -21,6 +21,7 @@ const { values: options } = parseArgs({
     site: { type: "string" },
     recordings: { type: "string" },
     only: { type: "string", default: "visits,second,live,long" },
+    match: { type: "string", default: "" },
     out: { type: "string" },
   },
 });
@@ -75,6 +76,8 @@ function watch(visit) {
       const has_words = lane.querySelector(".word") || lane.querySelector(".partial")?.textContent;
       if (has_words) note("first word"), note(lane.getAttribute("aria-label"));
     }
+    // What fails is not waited for.
+    if (document.querySelector("#error:not([hidden])")) note("done"), note("failed");
     const { state } = document.body?.dataset ?? {};
     if (told.times.pressed && visit.press === "sample" && state === "idle") note("done");
     if (!told.times.pressed && state === "idle" && document.querySelector("#samples button")) press();
@@ -106,10 +109,10 @@ async function firstVisit(browser, address, name, line_name) {
   const context = await browser.newContext(DESKTOP);
   try {
     const page = await openWatched(context, line.origin, visit);
-    await page.waitForFunction((all) => globalThis.told.times[all], visit.press === "sample" ? "done" : "first word", { polling: 100 });
+    await page.waitForFunction((last) => globalThis.told.times[last] ?? globalThis.told.times.failed, visit.press === "sample" ? "done" : "first word", { polling: 100 });
     const { times, origin, shift } = await told(page);
     const fetched = line.traffic.until(origin + times["first word"], origin);
-    const own = ["pressed", "ready", "done", "first word"];
+    const own = ["pressed", "ready", "done", "failed", "first word"];
     const lanes = Object.entries(times).filter(([name]) => !own.includes(name));
     report(`${name}; ${line_name}`, {
       "first word": secs(times["first word"]),
@@ -238,7 +241,7 @@ async function long(address, file) {
 const server = await serveSite();
 try {
   const microphone = join(options.recordings, "spoken.wav");
-  for (const name of parts.includes("visits") ? Object.keys(VISITS) : []) {
+  for (const name of parts.includes("visits") ? Object.keys(VISITS).filter((name) => name.includes(options.match)) : []) {
     for (const line of Object.keys(LINES)) {
       // The fake microphone plays its file once a browser.
       const browser = await launch({ microphone });

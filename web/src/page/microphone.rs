@@ -17,7 +17,7 @@ use web_sys::{
 use super::dom::{window, words_of};
 
 /// How long the browser's sound may take to start, once the microphone is open.
-const MAX_START_MS: i32 = 5_000;
+const MAX_START_MS: i32 = 10_000;
 
 /// What comes from the microphone.
 pub enum Heard {
