@@ -3,7 +3,8 @@
 //   node measure-page.mjs --site DIR --recordings DIR [--only visits,second,live,long] [--match NAME] [--out FILE]
 //
 // FLEDGE_BIN: serves the site, compressed. `--recordings`: spoken.wav (for the microphone) and the long
-// files, which `scripts/measure-page.sh` makes. `--match`: only first visits with this in their name. Prints a Markdown table; FILE gets the same as JSON.
+// files, which `scripts/measure-page.sh` makes. `--match`: only first visits with this in their name.
+// Prints a Markdown table; FILE gets the same as JSON.
 
 import { spawn } from "node:child_process";
 import { readdirSync, statSync, writeFileSync } from "node:fs";
@@ -11,7 +12,7 @@ import { loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
-import { engineReady, idle, launch, only, openSettings, state } from "./browser.mjs";
+import { engineReady, idle, launch, state } from "./browser.mjs";
 import { LONG_TASK_MS, tasksWhile } from "./page-tasks.mjs";
 import { browserMemory, watchMemory } from "./process-memory.mjs";
 import { throttle } from "./throttle.mjs";
