@@ -1,11 +1,15 @@
 # Two commands: `make demo` and `make test`. The work is done by scripts/.
 PORT ?= 8080
 CORPUS ?=
+PHRASES ?=
+RECORDINGS ?=
+MINUTES ?= 10
 
 .PHONY: help demo test site package bench-web mpi
 help:
 	@echo 'make demo                     serve the students at http://127.0.0.1:$(PORT), and train a family beside them'
 	@echo 'make demo CORPUS=FILE.jsonl   the same on your own speech (a NeMo-style manifest)'
+	@echo 'make demo PHRASES=FILE        adapt the English students to a list of phrases, in minutes'
 	@echo 'make test                     every check and test'
 	@echo 'make bench-web                time the students: native, in the browser, and beside onnxruntime'
 	@echo 'make site                     only build the site, into www/dist'
@@ -13,7 +17,7 @@ help:
 	@echo 'make package                  build what puts a student on another site, into dist/package'
 
 demo:
-	@PORT='$(PORT)' CORPUS='$(CORPUS)' scripts/demo.sh
+	@PORT='$(PORT)' CORPUS='$(CORPUS)' PHRASES='$(PHRASES)' RECORDINGS='$(RECORDINGS)' MINUTES='$(MINUTES)' scripts/demo.sh
 
 test:
 	@scripts/test.sh

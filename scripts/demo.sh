@@ -3,18 +3,26 @@
 # engine does, trains the quick family, then builds what takes longest: the GPU halves of page and
 # trainer.
 # PORT: where to serve. CORPUS: a NeMo-style manifest of your own speech instead of the starter's.
+# PHRASES: a list of phrases or a grammar; the shipped English students are adapted to it instead of
+# training a family. RECORDINGS: with it, a folder of your own recordings (`fledge adapt --record`).
 # SERVE=no: end when all is built instead of serving on, to time a first run.
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/stages.sh"
 cd "$ROOT"
 PORT=${PORT:-8080}
 CORPUS=${CORPUS:-}
+PHRASES=${PHRASES:-}
+RECORDINGS=${RECORDINGS:-}
+MINUTES=${MINUTES:-10}
 RUN=$ROOT/runs/demo
 
 if (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; then
   die "port $PORT is in use: stop what listens there, or choose another with 'make demo PORT=8081'"
 fi
 [ -z "$CORPUS" ] || [ -f "$CORPUS" ] || die "CORPUS=$CORPUS is not a file: give the path of a JSONL manifest (README, \"Your own speech\")"
+
+[ -z "$PHRASES" ] || [ -f "$PHRASES" ] || die "PHRASES=$PHRASES is not a file: give the path of a list of phrases (README, \"Your own words\")"
+[ -z "$PHRASES" ] || [ -z "$CORPUS" ] || die "PHRASES and CORPUS are two demos: give one of them"
 
 # Seconds on two idle cores, from empty caches where nothing is built yet: `stage_seconds` at the end of
 #   FLEDGE_CACHE=$(mktemp -d) SERVE=no make demo
@@ -28,7 +36,11 @@ if [ -e "$FULL_SITE" ]; then
 else
   plan 170 "the page with the shipped students"
 fi
-plan 220 "training a teacher and three students"
+if [ -n "$PHRASES" ]; then
+  plan $((MINUTES * 60)) "adapting two students to $(basename "$PHRASES")"
+else
+  plan 220 "training a teacher and three students"
+fi
 graphics=0
 [ -e "$FULL_SITE" ] || graphics=$((graphics + 295))
 [ -e "$FULL_BUILD" ] || graphics=$((graphics + 426))
@@ -62,6 +74,15 @@ if [ -n "$CORPUS" ]; then
   "$FLEDGE_BIN" check "$CORPUS" >/dev/null || die "fix the entries above in $CORPUS, then run the command again"
 fi
 
+family='"group": "Trained just now on this machine"'
+if [ -n "$PHRASES" ]; then
+  has espeak-ng || has flite || apt_install "voices that speak the phrases" espeak-ng flite
+  # Thresholds that were stored in the list change nothing.
+  asked=$(grep -vE '^(#|//)@' "$PHRASES"; printf '%s\n' "$MINUTES" "$RECORDINGS")
+  RUN=$ROOT/runs/adapt-$(printf '%s' "$asked" | cksum | cut -d' ' -f1)
+  family='"group": "Adapted to your phrases", "lm": "lm/english.bin"'
+fi
+
 # The students of the run, copied into the served site as a family of their own, behind the shipped ones.
 publish_students() {
   local folder name entries=() fresh=() separator='' entry
@@ -70,7 +91,7 @@ publish_students() {
     [ "$name" != teacher ] && [ -d "$folder" ] || continue
     rm -rf "$SITE/models/fresh-$name"
     cp -r "$folder" "$SITE/models/fresh-$name"
-    fresh+=("{\"path\": \"fresh-$name\", \"group\": \"Trained just now on this machine\"}")
+    fresh+=("{\"path\": \"fresh-$name\", $family}")
   done
   [ ${#fresh[@]} -gt 0 ] || die "the run in $RUN ended without students"
   # One entry a line.
@@ -106,7 +127,12 @@ kill -0 $server 2>/dev/null || die "the site could not be served on port $PORT"
 say "the shipped students are at http://127.0.0.1:$PORT after $SECONDS s - training yours now"
 
 stage
-"$FLEDGE_BIN" run "${recipe[@]}" --run "$RUN"
+if [ -n "$PHRASES" ]; then
+  "$FLEDGE_BIN" adapt --phrases "$PHRASES" --from www/models/english-small,english-tiny \
+    --run "$RUN" --minutes "$MINUTES" ${RECORDINGS:+--recordings "$RECORDINGS"}
+else
+  "$FLEDGE_BIN" run "${recipe[@]}" --run "$RUN"
+fi
 publish_students
 say "reload http://127.0.0.1:$PORT - the fresh students are a family of their own, under Settings, after $SECONDS s"
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what only the tests need, each only if absent: a software Vulkan adapter, browsers and the
-# driver of one, Node.js, both kinds of MPI, Python's safetensors.
+# driver of one, Node.js, both kinds of MPI, voices, Python's safetensors.
 . "$(dirname "$0")/common.sh"
 
 [ -n "$(ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null)" ] && ldconfig -p | grep -q libvulkan.so.1 ||
   apt_install "the GPU parity test (software Vulkan)" mesa-vulkan-drivers libvulkan1
+has espeak-ng || apt_install "the test of adaptation" espeak-ng
 has chromium || apt_install "the browser tests" chromium
 has node && has npm || apt_install "the browser tests" nodejs npm
 has ffmpeg || apt_install "the browser tests" ffmpeg

@@ -1,5 +1,6 @@
 //! One binary for all integration tests: burn is linked once.
 //!
+//! - `adapt`: a list of phrases to students that hear it, in the smallest way
 //! - `bad_input`: every unusable input gets one clear line, a code and no panic
 //! - `cli`: help, usage errors, output formats
 //! - `crash`: kill -9 at any moment, then the same weights
@@ -24,6 +25,7 @@
     reason = "a test that cannot set up its input must fail loudly"
 )]
 
+mod adapt;
 mod bad_input;
 mod cli;
 mod crash;

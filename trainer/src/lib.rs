@@ -85,6 +85,7 @@
 
 #![warn(missing_docs, clippy::missing_errors_doc)]
 
+pub mod adapt;
 pub mod bench;
 pub mod cli;
 mod clock;
@@ -111,6 +112,7 @@ pub mod onnx_network;
 mod parallel;
 pub mod plan;
 mod protobuf;
+pub mod record;
 pub mod report;
 pub mod run_folder;
 pub mod serve;

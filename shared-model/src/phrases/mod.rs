@@ -22,10 +22,14 @@ mod edit_distance;
 mod grammar;
 mod graph;
 mod search;
+mod sentences;
 mod similar;
 
 pub use decoder::{FoundPhrases, PhraseDecoder, PhraseHit, PhraseSearch, Slot};
-pub use grammar::{MAX_LIST_BYTES, PhraseError, PhraseWarning, Place, SlotValue, with_threshold};
+pub use grammar::{
+    MAX_LIST_BYTES, PhraseError, PhraseWarning, Place, SlotValue, with_threshold,
+    without_thresholds,
+};
 pub use graph::{MAX_LETTERS, Meaning, PhraseGraph};
 pub use search::{DEFAULT_THRESHOLD, PhraseConfig, phrase_score};
 
@@ -56,6 +60,16 @@ impl PhraseList {
     /// Never: a list without a phrase is an error.
     pub fn is_empty(&self) -> bool {
         self.source.phrases.is_empty()
+    }
+
+    /// `count` sentences of the list, for voices to speak: every phrase and every alternative in it
+    /// comes its turn, more often where there is more to say. The same seed gives the same ones;
+    /// fewer come where a rule does not end.
+    ///
+    /// # Errors
+    /// None of a list that was read: only of the rules that every list has.
+    pub fn sentences(&self, count: usize, seed: u64) -> Result<Vec<String>, PhraseError> {
+        sentences::draw(&self.source, count, seed)
     }
 
     /// What will work worse than its author thinks: phrases that sound alike.

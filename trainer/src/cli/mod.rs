@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, progress and errors to standard error, one line an error.
 
+mod adapt;
 mod arguments;
 mod bench;
 mod calibrate;
@@ -77,6 +78,7 @@ enum Command {
     Run(train::RunArgs),
     Plan(plan::PlanArgs),
     Study(study::StudyArgs),
+    Adapt(adapt::AdaptArgs),
     Evaluate(evaluate::EvaluateArgs),
     Compare(compare::CompareArgs),
     Errors(errors::ErrorsArgs),
@@ -106,6 +108,7 @@ fn dispatch(command: &Command) -> CliResult<()> {
         Command::Run(args) => train::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Study(args) => study::run(args),
+        Command::Adapt(args) => adapt::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Errors(args) => errors::run(args),

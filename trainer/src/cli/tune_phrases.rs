@@ -4,14 +4,17 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use shared_model::bundle::LoadedModel;
-use shared_model::phrases::{PhraseConfig, PhraseDecoder, with_threshold};
+use shared_model::phrases::{PhraseDecoder, with_threshold};
 
 use super::evaluate::Progress;
 use super::output::OutputFile;
 use super::{CliResult, DeviceArgs, Failure, interrupt};
 use crate::data::read_manifest;
 use crate::device::OpenDevice;
-use crate::evaluate::{Evaluated, HeardPhrases, PhraseCounts, PhraseFile, hear_phrases};
+use crate::evaluate::{
+    Evaluated, HeardPhrases, PhraseFile, ThresholdCurve, ThresholdPoint, choose_threshold,
+    hear_phrases,
+};
 use crate::model_folder;
 
 /// Find the threshold of a list of phrases for a model
@@ -61,28 +64,15 @@ pub struct TunePhrasesArgs {
     quiet: bool,
 }
 
-/// What one threshold gives.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-struct Point {
-    threshold: f32,
-    detection: f64,
-    phrase_error_rate: f64,
-    false_accepts: usize,
-    false_accepts_per_hour: Option<f64>,
-    most_false_accepts_per_hour: Option<f64>,
-}
-
 #[derive(Serialize)]
 struct Report {
     phrases: usize,
     outside_hours: f64,
-    curve: Vec<Point>,
-    chosen: Point,
+    curve: Vec<ThresholdPoint>,
+    chosen: ThresholdPoint,
     stored: bool,
 }
 
-/// Thresholds that are tried: every hundredth below one.
-const STEPS: u8 = 100;
 /// Every so many of them are printed.
 const PRINTED_EVERY: usize = 5;
 
@@ -125,7 +115,11 @@ fn tune(
     if let Some(reject) = &args.reject {
         heard.extend(hear(args, loaded, &decoder, reject, &device)?);
     }
-    let (curve, phrases, outside_hours) = curve(&heard, args.spot);
+    let ThresholdCurve {
+        points,
+        phrases,
+        outside_hours,
+    } = ThresholdCurve::of(&heard, args.spot);
     if phrases == 0 {
         return Err(Failure::data(format!(
             "{}: no utterance is nothing but phrases of {}",
@@ -136,8 +130,8 @@ fn tune(
     Ok(Report {
         phrases,
         outside_hours,
-        chosen: choose(&curve, args.false_accepts),
-        curve,
+        chosen: choose_threshold(&points, args.false_accepts),
+        curve: points,
         stored,
     })
 }
@@ -169,51 +163,8 @@ fn hear(
     Ok(heard)
 }
 
-/// Points from the lowest threshold to the highest, phrases that were said, hours of other speech.
-fn curve(heard: &[HeardPhrases], inside_speech: bool) -> (Vec<Point>, usize, f64) {
-    let (mut phrases, mut outside_hours) = (0, 0.0);
-    let points = (0..STEPS).map(|step| {
-        let threshold = f32::from(step) / f32::from(STEPS);
-        let counts = PhraseCounts::of(
-            heard,
-            &PhraseConfig {
-                threshold,
-                inside_speech,
-            },
-        );
-        let total = counts.total();
-        (phrases, outside_hours) = (total.reference_len, counts.outside_secs / 3600.0);
-        Point {
-            threshold,
-            detection: counts.detection(),
-            phrase_error_rate: total.rate(),
-            false_accepts: counts.false_accepts,
-            false_accepts_per_hour: counts.false_accepts_per_hour(),
-            most_false_accepts_per_hour: counts.most_false_accepts_per_hour(),
-        }
-    });
-    let points = points.collect();
-    (points, phrases, outside_hours)
-}
-
-/// The lowest threshold from which on false accepts are rare enough; without other speech, the one
-/// with the fewest phrase errors.
-fn choose(curve: &[Point], most: f64) -> Point {
-    let is_rare = |point: &Point| point.false_accepts_per_hour.is_none_or(|rate| rate <= most);
-    let last_bad = curve.iter().rposition(|point| !is_rare(point));
-    let good = &curve[last_bad.map_or(0, |index| (index + 1).min(curve.len() - 1))..];
-    let has_other_speech = curve
-        .iter()
-        .any(|point| point.false_accepts_per_hour.is_some());
-    if has_other_speech {
-        return good[0];
-    }
-    let fewest = |a: &&Point, b: &&Point| a.phrase_error_rate.total_cmp(&b.phrase_error_rate);
-    *good.iter().min_by(fewest).unwrap_or(&good[0])
-}
-
 fn lines(report: &Report) -> Vec<String> {
-    let shown = |point: &Point| {
+    let shown = |point: &ThresholdPoint| {
         let rate = |rate: Option<f64>| rate.map_or("-".into(), |rate| format!("{rate:.1}"));
         format!(
             "{:>9.2}  {:>7.1}  {:>14.1}  {:>13}  {:>7}  {:>12}",
@@ -241,44 +192,4 @@ fn lines(report: &Report) -> Vec<String> {
     lines.push(format!("threshold {:.2}: {end}", report.chosen.threshold));
     lines.push(shown(&report.chosen));
     lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn point(threshold: f32, rate: Option<f64>, phrase_error_rate: f64) -> Point {
-        Point {
-            threshold,
-            detection: 0.9,
-            phrase_error_rate,
-            false_accepts: 0,
-            false_accepts_per_hour: rate,
-            most_false_accepts_per_hour: rate,
-        }
-    }
-
-    #[test]
-    fn the_lowest_threshold_with_few_enough_false_accepts_from_there_on_is_chosen() {
-        let rates = [9.0, 0.4, 2.0, 0.5, 0.0];
-        let curve: Vec<Point> = rates
-            .iter()
-            .zip(0u8..)
-            .map(|(rate, step)| point(f32::from(step) / 10.0, Some(*rate), 0.1))
-            .collect();
-        assert_eq!(choose(&curve, 0.5).threshold, 0.3);
-        assert_eq!(choose(&curve, 9.0).threshold, 0.0);
-        // None is good enough: the highest.
-        assert_eq!(choose(&curve[..3], 0.1).threshold, 0.2);
-    }
-
-    #[test]
-    fn without_other_speech_the_fewest_errors_decide() {
-        let curve = [
-            point(0.0, None, 0.2),
-            point(0.1, None, 0.1),
-            point(0.2, None, 0.3),
-        ];
-        assert_eq!(choose(&curve, 0.5).threshold, 0.1);
-    }
 }

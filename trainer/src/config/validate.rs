@@ -195,6 +195,7 @@ fn check_augment(augment: &AugmentConfig) -> Checked {
     real("augment.noise_snr_db", low, -20.0, 100.0)?;
     real("augment.noise_snr_db", high, low, 100.0)?;
     for (key, share) in [
+        ("augment.room_share", augment.room_share),
         ("augment.band_limit_share", augment.band_limit_share),
         ("augment.noise_share", augment.noise_share),
         ("augment.join_share", augment.join_share),

@@ -20,10 +20,12 @@ mod priority;
 mod quarantine;
 mod recipe_data;
 mod source;
+mod wav;
 mod word_pieces;
 
 pub use audio_file::{AudioFileError, AudioInfo, decode_16k, decode_file, read_info};
-pub use augment::{SpecMask, spec_augment};
+pub(crate) use augment::background;
+pub use augment::{AugmentRng, SpecMask, spec_augment};
 pub use bucket::{plan_epoch, plan_sorted};
 pub use check::{CheckOptions, CheckReport, check_manifest};
 pub use dataset::{Dropped, Example, Filter, TrainingData, load_training_data, read_all};
@@ -40,6 +42,7 @@ pub use pipeline::{Augmentation, Pipeline, PipelineOptions};
 pub use quarantine::{Quarantine, QuarantineEntry};
 pub use recipe_data::{RecipeData, recipe_examples, recipe_tokens, recipe_utterances};
 pub use source::{BatchSource, Batches, TrainingAudio, Turn};
+pub(crate) use wav::wav_bytes;
 pub use word_pieces::{build_tokens, read_tokens};
 
 /// One utterance of a manifest.

@@ -39,6 +39,7 @@ impl Augmentation {
         let config = AugmentConfig {
             speeds: self.config.speeds.clone(),
             gain_db: self.config.gain_db,
+            room_share: 0.0,
             band_limit_share: 0.0,
             noise_share: 0.0,
             join_share: 0.0,

@@ -93,6 +93,12 @@ fn hear(
     }))
 }
 
+/// Whether a text is phrases one after the other and nothing else.
+pub fn is_nothing_but_phrases(decoder: &PhraseDecoder, text: &str) -> bool {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    nothing_but_phrases(decoder, &words).is_some()
+}
+
 /// The words as phrases one after the other, as few as possible.
 fn nothing_but_phrases(decoder: &PhraseDecoder, words: &[&str]) -> Option<Vec<Meaning>> {
     // From each word to the end: how many phrases at least, and where the first of them ends.

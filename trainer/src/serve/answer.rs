@@ -1,20 +1,17 @@
 //! What a connection gets.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::locate::{Located, locate};
 use super::range::{Range, parse_range};
-use super::request::Request;
+use super::request::{Method, Request};
 use super::{Site, compression};
-
-/// A peer that says nothing for so long is dropped.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a path holds beside letters and digits, as it stands.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -27,10 +24,11 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 /// # Errors
 /// The connection failed.
 pub(super) fn answer(stream: &TcpStream, site: &Site) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
     let mut out = stream;
-    match Request::read(stream) {
+    match Request::read(BufReader::new(stream)) {
+        Ok(request) if !matches!(request.method, Method::Get | Method::Head) => {
+            send_status(&mut out, "405 Method Not Allowed", "")
+        }
         Ok(request) => match locate(&site.root, &request.path) {
             Located::File(path) => send_file(&mut out, &path, &request, site),
             Located::Folder => {
@@ -46,7 +44,7 @@ pub(super) fn answer(stream: &TcpStream, site: &Site) -> io::Result<()> {
     }
 }
 
-fn send_status(out: &mut impl Write, status: &str, headers: &str) -> io::Result<()> {
+pub(crate) fn send_status(out: &mut impl Write, status: &str, headers: &str) -> io::Result<()> {
     let body = format!("{status}\n");
     write!(
         out,
@@ -141,7 +139,7 @@ fn send(
          {headers}ETag: {tag}\r\nAccept-Ranges: bytes\r\nCache-Control: no-cache\r\n\
          X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
     )?;
-    if !request.is_head {
+    if request.method != Method::Head {
         io::copy(&mut bytes.take(length), out)?;
     }
     out.flush()

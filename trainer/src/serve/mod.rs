@@ -3,6 +3,7 @@
 
 mod answer;
 mod compression;
+mod connections;
 mod error;
 mod locate;
 mod range;
@@ -11,21 +12,20 @@ mod request;
 mod tests;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use answer::answer;
+pub(crate) use answer::send_status;
 use compression::Compression;
+pub(crate) use connections::Connections;
 pub use error::ServeError;
-
-const MAX_CONNECTIONS: usize = 128;
+pub(crate) use request::{Method, Request};
 
 /// Serves one folder.
 pub struct Server {
-    listener: TcpListener,
+    connections: Connections,
     site: Arc<Site>,
 }
 
@@ -51,19 +51,8 @@ impl Server {
                 folder: root.to_owned(),
             });
         }
-        let listener = TcpListener::bind((host, port)).map_err(|source| {
-            if source.kind() == io::ErrorKind::AddrInUse {
-                ServeError::PortInUse { port }
-            } else {
-                ServeError::Listen {
-                    host: host.to_owned(),
-                    port,
-                    source,
-                }
-            }
-        })?;
         Ok(Self {
-            listener,
+            connections: Connections::bind(host, port)?,
             site: Arc::new(Site {
                 root: resolved,
                 compression: Compression::default(),
@@ -76,7 +65,7 @@ impl Server {
     /// # Errors
     /// What the system says.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.connections.address()
     }
 
     /// Answers until the process ends.
@@ -84,39 +73,7 @@ impl Server {
     /// # Errors
     /// None of a connection: one that fails is dropped.
     pub fn run(&self) -> io::Result<()> {
-        let open = Arc::new(AtomicUsize::new(0));
-        for stream in self.listener.incoming() {
-            // One peer that failed to connect is no reason to stop.
-            let Ok(stream) = stream else { continue };
-            if open.load(Ordering::SeqCst) >= MAX_CONNECTIONS {
-                continue;
-            }
-            let slot = Slot::take(&open);
-            let site = Arc::clone(&self.site);
-            let spawned = std::thread::Builder::new().spawn(move || {
-                let _slot = slot;
-                let _ = answer(&stream, &site);
-            });
-            if spawned.is_err() {
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Counts a connection for as long as it lives.
-struct Slot(Arc<AtomicUsize>);
-
-impl Slot {
-    fn take(open: &Arc<AtomicUsize>) -> Self {
-        open.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(open))
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        let site = Arc::clone(&self.site);
+        self.connections.run(move |stream| answer(stream, &site))
     }
 }

@@ -1,6 +1,6 @@
 //! The head of a request.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufRead;
 
 use percent_encoding::percent_decode_str;
 
@@ -8,13 +8,29 @@ use percent_encoding::percent_decode_str;
 const MAX_REQUEST_BYTES: u64 = 16 * 1024;
 const BAD: &str = "400 Bad Request";
 
+/// What is to be done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Method {
+    #[default]
+    Get,
+    /// The head of the answer alone.
+    Head,
+    Put,
+    Delete,
+}
+
 /// What is asked for.
 #[derive(Debug, Default)]
-pub(super) struct Request {
-    /// The head of the answer alone.
-    pub(super) is_head: bool,
+pub(crate) struct Request {
+    pub(crate) method: Method,
     /// Decoded, without query.
-    pub(super) path: String,
+    pub(crate) path: String,
+    /// Whom the browser believes it speaks to.
+    pub(crate) host: Option<String>,
+    /// Whose page asks, where the browser says.
+    pub(crate) origin: Option<String>,
+    /// Bytes that follow the head.
+    pub(crate) content_length: Option<u64>,
     /// As it was sent.
     pub(super) range: Option<String>,
     /// The tag of the copy that the browser has.
@@ -24,10 +40,12 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// Reads the head; what follows it is left in `reader`.
+    ///
     /// # Errors
     /// The status line that such a request deserves.
-    pub(super) fn read(stream: impl Read) -> Result<Self, &'static str> {
-        let mut reader = BufReader::new(stream.take(MAX_REQUEST_BYTES));
+    pub(crate) fn read(reader: impl BufRead) -> Result<Self, &'static str> {
+        let mut reader = reader.take(MAX_REQUEST_BYTES);
         let mut line = String::new();
         reader.read_line(&mut line).map_err(|_| BAD)?;
         let mut request = Self::of_first_line(&line)?;
@@ -57,14 +75,16 @@ impl Request {
         if !version.starts_with("HTTP/1.") {
             return Err(BAD);
         }
-        let is_head = match method {
-            "GET" => false,
-            "HEAD" => true,
+        let method = match method {
+            "GET" => Method::Get,
+            "HEAD" => Method::Head,
+            "PUT" => Method::Put,
+            "DELETE" => Method::Delete,
             _ => return Err("405 Method Not Allowed"),
         };
         let path = target.split(['?', '#']).next().unwrap_or_default();
         Ok(Self {
-            is_head,
+            method,
             path: decode_percent(path).ok_or(BAD)?,
             ..Self::default()
         })
@@ -77,6 +97,12 @@ impl Request {
             self.if_none_match = Some(value.to_owned());
         } else if name.eq_ignore_ascii_case("accept-encoding") {
             self.accepts_gzip = accepts_gzip(value);
+        } else if name.eq_ignore_ascii_case("host") {
+            self.host = Some(value.to_owned());
+        } else if name.eq_ignore_ascii_case("origin") {
+            self.origin = Some(value.to_owned());
+        } else if name.eq_ignore_ascii_case("content-length") {
+            self.content_length = value.parse().ok();
         }
     }
 }

@@ -15,7 +15,7 @@ mod values;
 pub(super) use builtin::{builtin_rules, value_kind as builtin_kind};
 pub use error::{PhraseError, PhraseWarning, Place};
 pub(super) use read::Source;
-pub use read::{MAX_LIST_BYTES, with_threshold};
+pub use read::{MAX_LIST_BYTES, with_threshold, without_thresholds};
 pub(super) use syntax::{Expr, Phrase, Rule};
 pub use values::SlotValue;
 pub(super) use values::ValueKind;

@@ -104,6 +104,12 @@ pub fn with_threshold(text: &str, threshold: f32, model: &str, name: &str) -> St
     lines.join("\n") + "\n"
 }
 
+/// The text of a list without stored thresholds: what it says, whatever it was tuned for.
+pub fn without_thresholds(text: &str) -> String {
+    let kept = text.lines().filter(|line| stored_threshold(line).is_none());
+    kept.map(|line| format!("{line}\n")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -128,6 +134,7 @@ mod tests {
             assert_eq!(found, [("bbbb", 0.5), ("aaaa", 0.75)]);
             assert!(third.lines().nth(first).unwrap().contains("@ threshold"));
             assert_eq!(source.phrases.len(), 1);
+            assert_eq!(without_thresholds(&third), text);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! resumed.
 
 mod noise;
+mod room;
 mod spec_augment;
 mod waveform;
 
@@ -36,8 +37,8 @@ pub(super) fn draw_speed(config: &AugmentConfig, rng: &mut AugmentRng) -> f32 {
     }
 }
 
-/// Changes 16 kHz `samples`: plays them at `speed`, then limits the band and adds noise as `config`
-/// says. `other_clip` gives another
+/// Changes 16 kHz `samples`: plays them at `speed`, then puts them into a room, limits the band and
+/// adds noise as `config` says. `other_clip` gives another
 /// clip of the data set for babble (`None` where it cannot be read).
 pub fn augment_waveform(
     samples: Vec<f32>,
@@ -47,6 +48,9 @@ pub fn augment_waveform(
     mut other_clip: impl FnMut(&mut AugmentRng) -> Option<Vec<f32>>,
 ) -> Result<Vec<f32>, AudioError> {
     let mut samples = waveform::change_speed(samples, speed)?;
+    if chance(rng, config.room_share) {
+        room::reverberate(&mut samples, rng);
+    }
     if chance(rng, config.band_limit_share) {
         let edge_hz = rng.random_range(3_400.0..8_000.0_f32);
         waveform::low_pass(&mut samples, edge_hz);
@@ -54,14 +58,23 @@ pub fn augment_waveform(
     if chance(rng, config.noise_share) {
         let [low_db, high_db] = config.noise_snr_db;
         let snr_db = rng.random_range(low_db..=high_db.max(low_db));
-        let sound = match rng.random_range(0..3) {
-            0 => noise::white(samples.len(), rng),
-            1 => noise::pink(samples.len(), rng),
-            _ => noise::babble(samples.len(), rng, &mut other_clip),
-        };
+        let sound = background(samples.len(), rng, &mut other_clip);
         noise::mix(&mut samples, &sound, snr_db);
     }
     Ok(samples)
+}
+
+/// `len` samples of white noise, pink noise or babble, at no level in particular.
+pub(crate) fn background(
+    len: usize,
+    rng: &mut AugmentRng,
+    other_clip: &mut impl FnMut(&mut AugmentRng) -> Option<Vec<f32>>,
+) -> Vec<f32> {
+    match rng.random_range(0..3) {
+        0 => noise::white(len, rng),
+        1 => noise::pink(len, rng),
+        _ => noise::babble(len, rng, other_clip),
+    }
 }
 
 /// A linear gain drawn evenly from plus or minus `gain_db`.

@@ -64,7 +64,7 @@ pub(super) fn mix(samples: &mut [f32], noise: &[f32], snr_db: f32) {
     }
 }
 
-fn power(samples: &[f32]) -> f32 {
+pub(super) fn power(samples: &[f32]) -> f32 {
     let sum: f64 = samples.iter().map(|&s| f64::from(s) * f64::from(s)).sum();
     (sum / samples.len().max(1) as f64) as f32
 }
