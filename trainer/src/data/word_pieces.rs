@@ -36,6 +36,9 @@ pub fn build_tokens<'a>(
 }
 
 /// Reads a `tokens.txt`.
+///
+/// # Errors
+/// A file that cannot be read, or is none of tokens.
 pub fn read_tokens(path: &Path) -> Result<Tokens, DataError> {
     let read_error = |source| DataError::ReadTokens {
         path: path.to_owned(),

@@ -36,7 +36,7 @@ pub(super) enum Ear<'a> {
 impl Ear<'_> {
     fn begin(&self, max_secs: f64) -> Heard<'_> {
         match self {
-            Self::Own(recognizer) => Heard::Own(recognizer.begin()),
+            Self::Own(recognizer) => Heard::Own(Box::new(recognizer.begin())),
             Self::Onnx(recognizer) => Heard::Onnx(recognizer.begin(max_secs)),
         }
     }
@@ -44,7 +44,7 @@ impl Ear<'_> {
 
 /// What is heard of one utterance.
 enum Heard<'a> {
-    Own(Transcription<'a>),
+    Own(Box<Transcription<'a>>),
     Onnx(OnnxTranscription<'a>),
 }
 
