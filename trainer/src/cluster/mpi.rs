@@ -225,11 +225,11 @@ pub fn abort_all(status: u8) {
     }
 }
 
-/// Lets process 0 tell an error that all have in common: its end is this process's, too, before it
-/// repeats it.
+/// Lets process 0 tell an error that all have in common: launchers end the others with the first that
+/// ends so.
 pub fn let_first_tell() {
-    let is_other = launched().is_some_and(|launched| launched.rank > 0);
-    if is_other && JOINED.load(Ordering::SeqCst) {
+    let is_other = launched().is_some_and(|launched| launched.processes > 1 && launched.rank > 0);
+    if is_other {
         std::thread::sleep(TIME_TO_TELL);
     }
 }
