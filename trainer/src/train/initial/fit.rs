@@ -163,8 +163,9 @@ pub(in crate::train) fn inputs_of(
     };
     let mut inputs = Inputs::new();
     for batch in batches {
+        let batch = batch?;
         // Utterance by utterance: none has padding.
-        for utterance in split(&batch?, usize::MAX) {
+        for utterance in split(&batch, batch.lengths.len()) {
             let mut tell = |name: &str, x: Tensor<3>| {
                 let [rows, time, width] = x.dims();
                 let moments = inputs.entry(name.to_owned()).or_default();
