@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 
-import { engineReady, errorOf, idle, lane, only, openSettings, state, transcribeFile, wordsOf } from "./browser.mjs";
+import { engineReady, errorOf, idle, lane, only, openSettings, state, transcribeFile, wordsOf, workersLeft } from "./browser.mjs";
 import { ffmpeg } from "./ffmpeg.mjs";
 import { LONG_TASK_MS, tasksWhile } from "./page-tasks.mjs";
 import { DEFAULT, FAMILIES, MINUTE, SMALLEST, scratch, useSite, withPage } from "./site.mjs";
@@ -281,7 +281,7 @@ describe("a recording", () => {
       assert.ok(Date.now() - cancelled < 1_500, `${Date.now() - cancelled} ms`);
       assert.match(await lane(page, SMALLEST.name).locator(".lane-facts").textContent(), /^cancelled/);
       // Memory of a worker never shrinks: the engines are gone, the reader of files is left.
-      assert.equal(page.workers().length, 1);
+      await workersLeft(page, 1);
       await transcribeFile(page, DEFAULT.named[1].path);
       assert.notEqual(await wordsOf(page, SMALLEST.name), "");
     });
@@ -294,7 +294,7 @@ describe("a recording", () => {
       await only(page, [SMALLEST.name]);
       await transcribeFile(page, path);
       assert.match(await lane(page, SMALLEST.name).locator(".lane-facts").textContent(), /real time$/);
-      assert.equal(page.workers().length, 1);
+      await workersLeft(page, 1);
     });
   });
 

@@ -69,6 +69,13 @@ export async function state(page, name, timeout = 60_000) {
   await page.locator(`body[data-state="${name}"]`).waitFor({ timeout });
 }
 
+/** Waits until so many of the page's workers are left: one that is ended is told of a moment later. */
+export async function workersLeft(page, count, timeout = 2_000) {
+  const until = Date.now() + timeout;
+  while (page.workers().length !== count && Date.now() < until) await new Promise((done) => setTimeout(done, 20));
+  assert.equal(page.workers().length, count);
+}
+
 /** The error that the page shows, if it shows one. */
 export async function errorOf(page) {
   return (await page.locator("#error").isVisible()) ? page.locator("#error").textContent() : "";
