@@ -1,11 +1,10 @@
 //! Being killed at any moment costs time and nothing else.
 
-use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tests::{fledge, fledge_command, repository, text};
+use tests::{fledge, fledge_command, repository, text, weight_files};
 
 fn teach(run: &Path) -> Vec<String> {
     let recipe = repository().join("recipes/quick.toml");
@@ -33,21 +32,7 @@ fn teach(run: &Path) -> Vec<String> {
 
 /// The finished teacher's weights, byte for byte.
 fn weights(run: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut files = Vec::new();
-    let mut folders = vec![run.join("weights")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "safetensors") {
-                let name = path.strip_prefix(run).unwrap().to_string_lossy().into();
-                files.push((name, fs::read(&path).unwrap()));
-            }
-        }
-    }
-    files.sort();
-    files
+    weight_files(run, &["weights"])
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use tests::{Finished, fledge, fledge_command, fledge_path, repository, text};
+use tests::{Finished, fledge, fledge_command, fledge_path, repository, text, weight_files};
 
 /// How long anything may take here.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -145,21 +145,7 @@ fn arguments(run: &Path, settings: &[&str]) -> Vec<String> {
 
 /// Every file of weights below a run folder, with its bytes.
 fn weights(run: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut files = vec![];
-    let mut folders = vec![run.join("weights"), run.join("models")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "safetensors") {
-                let name = path.strip_prefix(run).unwrap().to_string_lossy().into();
-                files.push((name, fs::read(&path).unwrap()));
-            }
-        }
-    }
-    files.sort();
-    files
+    weight_files(run, &["weights", "models"])
 }
 
 #[track_caller]

@@ -119,6 +119,25 @@ where
     fledge_command(arguments).output().unwrap().into()
 }
 
+/// Every file of weights in these folders of a run and below them: its name in the run, and its bytes.
+pub fn weight_files(run: &Path, folders: &[&str]) -> Vec<(String, Vec<u8>)> {
+    let mut files = vec![];
+    let mut folders: Vec<PathBuf> = folders.iter().map(|folder| run.join(folder)).collect();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "safetensors") {
+                let name = path.strip_prefix(run).unwrap().to_string_lossy().into();
+                files.push((name, std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
 /// The text of a path, for argument lists.
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()

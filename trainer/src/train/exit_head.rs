@@ -10,6 +10,9 @@ use burn::{
 };
 use shared_model::weights::{WeightError, WeightTensor, Weights};
 
+use super::initial::cut;
+use crate::config::BlockChoice;
+
 /// The head's names among a network's weights.
 const HEAD: [&str; 2] = ["head.weight", "head.bias"];
 /// What those of an exit begin with, before its depth.
@@ -98,6 +101,18 @@ pub(super) fn take_exit_heads(weights: &mut Weights) -> ExitHeads {
         }
     }
     heads
+}
+
+/// The network of the first `depth` of `n_layers` blocks, with the head that it has for itself.
+pub(super) fn first_blocks(
+    whole: &Weights,
+    n_layers: usize,
+    depth: usize,
+    heads: &ExitHeads,
+) -> Result<Weights, WeightError> {
+    let mut weights = cut(whole, n_layers, depth, BlockChoice::First)?;
+    weights.extend(heads.get(&depth).cloned().unwrap_or_default());
+    Ok(weights)
 }
 
 #[cfg(test)]

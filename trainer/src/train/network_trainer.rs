@@ -13,9 +13,8 @@ use super::{
     average::Averaging,
     checkpoint::{Best, NetworkState, NetworkTensors},
     error::of_network,
-    exit_head::take_exit_heads,
+    exit_head::{first_blocks, take_exit_heads},
     gradients::{self, OfShards},
-    initial::cut,
     network::TrainableNetwork,
     objective::{ShardResult, Term, intermediate_layers},
     optimizer::{NetworkOptimizer, StepRate},
@@ -23,7 +22,7 @@ use super::{
     schedule::learning_rate,
 };
 use crate::{
-    config::{BlockChoice, Phase, TrainingConfig},
+    config::{Phase, TrainingConfig},
     data::EpochPlan,
     device::read_back,
 };
@@ -148,12 +147,9 @@ impl NetworkTrainer {
         let device = compute.device.clone().inner();
         let mut models = vec![];
         for (name, config) in taught {
-            let weights = cut(&whole, n_layers, config.n_layers, BlockChoice::First);
-            let model = weights.and_then(|mut weights| {
-                weights.extend(heads.get(&config.n_layers).cloned().unwrap_or_default());
-                CtcModel::from_weights(config, &weights, &device)
-            });
-            let model = model.map_err(of_network(name))?;
+            let model = first_blocks(&whole, n_layers, config.n_layers, &heads)
+                .and_then(|weights| CtcModel::from_weights(config, &weights, &device))
+                .map_err(of_network(name))?;
             models.push((name.clone(), model.with_operations(compute.operations)));
         }
         Ok(models)

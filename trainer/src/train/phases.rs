@@ -363,15 +363,15 @@ fn with_exits(
     networks: Vec<(String, ModelConfig)>,
     trained: Vec<TrainedNetwork>,
 ) -> Result<Vec<TrainedNetwork>, TrainError> {
+    let with_heads = |mut network: TrainedNetwork| {
+        let heads = take_exit_heads(&mut network.weights);
+        (network, heads)
+    };
+    let trained: Vec<(TrainedNetwork, ExitHeads)> = trained.into_iter().map(with_heads).collect();
     let mut all = vec![];
-    let mut trained = trained;
-    let of_exits: Vec<ExitHeads> = trained
-        .iter_mut()
-        .map(|network| take_exit_heads(&mut network.weights))
-        .collect();
     for (name, config) in networks {
-        let of_name = |name: &str| trained.iter().find(|network| network.name == name);
-        if let Some(network) = of_name(&name) {
+        let of_name = |name: &str| trained.iter().find(|(network, _)| network.name == name);
+        if let Some((network, _)) = of_name(&name) {
             all.push(network.clone());
             continue;
         }
@@ -383,11 +383,7 @@ fn with_exits(
                 "student \"{name}\" is a part of no trained network"
             ))
         })?;
-        let mut weights = start::of_exit(context, &name, &config, host)?;
-        let index = trained.iter().position(|network| network.name == host.name);
-        let heads = index.map(|index| &of_exits[index]);
-        let own = heads.and_then(|heads| heads.get(&config.n_layers));
-        weights.extend(own.cloned().unwrap_or_default());
+        let weights = start::of_exit(context, &name, &config, host)?;
         all.push(TrainedNetwork {
             name,
             config,

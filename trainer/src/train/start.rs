@@ -10,6 +10,7 @@ use shared_model::{
 use super::{
     RunContext, TEACHER, TrainError, TrainedNetwork, batch_norm, corpus_stats,
     error::of_network,
+    exit_head::{ExitHeads, first_blocks},
     initial::{self, Trained},
     phase::derive_seed,
 };
@@ -192,15 +193,15 @@ pub(super) fn of_finetuning(
     own_statistics(context, name, config, cut.map_err(of_network(name))?)
 }
 
-/// A student that is the first blocks of a trained one.
+/// A student that is the first blocks of a trained one, which has these heads for its exits.
 pub(super) fn of_exit(
     context: &mut RunContext<'_>,
     name: &str,
     config: &ModelConfig,
-    host: &TrainedNetwork,
+    (host, heads): &(TrainedNetwork, ExitHeads),
 ) -> Result<Weights, TrainError> {
     let (layers, own) = (host.config.n_layers, config.n_layers);
-    let first = initial::cut(&host.weights, layers, own, BlockChoice::First);
+    let first = first_blocks(&host.weights, layers, own, heads);
     own_statistics(context, name, config, first.map_err(of_network(name))?)
 }
 
