@@ -29,6 +29,7 @@
 pub(crate) mod gpu_check;
 #[cfg(feature = "gpu")]
 mod kernels;
+pub(crate) mod live_words;
 mod machine;
 pub(crate) mod parity;
 mod rates;
