@@ -5,7 +5,9 @@
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     if std::env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("wasm32") {
-        println!("cargo:rustc-link-arg-bins=--strip-all");
+        if std::env::var_os("FLEDGE_KEEP_NAMES").is_none() {
+            println!("cargo:rustc-link-arg-bins=--strip-all");
+        }
         println!("cargo:rustc-link-arg-bins=--keep-section=target_features");
     }
 }
