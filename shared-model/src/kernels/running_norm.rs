@@ -7,10 +7,15 @@ pub(crate) fn scale_by_channel(
     inverse_std: &[f32],
     [scale, shift]: [&[f32]; 2],
 ) {
-    let factors = inverse_std.iter().zip(scale).map(|(inverse, scale)| inverse * scale);
+    let factors = inverse_std
+        .iter()
+        .zip(scale)
+        .map(|(inverse, scale)| inverse * scale);
     let factors: Vec<f32> = factors.collect();
     let terms = shift.iter().zip(mean).zip(&factors);
-    let terms: Vec<f32> = terms.map(|((shift, mean), factor)| shift - mean * factor).collect();
+    let terms: Vec<f32> = terms
+        .map(|((shift, mean), factor)| shift - mean * factor)
+        .collect();
     for row in x.chunks_exact_mut(mean.len().max(1)) {
         for ((value, factor), term) in row.iter_mut().zip(&factors).zip(&terms) {
             *value = *value * factor + term;

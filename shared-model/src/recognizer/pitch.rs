@@ -10,7 +10,8 @@ use crate::{
         fft::{self, RealFft},
         mean,
     },
-    kernels::vectorize::vectorized};
+    kernels::vectorize::vectorized,
+};
 
 /// Half of the recogniser's rate: harmonics up to 4 kHz decide.
 const RATE_HZ: f32 = 8000.0;

@@ -66,7 +66,8 @@ fn send_file(out: &mut impl Write, path: &Path, request: &Request, site: &Site) 
     let tag = state_of(&metadata);
     // A part is of the file as it stands: the page counts in its bytes.
     let may_compress = request.range.is_none() && compression::pays(content_type);
-    if may_compress && let Some((coding, bytes)) = site.compression.of(path, &tag, request.codings)?
+    if may_compress
+        && let Some((coding, bytes)) = site.compression.of(path, &tag, request.codings)?
     {
         let name = coding.name();
         let tag = format!("\"{tag}-{name}\"");
@@ -156,9 +157,12 @@ fn same_state(known: &str, tag: &str) -> bool {
         let tag = tag.trim().trim_start_matches("W/").trim_matches('"');
         let coded = [Coding::Gzip, Coding::Brotli].map(Coding::name);
         let coding = tag.rsplit_once('-');
-        coding.map_or(tag, |(state, coding)| {
-            if coded.contains(&coding) { state } else { tag }
-        })
+        coding.map_or(
+            tag,
+            |(state, coding)| {
+                if coded.contains(&coding) { state } else { tag }
+            },
+        )
     }
     state(known) == state(tag)
 }

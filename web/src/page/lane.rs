@@ -73,12 +73,7 @@ impl Lane {
 
     /// Loads the student, and says how far that is. Unless it `waits` for its language model, it is
     /// loaded without one that is still to be fetched.
-    async fn load(
-        &self,
-        decoding: &Decoding,
-        waits: bool,
-        turn: &Turn,
-    ) -> Result<Loaded, Failure> {
+    async fn load(&self, decoding: &Decoding, waits: bool, turn: &Turn) -> Result<Loaded, Failure> {
         let has_lm = self.host.holds(&self.student, true);
         // Phrases need no language model; one that is there does no harm.
         let wanted = self.student.lm.as_ref();

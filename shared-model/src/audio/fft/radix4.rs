@@ -107,7 +107,8 @@ impl RealFft {
                 Lanes::new(|lane| root(((power + 1) * of_lane(lane)) as f64 / points as f64))
             })
         };
-        let first = (0..half / (4 * WIDTH)).map(|group| factors(half, &|lane| WIDTH * group + lane));
+        let first =
+            (0..half / (4 * WIDTH)).map(|group| factors(half, &|lane| WIDTH * group + lane));
         let mut later = Vec::new();
         let mut points = half / 4;
         while points >= 4 {
@@ -177,7 +178,10 @@ impl RealFft {
     /// stages that follow.
     fn first_stage(&self, from: &[Lanes], to: &mut [Lanes]) {
         let quarter = from.len() / 4;
-        for ((p, factors), to) in (0..quarter).zip(&self.first).zip(to.chunks_exact_mut(WIDTH)) {
+        for ((p, factors), to) in (0..quarter)
+            .zip(&self.first)
+            .zip(to.chunks_exact_mut(WIDTH))
+        {
             let [a, b, c, d] = butterfly(from_fn(|k| from[p + k * quarter]));
             let turned = [
                 a,
@@ -237,7 +241,9 @@ mod tests {
     #[test]
     fn it_is_the_fourier_transform_by_its_definition() {
         for size in [32, 64, 128, 256, 512, 1024] {
-            let samples: Vec<f32> = (0..size).map(|i| ((i * i % 97) as f32 * 0.7).sin()).collect();
+            let samples: Vec<f32> = (0..size)
+                .map(|i| ((i * i % 97) as f32 * 0.7).sin())
+                .collect();
             let fft = RealFft::new(size);
             let mut scratch = fft.scratch();
             let found = fft.transform(&mut samples.clone(), &mut scratch).to_vec();

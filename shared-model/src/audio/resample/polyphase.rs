@@ -123,7 +123,8 @@ impl Filter {
         let lower_samples = MIN_FILTER_SAMPLES.max(lower_hz as usize / 50);
         let half = (lower_samples * from_hz as usize).div_ceil(2 * lower_hz as usize);
         // The window's transition ends where the lower rate's band does.
-        let cutoff = 0.5 * f64::from(lower_hz) / f64::from(from_hz) * (1.0 - 8.0 / lower_samples as f64);
+        let cutoff =
+            0.5 * f64::from(lower_hz) / f64::from(from_hz) * (1.0 - 8.0 / lower_samples as f64);
         let phases = to.min(MAX_PHASES);
         let mut rows = Vec::with_capacity((phases as usize + 1) * 2 * half);
         for phase in 0..=phases {
@@ -165,7 +166,11 @@ fn weight(distance: f64, cutoff: f64, half: f64) -> f32 {
         return 0.0;
     }
     let phase = 2.0 * PI * cutoff * distance;
-    let sinc = if phase.abs() < 1e-9 { 1.0 } else { phase.sin() / phase };
+    let sinc = if phase.abs() < 1e-9 {
+        1.0
+    } else {
+        phase.sin() / phase
+    };
     let cos = |times: f64| (PI * share * times).cos();
     let window = 0.358_75 + 0.488_29 * cos(1.0) + 0.141_28 * cos(2.0) + 0.011_68 * cos(3.0);
     (sinc * window) as f32
@@ -177,8 +182,8 @@ fn product(a: &[f32], b: &[f32]) -> f32 {
     let (a_groups, a_rest) = a.as_chunks::<8>();
     let (b_groups, b_rest) = b.as_chunks::<8>();
     for (a, b) in a_groups.iter().zip(b_groups) {
-        for lane in 0..8 {
-            sums[lane] += a[lane] * b[lane];
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
         }
     }
     let rest = a_rest.iter().zip(b_rest).map(|(a, b)| a * b);

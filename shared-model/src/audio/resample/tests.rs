@@ -105,7 +105,11 @@ fn tones_above_the_new_nyquist_frequency_vanish() {
 #[test]
 fn the_passband_reaches_the_last_mel_band() {
     for from_hz in [44_100, 48_000] {
-        for out in converted(&tone(7500.0, from_hz, from_hz as usize / 2), from_hz, 16_000) {
+        for out in converted(
+            &tone(7500.0, from_hz, from_hz as usize / 2),
+            from_hz,
+            16_000,
+        ) {
             assert!(rms(&out[400..7600]) > 0.9 * 0.5 / 2f32.sqrt(), "{from_hz}");
         }
     }
