@@ -1,15 +1,9 @@
 //! Calls of browser interfaces by name, for those few whose bindings would rebuild the GPU stack,
 //! which shares them.
 
-use js_sys::{Array, ArrayBuffer, Function, Promise, Reflect};
+use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-
-/// Gives the memory of a buffer back at once, where the browser can: a worker that does little else is
-/// late to look for what it no longer needs, and holds hundreds of megabytes of a long recording.
-pub fn free(buffer: &ArrayBuffer) {
-    let _ = call(buffer, "transfer", &[JsValue::from(0)]);
-}
 
 /// A property; undefined where there is none.
 pub fn get(object: &JsValue, name: &str) -> JsValue {

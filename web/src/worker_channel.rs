@@ -7,12 +7,11 @@ use std::{
     task::{Poll, Waker},
 };
 
-use js_sys::{ArrayBuffer, Float32Array, Uint8Array};
+use js_sys::{Float32Array, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{AbortController, Blob, DedicatedWorkerGlobalScope, MessageEvent};
 
 use crate::{
-    js,
     protocol::{FailureKind, NO_REQUEST, Request, Response},
     wire,
 };
@@ -33,13 +32,6 @@ impl Incoming {
             .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
             .collect()
     }
-}
-
-/// The bytes of a buffer that is not needed any more.
-fn taken(buffer: ArrayBuffer) -> Vec<u8> {
-    let bytes = Uint8Array::new(&buffer).to_vec();
-    js::free(&buffer);
-    bytes
 }
 
 #[derive(Clone)]
@@ -117,7 +109,9 @@ impl Channel {
                 Ok(message) => accept(Incoming {
                     id: message.id,
                     request: message.body,
-                    payload: message.payload.map_or_else(Vec::new, taken),
+                    payload: message
+                        .payload
+                        .map_or_else(Vec::new, |buffer| Uint8Array::new(&buffer).to_vec()),
                     file: message.file,
                 }),
                 Err(error) => {

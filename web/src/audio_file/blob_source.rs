@@ -42,16 +42,16 @@ impl BlobSource {
     fn fill(&mut self) -> Result<(), JsValue> {
         let start = self.position;
         let end = (start + WINDOW_BYTES).min(self.size);
-        let buffer = FILE.with_borrow(|file| -> Result<ArrayBuffer, JsValue> {
+        let bytes = FILE.with_borrow(|file| -> Result<Uint8Array, JsValue> {
             let file = file.as_ref().ok_or("no file is open")?;
             let part = file.slice_with_f64_and_f64(start as f64, end as f64)?;
             let reader = js::construct("FileReaderSync", &[])?;
-            js::call(&reader, "readAsArrayBuffer", &[part.into()])?.dyn_into()
+            let buffer: ArrayBuffer =
+                js::call(&reader, "readAsArrayBuffer", &[part.into()])?.dyn_into()?;
+            Ok(Uint8Array::new(&buffer))
         })?;
-        let bytes = Uint8Array::new(&buffer);
         self.window.resize(bytes.length() as usize, 0);
         bytes.copy_to(&mut self.window);
-        js::free(&buffer);
         self.window_start = start;
         Ok(())
     }
