@@ -54,10 +54,11 @@ impl ConvModule {
             mask, operations, ..
         } = pass;
         let drop_mask = draw(self.dropout, mode);
-        if fused::are_tried(operations) && (ALONE || self.norm.is_layer()) {
-            if let Some(y) = self.fused(&x, pass, drop_mask) {
-                return y;
-            }
+        if fused::are_tried(operations)
+            && (ALONE || self.norm.is_layer())
+            && let Some(y) = self.fused(&x, pass, drop_mask)
+        {
+            return y;
         }
         let normed = self.norm_in.forward_layer(x.clone(), operations);
         let inner = glu(self.gate.observed(normed, mode));
