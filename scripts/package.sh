@@ -8,7 +8,7 @@ cd "$ROOT"
 OUT=${1:-$ROOT/dist/package}
 rm -rf "$OUT"
 mkdir -p "$OUT/models"
-for name in audio-file engine-cpu engine-webgpu; do
+for name in audio-file audio-file-all engine-cpu engine-webgpu; do
   # A site that was built for the CPU only has no GPU engine.
   [ ! -f "$SITE/$name.js" ] || cp "$SITE/$name.js" "$SITE/${name}_bg.wasm" "$OUT/"
 done
@@ -57,6 +57,7 @@ size() { gzip -9 -c "$@" | wc -c | awk '{ printf "%.0f kB", $1 / 1000 }'; }
   echo "| engine-cpu | $(size "$OUT"/engine-cpu{.js,_bg.wasm}) |"
   [ ! -f "$OUT/engine-webgpu.js" ] || echo "| engine-webgpu, instead of it on request | $(size "$OUT"/engine-webgpu{.js,_bg.wasm}) |"
   echo "| audio-file, with the first file | $(size "$OUT"/audio-file{.js,_bg.wasm}) |"
+  echo "| audio-file-all, with the first one that it does not know (MP4, AAC, Opus, WebM, AIFF, CAF) | $(size "$OUT"/audio-file-all{.js,_bg.wasm}) |"
   for model in "$OUT"/models/*/model-q8.safetensors; do
     echo "| $(basename "$(dirname "$model")") | $(size "$model") |"
   done

@@ -25,6 +25,16 @@ async function keepForOffline() {
   });
 }
 
+/** Fetches beside the page's program what that will ask for first. */
+function fetchAhead(path) {
+  const link = document.createElement("link");
+  Object.assign(link, { rel: "preload", as: "fetch", crossOrigin: "", fetchPriority: "low", href: path });
+  document.head.append(link);
+}
+fetchAhead("models/catalog.json");
+// Whoever has a GPU begins on the processor, too, unless told otherwise.
+if (new URLSearchParams(location.search).get("engine") !== "webgpu") fetchAhead("engine-cpu_bg.wasm");
+
 try {
   const { default: start } = await import("./page.js");
   await start({ module_or_path: new URL("page_bg.wasm", document.baseURI) });

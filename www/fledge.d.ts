@@ -158,7 +158,10 @@ export interface TranscribeOptions extends ListeningOptions {
 export interface Recognizer {
   readonly card: ModelCard;
   readonly backend: "webgpu" | "cpu";
-  /** Mono samples, an AudioBuffer, or an audio file of any length that memory holds. */
+  /**
+   * Mono samples, an AudioBuffer, or an audio file of any length that memory holds: WAV, FLAC, MP3, Ogg, MP4, AAC,
+   * WebM, AIFF, CAF or NIST SPHERE. What is none of these is refused as "bad-audio"; the browser's decoder is not asked.
+   */
   transcribe(audio: Float32Array | AudioBuffer | Blob, options?: TranscribeOptions): Promise<Result>;
   /** How many phrases a list has, and which of them sound alike; rejects with "bad-grammar" as the others do. */
   checkPhrases(phrases: string | string[]): Promise<{ phrases: number; warnings: { line: number; column: number; message: string }[] }>;

@@ -26,6 +26,9 @@ export class FledgeError extends Error {
 /** What went wrong in a worker, by the kind that it gives. */
 const CODES = { UnknownAudio: "bad-audio", BadAudio: "bad-audio", Download: "network", Model: "integrity", Phrases: "bad-grammar", Device: "device-lost", State: "unsupported" };
 
+/** Errors of a reader that does not know the kind of a file; another one may. */
+const unknownAudio = new WeakSet();
+
 const aborted = () => new FledgeError("aborted", "it was aborted");
 
 async function fetched(url, what) {
@@ -90,7 +93,12 @@ class Client {
     if (body.Unusable) return this.#die(new FledgeError("unsupported", body.Unusable.reason));
     if (body.Crashed) return this.#die(new FledgeError("device-lost", body.Crashed.message));
     if (body.Live) return this.#sessions.get(id)?.(body.Live);
-    if (body.Failed) return this.#settle(id, "reject", new FledgeError(CODES[body.Failed.kind] ?? "unsupported", body.Failed.message, body.Failed.at));
+    if (body.Failed) {
+      const { kind, message, at } = body.Failed;
+      const error = new FledgeError(CODES[kind] ?? "unsupported", message, at);
+      if (kind === "UnknownAudio") unknownAudio.add(error);
+      return this.#settle(id, "reject", error);
+    }
     if (body.Loading || body.Transcribing || body === "Taken") return this.#pending.get(id)?.progress?.(body);
     this.#settle(id, "resolve", { body, payload });
   }
@@ -236,26 +244,28 @@ function resultOf(id, transcript, isFinal, more) {
   return { id: String(id), text: transcript.text, words, ...phrases, isFinal, start: words[0]?.start ?? 0, end: words.at(-1)?.end ?? 0, ...more };
 }
 
-/** The reader of audio files, which the first file starts. */
-let reader;
+/** Readers of audio files by their programs, each started by the first file that needs it. */
+const readers = new Map();
 
-/** Mono samples of a file, and their rate. */
+function reader(name) {
+  if (!readers.has(name)) {
+    const started = Client.start(name);
+    readers.set(name, started);
+    started.catch(() => readers.delete(name));
+  }
+  return readers.get(name);
+}
+
+/**
+ * Mono samples of a file, and their rate. The browser's own decoder is not asked: it takes a recording
+ * as a whole, gigabytes for an hour.
+ */
 async function decoded(file, signal) {
-  reader ??= Client.start("audio-file");
-  const client = await reader.catch((error) => {
-    reader = undefined;
-    throw error;
-  });
   try {
-    return await read(client, file, signal);
+    return await read(await reader("audio-file"), file, signal);
   } catch (error) {
-    if (error.code !== "bad-audio" || typeof OfflineAudioContext === "undefined") throw error;
-    // AAC, Opus and videos are the browser's to decode.
-    const context = new OfflineAudioContext(1, 1, 16_000);
-    const audio = await context.decodeAudioData(await file.arrayBuffer()).catch(() => {
-      throw error;
-    });
-    return { samples: mono(audio), rate: audio.sampleRate };
+    if (!unknownAudio.has(error)) throw error;
+    return read(await reader("audio-file-all"), file, signal);
   }
 }
 

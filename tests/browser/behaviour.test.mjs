@@ -6,9 +6,10 @@ import { describe, test } from "node:test";
 
 import { engineReady, errorOf, idle, lane, only, openSettings, state, transcribeFile, wordsOf, workersLeft } from "./browser.mjs";
 import { ffmpeg } from "./ffmpeg.mjs";
+import * as native from "./native.mjs";
 import { LONG_TASK_MS, tasksWhile } from "./page-tasks.mjs";
 import { DEFAULT, FAMILIES, MINUTE, SMALLEST, scratch, useSite, withPage } from "./site.mjs";
-import { readWav, writeWav } from "./wav.mjs";
+import { readWav, withSilence, writeWav } from "./wav.mjs";
 
 useSite();
 
@@ -125,6 +126,57 @@ describe("a sample", () => {
         changed ||= before !== (await wordsOf(page, SMALLEST.name));
       }
       assert.ok(changed, "the words never changed");
+    });
+  });
+});
+
+describe("a student whose language model is on its way", () => {
+  /** Holds the language model back until `release` is called. */
+  function heldBack() {
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    const before = (page) => page.route("**/english.bin", async (route) => (await held, route.continue()));
+    return { before, release };
+  }
+  const alone = (page) => lane(page, SMALLEST.name).locator(".lane-facts", { hasText: "by itself; its language model is on its way" });
+
+  test("writes a file by itself, says so, and then with it", { timeout: 5 * MINUTE }, async () => {
+    const { before, release } = heldBack();
+    const { path } = DEFAULT.named[0];
+    await withPage({ before }, async ({ page }) => {
+      await engineReady(page);
+      await only(page, [SMALLEST.name]);
+      await page.locator("#file").setInputFiles(path);
+      await alone(page).waitFor({ timeout: MINUTE });
+      assert.equal(await wordsOf(page, SMALLEST.name), native.transcribe(SMALLEST.folder, path));
+      release();
+      await idle(page);
+      assert.equal(await wordsOf(page, SMALLEST.name), native.transcribeWith(SMALLEST.lm, SMALLEST.folder, path));
+      assert.equal(await alone(page).count(), 0);
+    });
+  });
+
+  test("hears the microphone from its first sample again", { timeout: 5 * MINUTE }, async () => {
+    const { before, release } = heldBack();
+    const { rate, samples } = withSilence(readWav(SYNTHETIC.path), 4, 30);
+    const microphone = scratch("held.wav");
+    writeWav(microphone, rate, [samples]);
+    await withPage({ microphone, before }, async ({ page, requests }) => {
+      await engineReady(page);
+      await only(page, [SMALLEST.name]);
+      await page.locator("#record").click();
+      await state(page, "listening");
+      const words = lane(page, SMALLEST.name).locator(".word, .partial:not(:empty)");
+      await words.first().waitFor({ timeout: MINUTE });
+      await page.locator("#record").click();
+      await alone(page).waitFor({ timeout: MINUTE });
+      const first = await wordsOf(page, SMALLEST.name);
+      assert.notEqual(first, "");
+      release();
+      await idle(page);
+      assert.equal(await alone(page).count(), 0);
+      assert.notEqual(await wordsOf(page, SMALLEST.name), "");
+      assert.equal(requests.filter((url) => url.endsWith("english.bin")).length, 1);
     });
   });
 });

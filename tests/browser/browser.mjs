@@ -30,6 +30,8 @@ export async function openPage(browser, url, options = {}, prepare = async () =>
   const complaints = [];
   context.on("request", (request) => requests.push(request.url()));
   page.on("console", (message) => {
+    // A hint about speed, which a busy machine gives.
+    if (/was preloaded using link preload but not used/.test(message.text())) return;
     if (["error", "warning"].includes(message.type())) complaints.push(message.text());
   });
   page.on("pageerror", (error) => complaints.push(String(error)));

@@ -10,6 +10,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { assertClean, launch, openPage } from "./browser.mjs";
+import { ffmpeg } from "./ffmpeg.mjs";
 import * as native from "./native.mjs";
 import { serve } from "./serve.mjs";
 import { DEFAULT, FAMILIES, MINUTE, SMALLEST } from "./site.mjs";
@@ -114,6 +115,26 @@ describe("the module", () => {
       assert.equal(card.bytes, SMALLEST.bytes);
     });
   }
+
+  test("reads files that the browser knows by its own decoders, and refuses in words what they do not", { timeout: 5 * MINUTE }, async () => {
+    const path = join(own, "clip.m4a");
+    ffmpeg("-i", CLIP.path, "-c:a", "aac", "-b:a", "128k", path);
+    const use = async ({ module, model, m4a }) => {
+      const { load } = await import(module);
+      let decoded_whole = false;
+      for (const kind of [AudioContext, OfflineAudioContext]) kind.prototype.decodeAudioData = async () => ((decoded_whole = true), new AudioBuffer({ length: 16_000, sampleRate: 16_000 }));
+      const recognizer = await load(model, { languageModel: false });
+      const { text } = await recognizer.transcribe(new Blob([Uint8Array.from(atob(m4a), (letter) => letter.charCodeAt(0))]));
+      const refused = await recognizer.transcribe(new Blob(["no sound"])).catch(({ code, message }) => ({ code, message }));
+      await recognizer.dispose();
+      return { text, refused, decoded_whole };
+    };
+    const { text, refused, decoded_whole } = await inPage(use, { model: SMALLEST.path, m4a: readFileSync(path).toString("base64") });
+    assert.equal(text, native.transcribe(SMALLEST.folder, path));
+    assert.equal(refused.code, "bad-audio");
+    assert.match(refused.message, /is not audio that can be read/);
+    assert.equal(decoded_whole, false);
+  });
 
   test("stops when its signal says so, and keeps the model", { timeout: 5 * MINUTE }, async () => {
     const use = async ({ module, model }) => {

@@ -1,5 +1,6 @@
 //! Mono PCM in `[-1, 1]`: sample rate conversion, down-mixing and level.
 
+pub(crate) mod fft;
 pub mod level;
 mod resample;
 

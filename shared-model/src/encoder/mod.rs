@@ -13,7 +13,7 @@ use crate::{
         dropout::{draw, dropout},
         mask::FrameMask,
         pass::Pass,
-        positions::{RotaryTables, sinusoids},
+        positions::{RotaryTables, add_sinusoids},
     },
     weights::WeightError,
 };
@@ -55,7 +55,7 @@ impl Encoder {
         let device = x.device();
         let (x, rotary) = match self.positions {
             Positions::None => (x, None),
-            Positions::Sinusoid => (x + sinusoids(time, d_model, &device), None),
+            Positions::Sinusoid => (add_sinusoids(x), None),
             Positions::Rotary => {
                 let tables = RotaryTables::new(time, d_model / self.n_heads, &device);
                 (x, Some(tables))

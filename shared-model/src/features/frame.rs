@@ -1,13 +1,11 @@
 //! Where the frames of a clip lie, and the features of one of them.
 
-use std::sync::Arc;
-
-use realfft::num_complex::Complex;
-use realfft::{RealFftPlanner, RealToComplex};
-
 use super::mel::{MelFilters, ln_in_place};
 use super::{FeatureConfig, FeatureError, FrontEnd, FrontEndParts};
-use crate::audio::{mean, usable_sample};
+use crate::audio::{
+    fft::{self, RealFft},
+    mean, usable_sample,
+};
 
 /// Samples between frames: 10 ms.
 const SHIFT: usize = 160;
@@ -23,7 +21,7 @@ pub(super) struct FramePlan {
     front_end: FrontEnd,
     n_mels: usize,
     window: Vec<f32>,
-    fft: Arc<dyn RealToComplex<f32>>,
+    fft: RealFft,
     filters: MelFilters,
 }
 
@@ -32,8 +30,7 @@ pub(super) struct FramePlan {
 pub(super) struct Scratch {
     samples: Vec<f32>,
     padded: Vec<f32>,
-    spectrum: Vec<Complex<f32>>,
-    fft: Vec<Complex<f32>>,
+    fft: fft::Scratch,
     power: Vec<f32>,
 }
 
@@ -56,7 +53,7 @@ impl FramePlan {
             n_mels: config.n_mels,
             window,
             filters: MelFilters::new(config, fft_size)?,
-            fft: RealFftPlanner::new().plan_fft_forward(fft_size),
+            fft: RealFft::new(fft_size),
         })
     }
 
@@ -68,7 +65,7 @@ impl FramePlan {
         let is_kaldi = self.front_end == FrontEnd::Kaldi;
         FrontEndParts {
             window: self.window.clone(),
-            fft_size: self.fft.len(),
+            fft_size: self.fft.size(),
             shift: SHIFT,
             count_offset: self.count_offset(),
             lead: self.lead(),
@@ -82,10 +79,9 @@ impl FramePlan {
     pub(super) fn scratch(&self) -> Scratch {
         Scratch {
             samples: vec![0.0; self.window.len()],
-            padded: self.fft.make_input_vec(),
-            spectrum: self.fft.make_output_vec(),
-            fft: self.fft.make_scratch_vec(),
-            power: vec![0.0; (self.fft.len() / 2 + 1).max(self.filters.num_bins())],
+            padded: vec![0.0; self.fft.size()],
+            fft: self.fft.scratch(),
+            power: vec![0.0; (self.fft.size() / 2 + 1).max(self.filters.num_bins())],
         }
     }
 
@@ -161,10 +157,8 @@ impl FramePlan {
                 }
             }
         }
-        self.fft
-            .process_with_scratch(padded, &mut scratch.spectrum, &mut scratch.fft)
-            .expect("the buffers were made by the plan");
-        for (power, value) in scratch.power.iter_mut().zip(&scratch.spectrum) {
+        let spectrum = self.fft.transform(padded, &mut scratch.fft);
+        for (power, value) in scratch.power.iter_mut().zip(spectrum) {
             *power = value.norm_sqr();
         }
         let start = out.len();

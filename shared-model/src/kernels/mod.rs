@@ -24,6 +24,7 @@ pub(crate) mod operations;
 pub mod products;
 #[cfg(feature = "cpu")]
 pub(crate) mod rows;
+pub(crate) mod running_norm;
 #[cfg(all(feature = "cpu", target_arch = "wasm32", target_feature = "simd128"))]
 pub(crate) mod simd128;
 pub(crate) mod vectorize;

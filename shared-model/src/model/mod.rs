@@ -19,7 +19,13 @@ use burn::{module::Param, prelude::*};
 
 use crate::{
     encoder::{Encoder, Frontend},
-    nn::{builder::Builder, linear::Linear, mask::FrameMask, norm::Norm},
+    nn::{
+        builder::Builder,
+        host::{self, ALONE},
+        linear::Linear,
+        mask::FrameMask,
+        norm::Norm,
+    },
     weights::{
         Init, Int8Weights, NamedVisitor, NamedWeights, RandomInit, WeightError, WeightSource,
         WeightTensor, Weights, visit_named,
@@ -315,11 +321,27 @@ fn lengthened(features: Tensor<3>, least: usize) -> Tensor<3> {
     if time >= least {
         return features;
     }
+    if ALONE {
+        return lengthened_on_host(features, least);
+    }
     let more = Tensor::zeros([batch, least - time, n_mels], &features.device());
     match time {
         0 => more,
         _ => Tensor::cat(vec![features, more], 1),
     }
+}
+
+/// As [`lengthened`], read from the device and written back.
+fn lengthened_on_host(features: Tensor<3>, least: usize) -> Tensor<3> {
+    host::reshaped(features, |[batch, time, n_mels], values| {
+        let mut longer = Vec::with_capacity(batch * least * n_mels);
+        for utterance in 0..batch {
+            longer.extend_from_slice(&values[utterance * time * n_mels..][..time * n_mels]);
+            longer.resize((utterance + 1) * least * n_mels, 0.0);
+        }
+        *values = longer;
+        [batch, least, n_mels]
+    })
 }
 
 /// Reads every parameter.

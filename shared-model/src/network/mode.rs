@@ -17,6 +17,18 @@ pub enum Mode<'a> {
     Train(&'a mut TrainContext),
 }
 
+impl Mode<'_> {
+    /// The state of a training pass, if this is one. A browser trains nothing: what only training needs
+    /// is left out of its modules.
+    #[inline(always)]
+    pub(crate) fn training(&mut self) -> Option<&mut TrainContext> {
+        match self {
+            Mode::Train(context) if cfg!(not(target_arch = "wasm32")) => Some(context),
+            _ => None,
+        }
+    }
+}
+
 /// State of one training forward pass. The same seed gives the same dropout masks on every device.
 pub struct TrainContext {
     /// Draws the seeds of dropout masks, one after another.

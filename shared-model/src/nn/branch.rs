@@ -54,8 +54,16 @@ pub(crate) struct ConvolutionOptions<'a> {
     /// Real frames of each utterance.
     pub lengths: &'a [usize],
     pub mask: Option<DropMask>,
+    /// What the inner norm normalises by, if it is a batch norm.
+    pub running: Option<RunningNorm>,
     pub epsilon: f64,
     pub operations: CpuOperations,
+}
+
+/// What a batch norm normalises by in evaluation, `[channels]` each.
+pub(crate) struct RunningNorm {
+    pub mean: Vec<f32>,
+    pub inverse_std: Vec<f32>,
 }
 
 /// The convolution branch's weights in the order of their use.

@@ -12,11 +12,13 @@ use super::{
     builder::Builder,
     dropout::{draw, dropout},
     fused::{self, convolution},
+    host::ALONE,
     linear::Linear,
     norm::{EPSILON, Norm},
     pass::Pass,
 };
 use crate::{
+    kernels::drop_mask::DropMask,
     network::{Mode, ModelConfig},
     weights::{Init, WeightError},
 };
@@ -52,29 +54,42 @@ impl ConvModule {
             mask, operations, ..
         } = pass;
         let drop_mask = draw(self.dropout, mode);
-        if fused::are_tried(operations) && self.norm.is_layer() {
-            let weights = ConvolutionWeights {
-                norm_in: self.norm_in.weights(),
-                gate: self.gate.weights(),
-                depthwise: (self.depthwise.weight.val(), self.depthwise.bias.val()),
-                norm: self.norm.weights(),
-                out: self.out.weights(),
-            };
-            let options = ConvolutionOptions {
-                lengths: mask.lengths(),
-                mask: drop_mask,
-                epsilon: EPSILON,
-                operations,
-            };
-            if let Some(y) = convolution(&x, weights, options) {
-                return y;
-            }
+        if fused::are_tried(operations)
+            && (ALONE || self.norm.is_layer())
+            && let Some(y) = self.fused(&x, pass, drop_mask)
+        {
+            return y;
         }
         let normed = self.norm_in.forward_layer(x.clone(), operations);
         let inner = glu(self.gate.observed(normed, mode));
         let inner = self.depthwise.forward(mask.zero_padding(inner));
         let inner = silu(self.norm.forward(inner, mask, operations, mode));
         x + dropout(self.out.observed(inner, mode), drop_mask)
+    }
+
+    /// The branch as one operation, where the device has it; a batch norm in evaluation.
+    #[inline(always)]
+    pub(crate) fn fused(
+        &self,
+        x: &Tensor<3>,
+        pass: Pass<'_>,
+        mask: Option<DropMask>,
+    ) -> Option<Tensor<3>> {
+        let weights = ConvolutionWeights {
+            norm_in: self.norm_in.weights(),
+            gate: self.gate.weights(),
+            depthwise: (self.depthwise.weight.val(), self.depthwise.bias.val()),
+            norm: self.norm.weights(),
+            out: self.out.weights(),
+        };
+        let options = ConvolutionOptions {
+            lengths: pass.mask.lengths(),
+            mask,
+            running: self.norm.running(),
+            epsilon: EPSILON,
+            operations: pass.operations,
+        };
+        convolution(x, weights, options)
     }
 
     /// The norm that may keep running statistics.

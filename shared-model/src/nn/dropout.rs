@@ -8,17 +8,16 @@ use crate::{kernels::drop_mask::DropMask, network::Mode};
 
 /// The next mask of a training pass, which drops with probability `p`; `None` in evaluation and at
 /// `p` 0.
+#[inline(always)]
 pub(crate) fn draw(p: f64, mode: &mut Mode) -> Option<DropMask> {
-    match mode {
-        Mode::Train(context) if p > 0.0 => Some(DropMask::new(p, context.rng.next_u64())),
-        _ => None,
-    }
+    let context = mode.training().filter(|_| p > 0.0)?;
+    Some(DropMask::new(p, context.rng.next_u64()))
 }
 
 /// Zeroes what `mask` drops and scales the rest; the rows of the mask are the last axis. Without a
-/// mask gives `x` back.
+/// mask, and in a browser, where none is ever drawn, gives `x` back.
 pub(crate) fn dropout<const D: usize>(x: Tensor<D>, mask: Option<DropMask>) -> Tensor<D> {
-    let Some(mask) = mask else {
+    let Some(mask) = mask.filter(|_| cfg!(not(target_arch = "wasm32"))) else {
         return x;
     };
     let shape = x.dims();

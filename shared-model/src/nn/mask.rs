@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 
-use super::host;
+use super::host::{self, ALONE};
 
 /// Added to attention scores of padded keys. Finite, so that an utterance without a single real
 /// frame gives a uniform row instead of NaN.
@@ -70,28 +70,27 @@ impl FrameMask {
     /// `[batch, time, channels]` with padded frames set to zero.
     pub(crate) fn zero_padding(&self, x: Tensor<3>) -> Tensor<3> {
         match &self.padded {
+            Some(_) if ALONE => self.zero_on_host(x),
             Some(padded) => x * padded.real.clone(),
             None => x,
         }
     }
 
+    /// As [`Self::zero_padding`], read from the device and written back.
+    fn zero_on_host(&self, x: Tensor<3>) -> Tensor<3> {
+        let [_, time, channels] = x.dims();
+        host::changed(x, |values| {
+            let utterances = values.chunks_mut((time * channels).max(1));
+            for (values, &length) in utterances.zip(&self.lengths) {
+                values[length.min(time) * channels..].fill(0.0);
+            }
+        })
+    }
+
     /// As [`Self::zero_padding`], for input whose padding may hold anything, NaN included.
     pub(crate) fn overwrite_padding(&self, x: Tensor<3>) -> Tensor<3> {
         match &self.padded {
-            // Without comparisons of tensors, which would add to the browser's download.
-            #[cfg(all(feature = "cpu", not(feature = "gpu"), target_arch = "wasm32"))]
-            Some(_) => {
-                let [batch, time, channels] = x.dims();
-                let device = x.device();
-                let mut values = x.into_data().try_into_vec::<f32>().unwrap_or_default();
-                values.resize(batch * time * channels, 0.0);
-                let utterances = values.chunks_mut((time * channels).max(1));
-                for (values, &length) in utterances.zip(&self.lengths) {
-                    values[length.min(time) * channels..].fill(0.0);
-                }
-                host::tensor(values, [batch, time, channels], &device)
-            }
-            #[cfg(not(all(feature = "cpu", not(feature = "gpu"), target_arch = "wasm32")))]
+            Some(_) if ALONE => self.zero_on_host(x),
             Some(padded) => {
                 let is_padding = padded.real.clone().equal_elem(0.0).expand(x.dims());
                 x.mask_fill(is_padding, 0.0)
@@ -110,5 +109,20 @@ impl FrameMask {
 
     pub(crate) fn has_padding(&self) -> bool {
         self.padded.is_some()
+    }
+}
+
+#[cfg(all(test, feature = "cpu"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_the_host_the_same_frames_are_zeroed() {
+        let device = Device::flex();
+        let x = Tensor::<3>::ones([2, 3, 2], &device);
+        let mask = FrameMask::new(vec![1, 3], 3, &device);
+        let on_host = host::values(mask.zero_on_host(x.clone()));
+        assert_eq!(on_host, [[1.0, 1.0, 0.0, 0.0, 0.0, 0.0], [1.0; 6]].concat());
+        assert_eq!(on_host, host::values(mask.zero_padding(x)));
     }
 }

@@ -2,9 +2,15 @@
 
 use burn::{module::Param, prelude::*, tensor::module};
 
-use super::{builder::Builder, fused, host, mask::FrameMask};
+use super::{
+    branch::RunningNorm,
+    builder::Builder,
+    fused,
+    host::{self, ALONE},
+    mask::FrameMask,
+};
 use crate::{
-    kernels::operations::CpuOperations,
+    kernels::{operations::CpuOperations, running_norm::scale_by_channel},
     network::{BatchStats, Mode, NormKind},
     weights::{Init, WeightError, WeightTensor, Weights},
 };
@@ -35,6 +41,14 @@ struct RunningStats {
 }
 
 impl RunningStats {
+    fn norm(&self) -> RunningNorm {
+        let inverse = |v: &f32| (1.0 / (f64::from(*v) + EPSILON).sqrt()) as f32;
+        RunningNorm {
+            mean: self.mean.clone(),
+            inverse_std: self.variance.iter().map(inverse).collect(),
+        }
+    }
+
     /// Those of `stats` that are this norm's, but for batches whose activations overflowed: they must
     /// not spoil the running values for good.
     fn own(&self, stats: &[BatchStats]) -> Vec<HostStats> {
@@ -140,10 +154,10 @@ impl Norm {
         operations: CpuOperations,
         mode: &mut Mode,
     ) -> Tensor<3> {
-        match (&self.running, mode) {
+        match (&self.running, mode.training()) {
             (None, _) => self.forward_layer(x, operations),
-            (Some(running), Mode::Eval | Mode::Observe(_)) => self.forward_running(x, running),
-            (Some(running), Mode::Train(context)) => {
+            (Some(running), None) => self.forward_running(x, running),
+            (Some(running), Some(context)) => {
                 let (x, stats) = self.forward_batch(x, mask, &running.name);
                 context.batch_stats.extend(stats);
                 x
@@ -173,18 +187,27 @@ impl Norm {
     }
 
     fn forward_running(&self, x: Tensor<3>, running: &RunningStats) -> Tensor<3> {
+        let RunningNorm { mean, inverse_std } = running.norm();
+        if ALONE {
+            let (gamma, beta) = self.weights();
+            let (gamma, beta) = (host::values(gamma), host::values(beta));
+            return host::changed(x, |values| {
+                let (mean, inverse_std) = (&mean[..], &inverse_std[..]);
+                scale_by_channel(values, mean, inverse_std, [&gamma, &beta]);
+            });
+        }
         let device = x.device();
-        let channels = running.mean.len();
-        let mean = host::tensor(running.mean.clone(), [channels], &device);
-        let inverse_std: Vec<f32> = running
-            .variance
-            .iter()
-            .map(|v| (1.0 / (f64::from(*v) + EPSILON).sqrt()) as f32)
-            .collect();
+        let channels = mean.len();
+        let mean = host::tensor(mean, [channels], &device);
         let inverse_std = host::tensor(inverse_std, [channels], &device);
         let scale = self.weight.val() * inverse_std;
         let shift = self.bias.val() - mean * scale.clone();
         x * scale.unsqueeze() + shift.unsqueeze()
+    }
+
+    /// What a batch norm normalises by in evaluation.
+    pub(crate) fn running(&self) -> Option<RunningNorm> {
+        self.running.as_ref().map(RunningStats::norm)
     }
 
     /// Normalises by the statistics of the real frames; gradients flow through them.

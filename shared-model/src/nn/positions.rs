@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 
-use super::host;
+use super::host::{self, ALONE};
 
 /// Angle in radians by which each of `pairs` pairs of channels turns from a frame to the next
 /// (Vaswani et al. 2017, section 3.5; base 10000, as in rotary positions, Su et al. 2021, equation
@@ -14,8 +14,28 @@ pub fn turn_rates(pairs: usize) -> Vec<f64> {
     (0..pairs).map(rate).collect()
 }
 
-/// `[1, time, d_model]`: sine at even channels, cosine at odd ones.
-pub(crate) fn sinusoids(time: usize, d_model: usize, device: &Device) -> Tensor<3> {
+/// `[batch, time, d_model]` plus [`sinusoids`].
+pub(crate) fn add_sinusoids(x: Tensor<3>) -> Tensor<3> {
+    let [_, time, d_model] = x.dims();
+    let table = sinusoids(time, d_model);
+    if ALONE {
+        return host::changed(x, |values| add_to_each(values, &table));
+    }
+    let table = host::tensor(table, [1, time, d_model], &x.device());
+    x + table
+}
+
+/// Adds `table` to each utterance.
+fn add_to_each(values: &mut [f32], table: &[f32]) {
+    for utterance in values.chunks_exact_mut(table.len().max(1)) {
+        for (value, term) in utterance.iter_mut().zip(table) {
+            *value += term;
+        }
+    }
+}
+
+/// `[time, d_model]`: sine at even channels, cosine at odd ones.
+fn sinusoids(time: usize, d_model: usize) -> Vec<f32> {
     let pairs = d_model / 2;
     let rates = turn_rates(pairs);
     let mut table = Vec::with_capacity(time * d_model);
@@ -25,7 +45,7 @@ pub(crate) fn sinusoids(time: usize, d_model: usize, device: &Device) -> Tensor<
             table.extend([sin as f32, cos as f32]);
         }
     }
-    host::tensor(table, [1, time, d_model], device)
+    table
 }
 
 /// Cosines and sines of rotary positions, `[time, d_head / 2]` each.
@@ -95,5 +115,23 @@ impl RotaryTables {
             3,
         );
         x * self.cos.clone() + swapped * self.signed_sin.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_utterance_is_given_the_same_positions() {
+        let table = sinusoids(2, 4);
+        let (sin, cos) = (1f64.sin() as f32, 1f64.cos() as f32);
+        let slow = 0.01f64;
+        let second = [sin, cos, slow.sin() as f32, slow.cos() as f32];
+        assert_eq!(table, [[0.0, 1.0, 0.0, 1.0], second].concat());
+        let mut values = vec![1.0; 16];
+        add_to_each(&mut values, &table);
+        let expected: Vec<f32> = table.iter().map(|value| value + 1.0).collect();
+        assert_eq!(values, [expected.clone(), expected].concat());
     }
 }

@@ -9,6 +9,7 @@ use burn::{
     tensor::DType,
 };
 
+use super::fused::rows_of;
 use crate::kernels::simd128::{Rows, multiply_add};
 
 #[backend_extension(Flex)]
@@ -24,18 +25,13 @@ type Primitive = FloatTensor<Flex>;
 
 impl SimdOps for Flex {
     fn affine(x: Primitive, weight: Primitive, bias: Primitive) -> Primitive {
-        let (x, weight, bias) = (
-            x.to_contiguous(),
-            weight.to_contiguous(),
-            bias.to_contiguous(),
-        );
         let mut shape = x.shape().as_slice().to_vec();
-        let (x, weight, bias) = (slice(&x), slice(&weight), slice(&bias));
+        let (x, weight, bias) = (rows_of(&x), rows_of(&weight), rows_of(&bias));
         let (d_in, d_out) = (weight.len() / bias.len(), bias.len());
         let rows = x.len() / d_in;
         let mut y = Vec::with_capacity(rows * d_out);
         for _ in 0..rows {
-            y.extend_from_slice(bias);
+            y.extend_from_slice(&bias);
         }
         let matrix = |values, rows, columns| Rows {
             values,
@@ -43,19 +39,13 @@ impl SimdOps for Flex {
             columns,
             stride: columns,
         };
-        let (x, weight) = (matrix(x, rows, d_in), matrix(weight, d_in, d_out));
+        let (x, weight) = (matrix(&x, rows, d_in), matrix(&weight, d_in, d_out));
         multiply_add((&mut y, d_out), x, weight);
         if let Some(last) = shape.last_mut() {
             *last = d_out;
         }
         Primitive::from_data(TensorData::new(y, shape))
     }
-}
-
-fn slice(x: &Primitive) -> &[f32] {
-    let len = x.layout().num_elements();
-    let start = x.layout().start_offset();
-    &x.storage::<f32>()[start..start + len]
 }
 
 /// `x weight + bias` over the last axis, on the CPU backend only.

@@ -13,6 +13,9 @@ use crate::{
 
 const MAX_CHUNK_SAMPLES: usize = MAX_CHUNK_BLOCKS * BLOCK_SAMPLES;
 
+/// From two minutes on a recording may well be a long one.
+const LONG_SAMPLES: usize = MAX_CHUNK_SAMPLES / 5;
+
 /// Whether to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
@@ -195,12 +198,20 @@ impl<'a> Transcription<'a> {
         samples: &[f32],
         progress: &mut dyn FnMut(f32) -> bool,
     ) -> Result<(), RecognizeError> {
+        // Of a long recording the room for a chunk is taken once, and kept: a list that grows by doubling
+        // has up to three times the chunk, which a browser's memory never gives back.
+        let needed = self.pending.len() + samples.len();
+        if needed > self.pending.capacity() && needed > LONG_SAMPLES {
+            let room = needed.max(MAX_CHUNK_SAMPLES + samples.len());
+            self.pending.reserve_exact(room - self.pending.len());
+        }
         self.pending.extend_from_slice(samples);
         while self.pending.len() > MAX_CHUNK_SAMPLES && self.flow == Flow::Continue {
-            let end = chunk_samples(&self.pending);
-            let later = self.pending.split_off(end);
-            let chunk = std::mem::replace(&mut self.pending, later);
-            self.hear(&chunk, progress).await?;
+            let mut pending = std::mem::take(&mut self.pending);
+            let end = chunk_samples(&pending);
+            self.hear(&pending[..end], progress).await?;
+            pending.drain(..end);
+            self.pending = pending;
         }
         Ok(())
     }

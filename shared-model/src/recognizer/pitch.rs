@@ -4,13 +4,14 @@
 //! short-term analysis of the fundamental frequency", IFA Proceedings 17, 1993), at half the
 //! sample rate and with pre-emphasis, so that rumble has none.
 
-use std::sync::Arc;
-
-use realfft::num_complex::Complex;
-use realfft::{RealFftPlanner, RealToComplex};
-
 use super::activity::BLOCK_SAMPLES;
-use crate::{audio::mean, kernels::vectorize::vectorized};
+use crate::{
+    audio::{
+        fft::{self, RealFft},
+        mean,
+    },
+    kernels::vectorize::vectorized,
+};
 
 /// Half of the recogniser's rate: harmonics up to 4 kHz decide.
 const RATE_HZ: f32 = 8000.0;
@@ -41,7 +42,7 @@ pub(super) struct FramePitch {
 /// Transform and window, made once.
 #[derive(Clone)]
 pub(super) struct PitchTracker {
-    fft: Arc<dyn RealToComplex<f32>>,
+    fft: RealFft,
     /// Hann.
     window: Vec<f32>,
     /// Autocorrelation of the window over its value at lag 0, by lag.
@@ -55,7 +56,7 @@ impl PitchTracker {
             0.5 - 0.5 * phase.cos()
         };
         let mut tracker = Self {
-            fft: RealFftPlanner::new().plan_fft_forward(FFT_SIZE),
+            fft: RealFft::new(FFT_SIZE),
             window: (0..WINDOW).map(hann).collect(),
             window_correlation: Vec::new(),
         };
@@ -74,9 +75,8 @@ impl PitchTracker {
 
     pub(super) fn scratch(&self) -> Scratch {
         Scratch {
-            time: self.fft.make_input_vec(),
-            spectrum: self.fft.make_output_vec(),
-            fft: self.fft.make_scratch_vec(),
+            time: vec![0.0; FFT_SIZE],
+            fft: self.fft.scratch(),
             correlation: vec![0.0; longest_lag() + 2],
         }
     }
@@ -102,24 +102,22 @@ impl PitchTracker {
     fn autocorrelate(&self, scratch: &mut Scratch) {
         let Scratch {
             time,
-            spectrum,
             fft,
             correlation,
         } = scratch;
-        // The lengths are the plan's own: neither transform can fail.
-        let _ = self.fft.process_with_scratch(time, spectrum, fft);
+        let spectrum = self.fft.transform(time, fft);
         // The power spectrum of a real signal is even, so that transforming it forward is
         // transforming it back.
-        for (power, value) in time.iter_mut().zip(spectrum.iter()) {
+        for (power, value) in time.iter_mut().zip(spectrum) {
             *power = value.norm_sqr();
         }
         let (rising, falling) = time.split_at_mut(FFT_SIZE / 2 + 1);
         for (mirrored, power) in falling.iter_mut().rev().zip(&rising[1..]) {
             *mirrored = *power;
         }
-        let _ = self.fft.process_with_scratch(time, spectrum, fft);
+        let spectrum = self.fft.transform(time, fft);
         let scale = 1.0 / (spectrum[0].re + f32::MIN_POSITIVE);
-        for (value, transformed) in correlation.iter_mut().zip(spectrum.iter()) {
+        for (value, transformed) in correlation.iter_mut().zip(spectrum) {
             *value = transformed.re * scale;
         }
     }
@@ -128,8 +126,7 @@ impl PitchTracker {
 /// Buffers of a frame's computation, so that frames allocate nothing.
 pub(super) struct Scratch {
     time: Vec<f32>,
-    spectrum: Vec<Complex<f32>>,
-    fft: Vec<Complex<f32>>,
+    fft: fft::Scratch,
     /// By lag.
     correlation: Vec<f32>,
 }

@@ -66,12 +66,9 @@ impl Recognizer {
             self.model.forward(features, &lengths, &mut Mode::Eval)
         };
         let [_, out_time, vocab_size] = output.logits.dims();
-        let logits = output
-            .logits
-            .into_data_async()
+        let logits = host::read(output.logits)
             .await
-            .map_err(|error| RecognizeError::Device(error.to_string()))?;
-        let logits: Vec<f32> = logits.iter::<f32>().collect();
+            .map_err(RecognizeError::Device)?;
         if logits.len() != batch * out_time * vocab_size {
             return Err(RecognizeError::Device(format!(
                 "it gave {} values where {} were asked for",

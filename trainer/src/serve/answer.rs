@@ -11,7 +11,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::locate::{Located, locate};
 use super::range::{Range, parse_range};
 use super::request::{Method, Request};
-use super::{Site, compression};
+use super::{
+    Site,
+    compression::{self, Coding},
+};
 
 /// What a path holds beside letters and digits, as it stands.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -62,11 +65,13 @@ fn send_file(out: &mut impl Write, path: &Path, request: &Request, site: &Site) 
     let content_type = content_type(path);
     let tag = state_of(&metadata);
     // A part is of the file as it stands: the page counts in its bytes.
-    let may_compress =
-        request.accepts_gzip && request.range.is_none() && compression::pays(content_type);
-    if may_compress && let Some(bytes) = site.compression.of(path, &tag)? {
-        let tag = format!("\"{tag}-gzip\"");
-        let coding = "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n";
+    let may_compress = request.range.is_none() && compression::pays(content_type);
+    if may_compress
+        && let Some((coding, bytes)) = site.compression.of(path, &tag, request.codings)?
+    {
+        let name = coding.name();
+        let tag = format!("\"{tag}-{name}\"");
+        let coding = format!("Content-Encoding: {name}\r\nVary: Accept-Encoding\r\n");
         let mut body = bytes.as_slice();
         let length = bytes.len() as u64;
         return send(
@@ -74,7 +79,7 @@ fn send_file(out: &mut impl Write, path: &Path, request: &Request, site: &Site) 
             request,
             &tag,
             content_type,
-            coding,
+            &coding,
             Body::Whole(&mut body, length),
         );
     }
@@ -118,10 +123,10 @@ fn send(
     headers: &str,
     body: Body<'_>,
 ) -> io::Result<()> {
-    let has_copy = request.if_none_match.as_deref().is_some_and(|tags| {
-        tags.split(',')
-            .any(|known| known.trim().trim_start_matches("W/") == tag)
-    });
+    let has_copy = request
+        .if_none_match
+        .as_deref()
+        .is_some_and(|tags| tags.split(',').any(|known| same_state(known, tag)));
     let (status, bytes, length) = match body {
         Body::Whole(..) if has_copy => {
             let head = format!(
@@ -143,6 +148,23 @@ fn send(
         io::copy(&mut bytes.take(length), out)?;
     }
     out.flush()
+}
+
+/// Whether two tags are of the same state of a file, however it was compressed: a copy in gzip is as good
+/// as one in brotli.
+fn same_state(known: &str, tag: &str) -> bool {
+    fn state(tag: &str) -> &str {
+        let tag = tag.trim().trim_start_matches("W/").trim_matches('"');
+        let coded = [Coding::Gzip, Coding::Brotli].map(Coding::name);
+        let coding = tag.rsplit_once('-');
+        coding.map_or(
+            tag,
+            |(state, coding)| {
+                if coded.contains(&coding) { state } else { tag }
+            },
+        )
+    }
+    state(known) == state(tag)
 }
 
 /// Length and time of change: another state of the file has another text.

@@ -55,7 +55,7 @@ impl Server {
             connections: Connections::bind(host, port)?,
             site: Arc::new(Site {
                 root: resolved,
-                compression: Compression::default(),
+                compression: Compression::new(),
             }),
         })
     }

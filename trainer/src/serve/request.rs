@@ -4,6 +4,8 @@ use std::io::BufRead;
 
 use percent_encoding::percent_decode_str;
 
+use super::compression::{Coding, Codings};
+
 /// A request with more than this before its blank line is refused.
 const MAX_REQUEST_BYTES: u64 = 16 * 1024;
 const BAD: &str = "400 Bad Request";
@@ -35,8 +37,8 @@ pub(crate) struct Request {
     pub(super) range: Option<String>,
     /// The tag of the copy that the browser has.
     pub(super) if_none_match: Option<String>,
-    /// Whether the answer may be compressed with gzip.
-    pub(super) accepts_gzip: bool,
+    /// How the answer may be compressed.
+    pub(super) codings: Codings,
 }
 
 impl Request {
@@ -96,7 +98,10 @@ impl Request {
         } else if name.eq_ignore_ascii_case("if-none-match") {
             self.if_none_match = Some(value.to_owned());
         } else if name.eq_ignore_ascii_case("accept-encoding") {
-            self.accepts_gzip = accepts_gzip(value);
+            self.codings = Codings {
+                gzip: accepts(value, Coding::Gzip),
+                brotli: accepts(value, Coding::Brotli),
+            };
         } else if name.eq_ignore_ascii_case("host") {
             self.host = Some(value.to_owned());
         } else if name.eq_ignore_ascii_case("origin") {
@@ -107,15 +112,15 @@ impl Request {
     }
 }
 
-/// Whether gzip is named and not weighted by 0 (RFC 9110, section 12.5.3).
-fn accepts_gzip(header: &str) -> bool {
+/// Whether a coding is named and not weighted by 0 (RFC 9110, section 12.5.3).
+fn accepts(header: &str, wanted: Coding) -> bool {
     header.split(',').any(|coding| {
         let mut parts = coding.split(';').map(str::trim);
-        let is_gzip = parts
+        let is_wanted = parts
             .next()
-            .is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+            .is_some_and(|name| name.eq_ignore_ascii_case(wanted.name()));
         let weight = parts.find_map(|part| part.strip_prefix("q="));
-        is_gzip
+        is_wanted
             && weight.is_none_or(|weight| weight.parse::<f32>().is_ok_and(|weight| weight > 0.0))
     })
 }

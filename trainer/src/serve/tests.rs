@@ -144,7 +144,7 @@ fn text_and_modules_come_compressed_to_those_who_can_read_it() {
     let (folder, address) = site();
     let text = "words ".repeat(1000);
     std::fs::write(folder.path().join("site/page.js"), &text).unwrap();
-    let gzip = "Accept-Encoding: br, gzip;q=0.8\r\n";
+    let gzip = "Accept-Encoding: gzip;q=0.8\r\n";
     for _ in 0..2 {
         let (head, body) = get(address, "/page.js", gzip);
         assert!(head.contains("Content-Encoding: gzip"), "{head}");
@@ -162,7 +162,7 @@ fn text_and_modules_come_compressed_to_those_who_can_read_it() {
     for plain in [
         "",
         "Accept-Encoding: gzip;q=0\r\n",
-        "Accept-Encoding: br\r\n",
+        "Accept-Encoding: zstd\r\n",
     ] {
         assert_eq!(
             get(address, "/page.js", plain).1,
@@ -173,6 +173,38 @@ fn text_and_modules_come_compressed_to_those_who_can_read_it() {
     // A part counts in the bytes of the file.
     let range = format!("{gzip}Range: bytes=6-10\r\n");
     assert_eq!(get(address, "/page.js", &range).1, b"words");
+}
+
+#[test]
+fn who_comes_later_gets_brotli_until_the_file_changes() {
+    let (folder, address) = site();
+    let path = folder.path().join("site/page.js");
+    let both = "Accept-Encoding: gzip, br\r\n";
+    for word in ["words ", "other "] {
+        let text = word.repeat(1000);
+        std::fs::write(&path, &text).unwrap();
+        let (head, _) = get(address, "/page.js", both);
+        assert!(head.contains("Content-Encoding: gzip"), "{head}");
+        let tag = head
+            .lines()
+            .find_map(|line| line.strip_prefix("ETag: "))
+            .unwrap()
+            .to_owned();
+        let body = (0..200).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            let (head, body) = get(address, "/page.js", both);
+            head.contains("Content-Encoding: br").then_some(body)
+        });
+        let mut read = Vec::new();
+        brotli::BrotliDecompress(&mut &body.unwrap()[..], &mut read).unwrap();
+        assert_eq!(String::from_utf8(read).unwrap(), text);
+        // A copy in gzip is still a copy of the file.
+        let asked = format!("{both}If-None-Match: {tag}\r\n");
+        let (head, _) = get(address, "/page.js", &asked);
+        assert!(head.starts_with("HTTP/1.1 304"), "{head}");
+    }
+    let alone = get(address, "/page.js", "Accept-Encoding: br\r\n").0;
+    assert!(alone.contains("Content-Encoding: br"), "{alone}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::Future,
     rc::Rc,
 };
 
@@ -10,7 +11,7 @@ use js_sys::ArrayBuffer;
 use super::{
     bell::Gate,
     engines::Engines,
-    fetch_ahead::fetch_ahead,
+    fetch_ahead::{fetch_ahead, fetch_files},
     students::Student,
     worker_client::{Failure, WorkerClient},
 };
@@ -146,6 +147,20 @@ impl EngineHost {
                     loaded: None,
                 });
             }
+        }
+    }
+
+    /// Fetches the student's language model, after everything that lanes wait for already; what fails
+    /// here fails when it is loaded.
+    pub fn fetch_lm(
+        &self,
+        student: &Student,
+        progress: impl FnMut(&Response) + Clone + 'static,
+    ) -> impl Future<Output = ()> + 'static {
+        let (engines, lm) = (self.engines.clone(), student.lm.clone());
+        async move {
+            let _pass = engines.loading.enter().await;
+            fetch_files(lm.into_iter().collect(), progress).await;
         }
     }
 

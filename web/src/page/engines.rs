@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
 };
 
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 use web_sys::HtmlElement;
 
 use super::{
@@ -176,13 +176,21 @@ impl Engines {
     }
 }
 
-/// Fetches and compiles a program; a server that calls it by a wrong type is forgiven.
+/// Fetches and compiles a program, while it comes; a server that calls it by a wrong type is forgiven.
 pub async fn compile(program: &str) -> Result<JsValue, String> {
     let url = super::fetch::resolve(&format!("{program}_bg.wasm"))
         .map_err(|error| super::dom::words_of(&error))?;
-    let bytes = super::fetch::bytes(&url).await?;
+    let response = super::fetch::get(&url).await?;
     let assembly = js::get(&js_sys::global(), "WebAssembly");
-    js::call_async(&assembly, "compile", &[bytes.unchecked_into()])
+    let content_type = response.headers().get("content-type").ok().flatten();
+    let (how, program): (&str, JsValue) = match content_type.as_deref() {
+        Some("application/wasm") => ("compileStreaming", response.into()),
+        _ => (
+            "compile",
+            super::fetch::bytes_of(&url, &response).await?.into(),
+        ),
+    };
+    js::call_async(&assembly, how, &[program])
         .await
         .map_err(|error| format!("{url}: {}", super::dom::words_of(&error)))
 }

@@ -23,7 +23,9 @@ fn revalidating(url: &str) -> Result<Promise, JsValue> {
     Ok(window()?.fetch_with_str_and_init(url, &options))
 }
 
-async fn get(url: &str) -> Result<Response, String> {
+/// # Errors
+/// In words for the visitor.
+pub async fn get(url: &str) -> Result<Response, String> {
     let fetched = match revalidating(url) {
         Ok(promise) => JsFuture::from(promise).await,
         Err(error) => Err(error),
@@ -40,6 +42,10 @@ async fn get(url: &str) -> Result<Response, String> {
 
 pub async fn bytes(url: &str) -> Result<Uint8Array, String> {
     let response = get(url).await?;
+    bytes_of(url, &response).await
+}
+
+pub async fn bytes_of(url: &str, response: &Response) -> Result<Uint8Array, String> {
     let buffer = match response.array_buffer() {
         Ok(promise) => JsFuture::from(promise).await,
         Err(error) => Err(error),

@@ -20,10 +20,18 @@ use crate::{
     protocol::{LoadPhase, RemoteFile, Response},
 };
 
-/// Fetches what is not kept yet, all at once; `progress` is told as by an engine.
+/// Fetches what of a student is not kept yet, all at once; `progress` is told as by an engine.
 pub async fn fetch_ahead(
     student: &Student,
     with_lm: bool,
+    progress: impl FnMut(&Response) + Clone + 'static,
+) {
+    fetch_files(files_of(student, with_lm).collect(), progress).await;
+}
+
+/// Fetches files that are not kept yet, as [`fetch_ahead`] does.
+pub async fn fetch_files(
+    files: Vec<RemoteFile>,
     progress: impl FnMut(&Response) + Clone + 'static,
 ) {
     let Ok(cache) = kept_files::open().await else {
@@ -34,7 +42,7 @@ pub async fn fetch_ahead(
         let digest = file.sha256.as_ref();
         digest.is_some_and(|digest| !digest.is_empty() && !stored.contains(digest))
     };
-    let missing: Vec<RemoteFile> = files_of(student, with_lm).filter(is_missing).collect();
+    let missing: Vec<RemoteFile> = files.into_iter().filter(is_missing).collect();
     let total: f64 = missing.iter().filter_map(|file| file.bytes).sum();
     let received = Rc::new(Cell::new(0.0));
     let jobs = missing.into_iter().map(|file| {

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::Future,
     rc::Rc,
 };
 
@@ -17,6 +18,7 @@ use super::{
     lane_view::LaneView,
     live_view::LiveView,
     recording::MicrophoneSound,
+    stored,
     students::Student,
     tape::Tape,
     turn::Turn,
@@ -29,9 +31,18 @@ use crate::{
 
 /// A recording of this length is shown in paragraphs with their times.
 const LONG_SECS: f64 = 60.0;
+/// A student's words before its language model is there, which then hears everything once more.
+const BY_ITSELF: &str = "by itself; its language model is on its way";
 /// Memory of a worker only grows, and windows of a long recording take four times that of a clip: after
 /// one, the worker goes. The next is there within a second, from what the browser keeps.
 const GIVEN_BACK: &str = "its memory was given back";
+
+/// A worker that holds the student.
+struct Loaded {
+    client: Rc<WorkerClient>,
+    /// The language model that it is to write with is still to be fetched.
+    lacks_lm: bool,
+}
 
 pub struct Lane {
     pub student: Rc<Student>,
@@ -60,11 +71,19 @@ impl Lane {
         }
     }
 
-    /// Loads the student, and says how far that is.
-    async fn load(&self, decoding: &Decoding, turn: &Turn) -> Result<Rc<WorkerClient>, Failure> {
+    /// Loads the student, and says how far that is. Unless it `waits` for its language model, it is
+    /// loaded without one that is still to be fetched.
+    async fn load(&self, decoding: &Decoding, waits: bool, turn: &Turn) -> Result<Loaded, Failure> {
+        let has_lm = self.host.holds(&self.student, true);
         // Phrases need no language model; one that is there does no harm.
-        let may_have_lm = decoding.needs_lm() || self.host.holds(&self.student, true);
-        let with_lm = decoding.with_lm && self.student.lm.is_some() && may_have_lm;
+        let wanted = self.student.lm.as_ref();
+        let wanted = wanted.filter(|_| decoding.with_lm && (decoding.needs_lm() || has_lm));
+        let lacks_lm = match wanted {
+            // What has no digest is not kept.
+            Some(lm) => !waits && !has_lm && lm.sha256.is_some() && !stored::holds(lm).await,
+            None => false,
+        };
+        let with_lm = wanted.is_some() && !lacks_lm;
         if !self.host.holds(&self.student, with_lm) {
             self.view.set_facts("waits for its turn to load");
         }
@@ -83,12 +102,25 @@ impl Lane {
         }
         self.view.set_loaded(None);
         self.view.set_facts("");
-        Ok(client)
+        Ok(Loaded { client, lacks_lm })
     }
 
     /// Loads the student ahead of what it will hear; a failure shows there.
     pub async fn prepare(&self, decoding: &Decoding, turn: &Turn) {
-        let _ = self.load(decoding, turn).await;
+        let _ = self.load(decoding, false, turn).await;
+    }
+
+    /// Fetches the language model that the student went ahead of, and says so.
+    fn fetch_lm(&self, turn: &Turn) -> impl Future<Output = ()> + 'static {
+        let (view, turn) = (self.view.clone(), turn.clone());
+        self.host.fetch_lm(&self.student, move |response| {
+            if let (Response::Loading(LoadPhase::Downloading { received, total }), true) =
+                (response, turn.is_current())
+            {
+                let (here, all) = (figures::bytes(*received), figures::bytes(*total));
+                view.set_facts(&format!("{BY_ITSELF}: {here} of {all}"));
+            }
+        })
     }
 
     /// The visitor wants no more words of it.
@@ -115,12 +147,25 @@ impl Lane {
         turn: &Turn,
     ) -> Option<Response> {
         self.busy.set(true);
+        // Of a long recording the beginning is not kept: it is heard once, with the language model.
+        let mut again = false;
         let heard = loop {
-            let heard = match self.load(decoding, turn).await {
-                Ok(client) => self.feed(&client, tape, truth, decoding, turn).await,
+            let loaded = self.load(decoding, again || is_long(tape), turn).await;
+            let lacks_lm = loaded.as_ref().is_ok_and(|loaded| loaded.lacks_lm);
+            if again && turn.is_current() {
+                self.view.reset("");
+            }
+            let heard = match loaded {
+                Ok(loaded) => self.feed(&loaded.client, tape, truth, decoding, turn).await,
                 Err(failure) => Err(failure),
             };
             match heard {
+                Ok(response) if lacks_lm && turn.is_current() && tape.rewind(self.number) => {
+                    self.show_result(&response);
+                    self.view.set_facts(BY_ITSELF);
+                    self.fetch_lm(turn).await;
+                    again = true;
+                }
                 Err(failure)
                     if turn.is_current()
                         && self.host.may_retry(&failure)
@@ -265,15 +310,40 @@ impl Lane {
     /// Listens to the microphone until it stops, from its first sample on, however late the student
     /// is there.
     pub async fn listen(&self, sound: &Rc<MicrophoneSound>, decoding: &Decoding, turn: &Turn) {
+        let mut again = false;
         loop {
-            let listened = match self.load(decoding, turn).await {
-                Ok(client) => self.follow(&client, sound, decoding, turn).await,
+            let loaded = self.load(decoding, again, turn).await;
+            let lacks_lm = loaded.as_ref().is_ok_and(|loaded| loaded.lacks_lm);
+            if again && turn.is_current() {
+                self.view.reset("");
+            }
+            let lm_is_there = Rc::new(Cell::new(!lacks_lm));
+            if lacks_lm {
+                let (fetched, lm_is_there) = (self.fetch_lm(turn), lm_is_there.clone());
+                let sound = sound.clone();
+                spawn_local(async move {
+                    fetched.await;
+                    lm_is_there.set(true);
+                    sound.bell.ring();
+                });
+            }
+            let is_over = || lacks_lm && lm_is_there.get() && sound.is_whole();
+            let listened = match loaded {
+                Ok(loaded) => {
+                    self.follow(&loaded.client, sound, decoding, is_over, turn)
+                        .await
+                }
                 Err(failure) => Err(failure),
             };
             if !turn.is_current() {
                 return;
             }
             match listened {
+                Ok(()) if lacks_lm && sound.is_whole() => {
+                    self.view.set_facts(BY_ITSELF);
+                    sound.bell.until(|| lm_is_there.get().then_some(())).await;
+                    again = true;
+                }
                 Ok(()) => break,
                 Err(failure) if sound.is_whole() && self.host.may_retry(&failure) => {
                     self.view.reset("");
@@ -288,11 +358,13 @@ impl Lane {
         }
     }
 
+    /// Hears the microphone from its first sample until it stops or `is_over`.
     async fn follow(
         &self,
         client: &Rc<WorkerClient>,
         sound: &Rc<MicrophoneSound>,
         decoding: &Decoding,
+        is_over: impl Fn() -> bool,
         turn: &Turn,
     ) -> Result<(), Failure> {
         let sample_rate_hz = sound.sample_rate_hz;
@@ -322,7 +394,7 @@ impl Lane {
         client.request(&request, None, |_| {}).await?;
         self.view.set_placeholder("Listening…");
         let mut next = 0;
-        while turn.is_current() && failed.borrow().is_none() {
+        while turn.is_current() && failed.borrow().is_none() && !is_over() {
             let end = sound.num_blocks();
             if end > next {
                 client.push_live(session, sound.samples_from(next).buffer());
@@ -331,7 +403,7 @@ impl Lane {
                 break;
             }
             let news = || {
-                let is_new = sound.num_blocks() > next || sound.has_ended();
+                let is_new = sound.num_blocks() > next || sound.has_ended() || is_over();
                 (is_new || failed.borrow().is_some()).then_some(())
             };
             sound.bell.until(news).await;

@@ -5,11 +5,21 @@ use std::collections::BTreeSet;
 use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::{js, kept_files, protocol::KEPT_FILES};
+use crate::{
+    js, kept_files,
+    protocol::{KEPT_FILES, RemoteFile},
+};
 
 /// Digests of the files that are kept; none where the browser keeps nothing.
 pub async fn digests() -> BTreeSet<String> {
     found().await.unwrap_or_default()
+}
+
+/// Whether a file is kept; one without a digest never is.
+pub async fn holds(file: &RemoteFile) -> bool {
+    let stored = digests().await;
+    let digest = file.sha256.as_ref();
+    digest.is_some_and(|digest| stored.contains(digest))
 }
 
 async fn found() -> Result<BTreeSet<String>, JsValue> {

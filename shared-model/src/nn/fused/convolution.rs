@@ -1,4 +1,4 @@
-//! The convolution branch of a Conformer block whose inner norm is a layer norm.
+//! The convolution branch of a Conformer block.
 
 use std::sync::Arc;
 
@@ -13,14 +13,16 @@ use crate::{
         int8::Int8Matrix,
         matmul::{Affine, AffineGradient, Factors, row_chunks},
         rows::{self, Norm, NormGradient, drop_rows, grown, normalise, residual, sized},
+        running_norm::scale_by_channel,
         vectorize::vectorized,
         view::View,
     },
-    nn::branch::{ConvolutionOptions, ConvolutionWeights},
+    nn::branch::{ConvolutionOptions, ConvolutionWeights, RunningNorm},
 };
 
 /// `x + drop(out(silu(norm(depthwise(glu(gate(norm_in(x))))))))`, `[batch, time, d_model]`. The
-/// depthwise convolution sees zeros behind each utterance's `lengths` frames.
+/// depthwise convolution sees zeros behind each utterance's `lengths` frames. Gradients are there for
+/// an inner norm that is a layer norm.
 #[inline(always)]
 pub(crate) fn convolution(
     x: &Tensor<3>,
@@ -38,6 +40,7 @@ pub(crate) fn convolution(
         time: x.dims()[1],
         lengths: options.lengths.to_vec(),
         mask: options.mask,
+        running: options.running,
         epsilon: options.epsilon as f32,
         factors: Factors::of(options.operations),
         int8: int8_of(options.operations, [gate.int8, out.int8]),
@@ -50,6 +53,7 @@ struct Convolution {
     /// Real frames of each utterance.
     lengths: Vec<usize>,
     mask: Option<DropMask>,
+    running: Option<RunningNorm>,
     epsilon: f32,
     factors: Factors,
     int8: [Option<Arc<Int8Matrix>>; 2],
@@ -80,6 +84,14 @@ impl Convolution {
             norm: norm(weights[6], weights[7]),
             out: Affine::new(weights[8], weights[9], self.factors).with_int8(int8_out),
         }
+    }
+
+    fn normalise_inside(&self, x: &[f32], norm: Norm<'_>, out: &mut [f32]) {
+        let Some(RunningNorm { mean, inverse_std }) = &self.running else {
+            return normalise(x, norm, out);
+        };
+        out.copy_from_slice(x);
+        scale_by_channel(out, mean, inverse_std, [norm.gamma, norm.beta]);
     }
 
     /// Sets the frames behind each utterance to zero, `[batch, time, width]`.
@@ -121,11 +133,8 @@ impl Kernel for Convolution {
         let (mut activated, mut projected) = (vec![], vec![]);
         for rows in row_chunks(count, 2 * width) {
             let range = rows.start * width..rows.end * width;
-            normalise(
-                &mixed[range.clone()],
-                parts.norm,
-                sized(&mut scratch, range.len()),
-            );
+            let normed = sized(&mut scratch, range.len());
+            self.normalise_inside(&mixed[range.clone()], parts.norm, normed);
             rows::silu(&scratch, sized(&mut activated, range.len()));
             projected.clear();
             parts

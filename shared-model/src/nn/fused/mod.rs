@@ -21,7 +21,7 @@ mod subsampling;
 #[cfg(all(test, feature = "autodiff"))]
 mod tests;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use burn::{
     backend::{
@@ -32,7 +32,10 @@ use burn::{
     tensor::DType,
 };
 
-use super::branch::{NormPair, Pair};
+use super::{
+    branch::{NormPair, Pair},
+    host::ALONE,
+};
 use crate::kernels::{int8::Int8Matrix, operations::CpuOperations};
 
 pub(crate) use attention::attention;
@@ -167,8 +170,8 @@ struct Inputs {
 impl Inputs {
     fn new(x: Primitive, weights: &[Primitive]) -> Self {
         Self {
-            x: x.to_contiguous(),
-            weights: weights.iter().map(Primitive::to_contiguous).collect(),
+            x: in_rows(&x),
+            weights: weights.iter().map(in_rows).collect(),
         }
     }
 
@@ -185,19 +188,54 @@ impl Inputs {
     }
 }
 
+/// The values of a tensor whose rows lie one after another.
 fn slice(x: &Primitive) -> &[f32] {
     let len = x.layout().num_elements();
     let start = x.layout().start_offset();
     &x.storage::<f32>()[start..start + len]
 }
 
+/// The values in rows, whatever order they lie in.
+pub(crate) fn rows_of(x: &Primitive) -> Cow<'_, [f32]> {
+    let layout = x.layout();
+    if x.is_contiguous() {
+        return Cow::Borrowed(slice(x));
+    }
+    let mut values = Vec::with_capacity(layout.num_elements());
+    let (shape, start) = (layout.shape().as_slice(), layout.start_offset());
+    gather(x.storage(), shape, layout.strides(), start, &mut values);
+    Cow::Owned(values)
+}
+
+fn gather(
+    storage: &[f32],
+    shape: &[usize],
+    strides: &[isize],
+    start: usize,
+    values: &mut Vec<f32>,
+) {
+    match (shape, strides) {
+        ([length, shape @ ..], [stride, strides @ ..]) => {
+            for index in 0..*length {
+                let start = start.wrapping_add_signed(index as isize * stride);
+                gather(storage, shape, strides, start, values);
+            }
+        }
+        _ => values.push(storage[start]),
+    }
+}
+
+/// The same tensor with its rows one after another.
+fn in_rows(x: &Primitive) -> Primitive {
+    match rows_of(x) {
+        Cow::Borrowed(_) => x.clone(),
+        Cow::Owned(values) => tensor(values, x.layout().shape().as_slice()),
+    }
+}
+
 fn tensor(values: Vec<f32>, shape: &[usize]) -> Primitive {
     Primitive::from_data(TensorData::new(values, shape.to_vec()))
 }
-
-/// In the browser's module for the CPU there is no other backend, and no need of burn's own
-/// operations: what is known while compiling leaves their code out.
-const ALONE: bool = cfg!(all(target_arch = "wasm32", not(feature = "gpu")));
 
 /// Whether to try fused operations.
 #[inline(always)]

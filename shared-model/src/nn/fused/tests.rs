@@ -81,6 +81,39 @@ fn observe<M: Module>(module: &M, x: &Tensor<3>, y: Tensor<3>, mask: &FrameMask)
     visitor.found
 }
 
+#[test]
+fn rows_are_read_in_order_however_they_lie() {
+    let x = Tensor::<2>::from_data([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], &Device::flex());
+    let turned = x.swap_dims(0, 1).narrow(0, 1, 2);
+    let turned = turned.try_into_primitive::<Flex>().unwrap();
+    assert_eq!(rows_of(&turned).as_ref(), [2.0, 5.0, 3.0, 6.0]);
+}
+
+#[test]
+fn a_branch_with_a_batch_norm_is_evaluated_as_its_composition() {
+    let config = ModelConfig {
+        d_model: 8,
+        norm: crate::network::NormKind::Batch,
+        conv_kernel: 3,
+        ..ModelConfig::default()
+    };
+    let module = built(|builder| ConvModule::new(builder, &config));
+    let x = noise("x", [2, 5, 8]);
+    let device = x.device();
+    let mask = FrameMask::new(vec![5, 3], 5, &device);
+    let pass = Pass {
+        mask: &mask,
+        rotary: None,
+        operations: CpuOperations::Composed,
+    };
+    let composed = module.forward(x.clone(), pass, &mut Mode::Eval);
+    let fused = module.fused(&x, pass, None).unwrap();
+    let [composed, fused] = [composed, fused].map(|y| mask.zero_padding(y));
+    let [composed, fused] =
+        [composed, fused].map(|y| y.inner().into_data().iter::<f32>().collect::<Vec<f32>>());
+    assert_same(&[fused], &[composed], TOLERANCE);
+}
+
 /// Compares what all operations find.
 fn assert_all_same(run: impl Fn(CpuOperations) -> Vec<Vec<f32>>) {
     let composed = run(CpuOperations::Composed);
