@@ -1,8 +1,8 @@
 //! The plots of a report.
 
 use super::super::StudyError;
+use crate::report::{Chart, Line, Point, Series};
 use super::{
-    plot::{Chart, Line, Point, Series},
     results::{ArmResult, Results, Side},
     tables::{label_of, network_names},
 };
