@@ -206,7 +206,93 @@ fn corners(curve: &[CurvePoint], none: f64) -> Vec<Point> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use shared_model::decode::LogProbs;
+    use shared_model::phrases::PhraseList;
+    use shared_model::tokens::Tokens;
+
+    use super::super::phrases::nothing_but_phrases;
     use super::*;
+
+    /// An utterance of half an hour whose network is so sure of the classes of `path`, one a frame.
+    fn heard(decoder: &PhraseDecoder, text: &str, path: &str, sure: f32) -> HeardPhrases {
+        let tokens = Tokens::characters();
+        let rest = (1.0 - sure) / (tokens.len() - 1) as f32;
+        let rows = path.chars().flat_map(|character| {
+            let class = match character {
+                '.' => 0,
+                ' ' => tokens.id("▁").unwrap() as usize,
+                letter => tokens.id(&letter.to_string()).unwrap() as usize,
+            };
+            let value = move |other| if other == class { sure } else { rest };
+            (0..tokens.len()).map(move |other| value(other).ln())
+        });
+        let rows: Vec<f32> = rows.collect();
+        let mut search = decoder.begin(0.04);
+        search.push(LogProbs::new(&rows, tokens.len()), 0.0);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        HeardPhrases {
+            found: vec![search.found()],
+            said: nothing_but_phrases(decoder, &words),
+            inside: Vec::new(),
+            audio_secs: 1800.0,
+            encoding_secs: 18.0,
+            searching_secs: 9.0,
+        }
+    }
+
+    #[test]
+    fn all_figures_of_a_list_are_those_counted_by_hand() {
+        let list = PhraseList::parse("go <digit:n>\nstop\n").unwrap();
+        let config = PhraseConfig {
+            threshold: 0.3,
+            inside_speech: false,
+        };
+        let decoder = PhraseDecoder::new(&list, &Tokens::characters(), config).unwrap();
+        let said = [
+            heard(&decoder, "go two", "..go. .two..", 0.9),
+            heard(&decoder, "go three", "..go. .two..", 0.9),
+            heard(&decoder, "stop", "..xyz. .abc..", 0.9),
+            heard(&decoder, "stop", "..st.op..", 0.9),
+        ];
+        // Nobody said anything there, and the network is less sure.
+        let noise = [
+            heard(&decoder, "", "..st.op..", 0.7),
+            heard(&decoder, "", ".........", 0.9),
+        ];
+        let rejected = [("noise".to_owned(), Vec::from(noise))];
+        let trial = PhraseTrial::new("m".to_owned(), &decoder, &said, &rejected, 0.7);
+        let report = &trial.report;
+        assert_eq!((report.phrases, report.wrong, report.missed), (4, 0, 1));
+        assert_eq!((report.phrase_error_rate, report.detection), (0.25, 0.75));
+        // Of the three that were heard, two had a slot, and one of those a wrong value.
+        assert_eq!((report.slots, report.slot_errors), (2, 1));
+        assert_eq!((report.slot_error_rate, report.understood), (0.5, 0.5));
+        assert!(report.understood_low < 0.5 && report.understood_high > 0.5);
+        assert!((report.real_time_factor - 27.0 / 1800.0).abs() < 1e-9);
+        // 9 frames of 0.9 and of 0.7 over four letters: 0.789 and 0.448; 12 of 0.9 over five: 0.777.
+        let threshold = trial.threshold_at_detection.unwrap();
+        assert!((0.75..0.8).contains(&threshold), "{threshold}");
+        let set = &trial.rejected[0];
+        assert_eq!((set.name.as_str(), set.hours), ("noise", 1.0));
+        let once = set.at_threshold;
+        assert_eq!((once.count, once.per_hour), (1, 1.0));
+        assert!((once.most_per_hour - 4.74).abs() < 0.05, "{once:?}");
+        assert_eq!(set.at_detection.unwrap().count, 0);
+        let at = |threshold: f32| {
+            let points = trial.curve.iter();
+            let mut found = points.filter(|point| point.threshold == threshold);
+            let point = found.next().unwrap();
+            (point.detection, point.false_accepts_per_hour)
+        };
+        assert_eq!(at(0.3), (0.75, 1.0));
+        assert_eq!(at(0.6), (0.75, 0.0));
+        assert_eq!(at(0.9), (0.0, 0.0));
+        let svg = curve_chart("a list", &[trial.clone()]).unwrap();
+        assert!(svg.contains("false accepts an hour") && svg.contains("none"));
+        let lines = trial.summary(0.7).join("\n");
+        assert!(lines.contains("noise, 1.000 h: 1 false accepts, 1.00 an hour"), "{lines}");
+    }
 
     fn point(threshold: f32, detection: f64, false_accepts_per_hour: f64) -> CurvePoint {
         CurvePoint {
