@@ -202,6 +202,7 @@ mod tests {
     fn said(phrase: &str) -> Meaning {
         Meaning {
             phrase: phrase.to_owned(),
+            index: 0,
             slots: Vec::new(),
             tags: Vec::new(),
         }
