@@ -143,7 +143,11 @@ fn all_that_a_list_is_judged_by_is_measured_and_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let (list, curve) = (folder.path().join("list.txt"), folder.path().join("c.svg"));
     fs::write(&list, "open the window\nstop the music\n").unwrap();
-    let said = manifest(&folder, "said.jsonl", &["open the window", "stop the music"]);
+    let said = manifest(
+        &folder,
+        "said.jsonl",
+        &["open the window", "stop the music"],
+    );
     let other = manifest(&folder, "other.jsonl", &["seven two nine four"]);
     // Without a text, the sound is one that nobody says.
     let sounds = folder.path().join("sounds.jsonl");
@@ -179,7 +183,10 @@ fn all_that_a_list_is_judged_by_is_measured_and_drawn() {
     assert_eq!(names, ["other", "sounds"]);
     assert_eq!(found["rejected"][1]["at_threshold"]["count"], 0);
     let delays = &found["delays"];
-    assert_eq!((&delays["clips"], &delays["answered"]), (&2.into(), &2.into()));
+    assert_eq!(
+        (&delays["clips"], &delays["answered"]),
+        (&2.into(), &2.into())
+    );
     let median_ms = delays["median_ms"].as_f64().unwrap();
     assert!((0.0..1500.0).contains(&median_ms), "{median_ms}");
     assert!(fs::read_to_string(&curve).unwrap().contains("<svg"));
@@ -201,7 +208,11 @@ fn sentences_of_a_grammar_are_drawn_and_none_comes_twice_where_all_differ() {
     assert_eq!(lines, ["stop", "turn off", "turn on"]);
     let endless = draw("say <more>\n<more> = again <more>\n", &[]);
     assert_eq!(endless.code, Some(3), "{}", endless.stderr);
-    assert!(endless.stderr.contains("no sentence of it ends"), "{}", endless.stderr);
+    assert!(
+        endless.stderr.contains("no sentence of it ends"),
+        "{}",
+        endless.stderr
+    );
 }
 
 #[test]

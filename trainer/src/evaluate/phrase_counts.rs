@@ -47,7 +47,8 @@ impl PhraseCounts {
             let both = pairs
                 .iter()
                 .filter_map(|pair| Some((pair.reference?, pair.hypothesis?)));
-            let right = both.filter(|(said_at, heard_at)| said_phrases[*said_at] == heard[*heard_at]);
+            let right =
+                both.filter(|(said_at, heard_at)| said_phrases[*said_at] == heard[*heard_at]);
             let right = right.map(|(said_at, heard_at)| (&said[said_at], &hits[heard_at]));
             self.add_meanings(said.len(), right);
             self.phrases.push(counts);

@@ -192,7 +192,8 @@ fn delays(clips: &[Clip], told: &[Told]) -> AnswerDelays {
 
 fn is_meant(heard: &PhraseHit, said: &Meaning) -> bool {
     let heard_slots = heard.slots.iter().map(|slot| (&slot.name, &slot.value));
-    heard.phrase == said.phrase && heard_slots.eq(said.slots.iter().map(|(name, value)| (name, value)))
+    heard.phrase == said.phrase
+        && heard_slots.eq(said.slots.iter().map(|(name, value)| (name, value)))
 }
 
 #[cfg(test)]

@@ -54,6 +54,9 @@ pub struct PhrasesArgs {
     /// Draw the curve, an SVG
     #[arg(long, value_name = "FILE", requires = "reject")]
     curve: Option<PathBuf>,
+    /// What stands over the curve [default: the name of the list's file]
+    #[arg(long, value_name = "TEXT", requires = "curve")]
+    title: Option<String>,
     /// Threads on the CPU [default: one per core]; the live session has one
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -93,7 +96,11 @@ pub fn run(args: &PhrasesArgs) -> CliResult<()> {
     }
     if let Some(curve) = curve {
         let name = args.phrases.file_name().unwrap_or_default();
-        curve.write(curve_chart(&name.to_string_lossy(), &models)?.as_bytes())?;
+        let title = args
+            .title
+            .as_deref()
+            .map_or(name.to_string_lossy(), Into::into);
+        curve.write(curve_chart(&title, &models)?.as_bytes())?;
     }
     let report = Report {
         phrases: args.phrases.display().to_string(),

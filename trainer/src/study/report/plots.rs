@@ -1,11 +1,11 @@
 //! The plots of a report.
 
 use super::super::StudyError;
-use crate::report::{Chart, Line, Point, Series};
 use super::{
     results::{ArmResult, Results, Side},
     tables::{label_of, network_names},
 };
+use crate::report::{Chart, Line, Point, Series};
 
 /// Students that the plot of costs goes up to.
 const MOST_STUDENTS: usize = 6;
