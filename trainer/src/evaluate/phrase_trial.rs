@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(at(0.3), (0.75, 1.0));
         assert_eq!(at(0.6), (0.75, 0.0));
         assert_eq!(at(0.9), (0.0, 0.0));
-        let svg = curve_chart("a list", &[trial.clone()]).unwrap();
+        let svg = curve_chart("a list", std::slice::from_ref(&trial)).unwrap();
         assert!(svg.contains("false accepts an hour (at the left end: none)"));
         let lines = trial.summary(0.7).join("\n");
         assert!(
