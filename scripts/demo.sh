@@ -6,6 +6,7 @@
 # PHRASES: a list of phrases or a grammar; the shipped English students are adapted to it instead of
 # training a family. RECORDINGS: with it, a folder of your own recordings (`fledge adapt --record`).
 # SERVE=no: end when all is built instead of serving on, to time a first run.
+# SET: overrides of the recipe that trains a family, such as SET='teach.epochs=4 distill.epochs=4'.
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/stages.sh"
 cd "$ROOT"
@@ -73,6 +74,10 @@ if [ -n "$CORPUS" ]; then
   recipe+=(--set "name=own" --set "data.train=$CORPUS" --set "data.dev=" --set "data.test={}")
   "$FLEDGE_BIN" check "$CORPUS" >/dev/null || die "fix the entries above in $CORPUS, then run the command again"
 fi
+
+for override in ${SET:-}; do
+  recipe+=(--set "$override")
+done
 
 family='"group": "Trained just now on this machine"'
 if [ -n "$PHRASES" ]; then

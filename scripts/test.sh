@@ -47,6 +47,9 @@ step "site"
 wait "$web_tools" || die "the page's tools could not be installed: $(tail -n 1 "$FLEDGE_CACHE/web-tools.log")"
 "$ROOT/scripts/build-site.sh"
 
+step "the demo on a corpus of one's own"
+"$ROOT/scripts/test-demo.sh"
+
 step "browser tests"
 "$ROOT/scripts/test-browser.sh"
 

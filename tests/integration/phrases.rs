@@ -139,6 +139,83 @@ fn a_list_is_evaluated_and_its_threshold_is_tuned_and_stored() {
 }
 
 #[test]
+fn all_that_a_list_is_judged_by_is_measured_and_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let (list, curve) = (folder.path().join("list.txt"), folder.path().join("c.svg"));
+    fs::write(&list, "open the window\nstop the music\n").unwrap();
+    let said = manifest(
+        &folder,
+        "said.jsonl",
+        &["open the window", "stop the music"],
+    );
+    let other = manifest(&folder, "other.jsonl", &["seven two nine four"]);
+    // Without a text, the sound is one that nobody says.
+    let sounds = folder.path().join("sounds.jsonl");
+    let digits = clip("seven-two-nine-four");
+    let line = serde_json::json!({ "audio_filepath": digits, "text": "" });
+    fs::write(&sounds, format!("{line}\n")).unwrap();
+    let finished = fledge([
+        "bench",
+        "phrases",
+        "--model",
+        text(&model()),
+        "--phrases",
+        text(&list),
+        "--manifest",
+        text(&said),
+        "--reject",
+        text(&other),
+        "--reject",
+        text(&sounds),
+        "--curve",
+        text(&curve),
+        "--json",
+        "--quiet",
+        "--device",
+        "cpu",
+    ]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let report: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+    let found = &report["models"][0];
+    assert_eq!(found["report"]["phrases"], 2);
+    assert_eq!(found["report"]["phrase_error_rate"], 0.0);
+    let names = [&found["rejected"][0]["name"], &found["rejected"][1]["name"]];
+    assert_eq!(names, ["other", "sounds"]);
+    assert_eq!(found["rejected"][1]["at_threshold"]["count"], 0);
+    let delays = &found["delays"];
+    assert_eq!(
+        (&delays["clips"], &delays["answered"]),
+        (&2.into(), &2.into())
+    );
+    let median_ms = delays["median_ms"].as_f64().unwrap();
+    assert!((0.0..1500.0).contains(&median_ms), "{median_ms}");
+    assert!(fs::read_to_string(&curve).unwrap().contains("<svg"));
+}
+
+#[test]
+fn sentences_of_a_grammar_are_drawn_and_none_comes_twice_where_all_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.txt");
+    let draw = |content: &str, more: &[&str]| {
+        fs::write(&list, content).unwrap();
+        fledge(["sentences", "--phrases", text(&list)].iter().chain(more))
+    };
+    let twelve = draw("turn (on|off)\nstop\n", &["--count", "12"]);
+    assert_eq!(twelve.stdout.lines().count(), 12, "{}", twelve.stderr);
+    let different = draw("turn (on|off)\nstop\n", &["--count", "12", "--different"]);
+    let mut lines: Vec<&str> = different.stdout.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["stop", "turn off", "turn on"]);
+    let endless = draw("say <more>\n<more> = again <more>\n", &[]);
+    assert_eq!(endless.code, Some(3), "{}", endless.stderr);
+    assert!(
+        endless.stderr.contains("no sentence of it ends"),
+        "{}",
+        endless.stderr
+    );
+}
+
+#[test]
 fn a_wrong_list_is_one_line_with_its_place_and_alike_phrases_are_warned_of() {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("list.txt");

@@ -153,22 +153,26 @@ fn live_phrases_are_those_of_the_file_and_are_settled_soon() {
 fn a_recognizer_of_words_hears_phrases_too_and_tells_of_each_once() {
     let words = Recognizer::new(&loaded(), Decoder::Greedy, &Device::flex()).unwrap();
     let phrases = words.with_phrases(decoder(LIST, words.tokens(), PhraseConfig::default()));
+    // So much silence makes three stretches of it, which are heard one by one.
     let mut samples = Vec::new();
     for name in ["stop-the-music", "seven-two-nine-four", "open-the-window"] {
         samples.extend(clip(name));
-        samples.extend(silence(1.5));
+        samples.extend(silence(5.0));
     }
     let told = std::cell::RefCell::new((Vec::new(), Vec::new()));
     let mut transcription = phrases.begin().telling(|words, phrases| {
         told.borrow_mut().0.extend_from_slice(words);
-        told.borrow_mut().1.extend_from_slice(phrases);
+        told.borrow_mut().1.push(phrases.to_vec());
     });
     tests::now(transcription.push(&samples, &mut |_| true)).unwrap();
     let transcript = tests::now(transcription.finish(&mut |_| true)).unwrap();
     assert_eq!(texts(&transcript), ["stop the music", "open the window"]);
     let (told_words, told_phrases) = told.take();
     assert_eq!(told_words, transcript.words);
-    assert_eq!(told_phrases, transcript.phrases);
+    assert_eq!(told_phrases.concat(), transcript.phrases);
+    // Each as soon as the next stretch does not follow on it, not all of them at the end.
+    let with_phrases = told_phrases.iter().filter(|phrases| !phrases.is_empty());
+    assert_eq!(with_phrases.count(), 2, "{told_phrases:?}");
     // The other one still writes words.
     let heard = tests::now(words.transcribe(&clip("seven-two-nine-four"))).unwrap();
     assert!(!heard.text.is_empty() && heard.phrases.is_empty());

@@ -68,10 +68,20 @@ pub fn phrase_texts(
         let pause = if rng.random_bool(0.75) { ", " } else { " " };
         texts.push(Text {
             written: together.join(" "),
-            spoken: together.join(pause),
+            spoken: as_read(&together.join(pause)),
         });
     }
     texts
+}
+
+/// espeak-ng reads "ay", the name of a letter, as "eye".
+fn as_read(text: &str) -> String {
+    let words = text.split(' ').map(|word| match word.strip_suffix(',') {
+        Some("ay") => "eigh,",
+        None if word == "ay" => "eigh",
+        _ => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// `count` texts that are no phrases: phrases with a word left out, changed or put in, and pieces
@@ -222,6 +232,14 @@ mod tests {
             .map(|text| text.written.split(' ').count())
             .max();
         assert!((5..=MAX_WORDS).contains(&most.unwrap()), "{most:?}");
+    }
+
+    #[test]
+    fn a_letter_is_read_as_its_name_and_other_words_as_they_are() {
+        assert_eq!(
+            as_read("king ay three, bay ay, stay"),
+            "king eigh three, bay eigh, stay"
+        );
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod plan;
 mod prepare;
 mod print;
 mod recipe_reference;
+mod sentences;
 mod serve;
 mod study;
 mod tokenizer;
@@ -85,6 +86,7 @@ enum Command {
     TuneDecoder(tune_decoder::TuneDecoderArgs),
     Calibrate(calibrate::CalibrateArgs),
     TunePhrases(tune_phrases::TunePhrasesArgs),
+    Sentences(sentences::SentencesArgs),
     Transcribe(transcribe::TranscribeArgs),
     Label(label::LabelArgs),
     Export(export::ExportArgs),
@@ -115,6 +117,7 @@ fn dispatch(command: &Command) -> CliResult<()> {
         Command::TuneDecoder(args) => tune_decoder::run(args),
         Command::Calibrate(args) => calibrate::run(args),
         Command::TunePhrases(args) => tune_phrases::run(args),
+        Command::Sentences(args) => sentences::run(args),
         Command::Transcribe(args) => transcribe::run(args),
         Command::Label(args) => label::run(args),
         Command::Export(args) => export::run(args),

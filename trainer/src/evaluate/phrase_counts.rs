@@ -10,10 +10,12 @@ use super::phrases::HeardPhrases;
 pub struct PhraseCounts {
     /// Of the phrases, by utterance that is nothing but phrases.
     pub phrases: Vec<ErrorCounts>,
-    /// Slots of phrases that were heard right, and those with a wrong value.
-    pub slots: usize,
-    /// Of them.
-    pub slot_errors: usize,
+    /// Of the slots of the phrases that were heard right: those with a wrong value are
+    /// substitutions. By the same utterances.
+    pub slots: Vec<ErrorCounts>,
+    /// Of the phrases that were said: those not heard, or not with every value, are substitutions.
+    /// By the same utterances.
+    pub meanings: Vec<ErrorCounts>,
     /// Utterances that are not only phrases.
     pub outside: usize,
     /// Their length.
@@ -42,15 +44,14 @@ impl PhraseCounts {
         if let Some(said) = &utterance.said {
             let said_phrases: Vec<&str> = said.iter().map(|said| said.phrase.as_str()).collect();
             let (counts, pairs) = align(&said_phrases, &heard);
+            let both = pairs
+                .iter()
+                .filter_map(|pair| Some((pair.reference?, pair.hypothesis?)));
+            let right =
+                both.filter(|(said_at, heard_at)| said_phrases[*said_at] == heard[*heard_at]);
+            let right = right.map(|(said_at, heard_at)| (&said[said_at], &hits[heard_at]));
+            self.add_meanings(said.len(), right);
             self.phrases.push(counts);
-            for pair in pairs {
-                let (Some(said_at), Some(heard_at)) = (pair.reference, pair.hypothesis) else {
-                    continue;
-                };
-                if said_phrases[said_at] == heard[heard_at] {
-                    self.add_slots(&said[said_at], &hits[heard_at]);
-                }
-            }
             return;
         }
         self.outside += 1;
@@ -66,18 +67,33 @@ impl PhraseCounts {
         }
     }
 
-    fn add_slots(&mut self, said: &Meaning, heard: &PhraseHit) {
-        for ((_, value), slot) in said.slots.iter().zip(&heard.slots) {
-            self.slots += 1;
-            self.slot_errors += usize::from(*value != slot.value);
+    /// Values of an utterance of `num_said` phrases, of which `right` were heard as they were said.
+    fn add_meanings<'a>(
+        &mut self,
+        num_said: usize,
+        right: impl Iterator<Item = (&'a Meaning, &'a PhraseHit)>,
+    ) {
+        let mut slots = ErrorCounts::default();
+        let mut missed = num_said;
+        for (said, heard) in right {
+            let pairs = said.slots.iter().zip(&heard.slots);
+            let wrong = pairs.filter(|((_, value), slot)| *value != slot.value);
+            let wrong = wrong.count();
+            slots.reference_len += said.slots.len();
+            slots.substitutions += wrong;
+            missed -= usize::from(wrong == 0);
         }
+        self.slots.push(slots);
+        self.meanings.push(ErrorCounts {
+            reference_len: num_said,
+            substitutions: missed,
+            ..ErrorCounts::default()
+        });
     }
 
     /// All utterances of phrases together.
     pub fn total(&self) -> ErrorCounts {
-        let mut total = ErrorCounts::default();
-        self.phrases.iter().for_each(|counts| total.add(counts));
-        total
+        sum(&self.phrases)
     }
 
     /// Phrases that were said and heard, a fraction.
@@ -98,6 +114,13 @@ impl PhraseCounts {
         let hours = self.outside_secs / 3600.0;
         (hours > 0.0).then(|| most_expected(self.false_accepts) / hours)
     }
+}
+
+/// Counts of all utterances together.
+pub(super) fn sum(utterances: &[ErrorCounts]) -> ErrorCounts {
+    let mut sum = ErrorCounts::default();
+    utterances.iter().for_each(|counts| sum.add(counts));
+    sum
 }
 
 /// The mean of a Poisson distribution that gives at most `count` in one of twenty cases, within 1 %

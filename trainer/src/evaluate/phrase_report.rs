@@ -1,10 +1,10 @@
 //! Counts of phrases to the report that is printed.
 
 use serde::Serialize;
-use shared_model::metrics::bootstrap_interval;
+use shared_model::metrics::{ErrorCounts, bootstrap_interval};
 use shared_model::phrases::PhraseDecoder;
 
-use super::phrase_counts::PhraseCounts;
+use super::phrase_counts::{PhraseCounts, sum};
 use super::phrases::HeardPhrases;
 use super::score::BOOTSTRAP_SEED;
 
@@ -33,6 +33,18 @@ pub struct PhraseReport {
     pub slots: usize,
     /// Of them, with a wrong value.
     pub slot_errors: usize,
+    /// Wrong values over those slots.
+    pub slot_error_rate: f64,
+    /// 95 % interval, bootstrap over utterances.
+    pub slot_error_low: f64,
+    /// Its upper end.
+    pub slot_error_high: f64,
+    /// Phrases that were heard with every value, over those that were said.
+    pub understood: f64,
+    /// 95 % interval, bootstrap over utterances.
+    pub understood_low: f64,
+    /// Its upper end.
+    pub understood_high: f64,
     /// Utterances that are not only phrases, and must be rejected.
     pub outside: usize,
     /// Their length.
@@ -64,10 +76,13 @@ impl PhraseReport {
     pub fn new(heard: &[HeardPhrases], decoder: &PhraseDecoder) -> Self {
         let counts = PhraseCounts::of(heard, decoder.config());
         let total = counts.total();
-        let interval = bootstrap_interval(&counts.phrases, 1000, BOOTSTRAP_SEED);
-        let sum = |of: fn(&HeardPhrases) -> f64| heard.iter().map(of).sum::<f64>();
-        let audio_seconds = sum(|utterance| utterance.audio_secs);
-        let (encoding, searching) = (sum(|u| u.encoding_secs), sum(|u| u.searching_secs));
+        let interval_of = |counts: &[ErrorCounts]| bootstrap_interval(counts, 1000, BOOTSTRAP_SEED);
+        let interval = interval_of(&counts.phrases);
+        let (slots, slot_interval) = (sum(&counts.slots), interval_of(&counts.slots));
+        let (meanings, missed) = (sum(&counts.meanings), interval_of(&counts.meanings));
+        let secs = |of: fn(&HeardPhrases) -> f64| heard.iter().map(of).sum::<f64>();
+        let audio_seconds = secs(|utterance| utterance.audio_secs);
+        let (encoding, searching) = (secs(|u| u.encoding_secs), secs(|u| u.searching_secs));
         Self {
             threshold: decoder.config().threshold,
             phrases: total.reference_len,
@@ -78,8 +93,14 @@ impl PhraseReport {
             wrong: total.substitutions,
             missed: total.deletions,
             invented: total.insertions,
-            slots: counts.slots,
-            slot_errors: counts.slot_errors,
+            slots: slots.reference_len,
+            slot_errors: slots.substitutions,
+            slot_error_rate: slots.rate(),
+            slot_error_low: slot_interval.low,
+            slot_error_high: slot_interval.high,
+            understood: 1.0 - meanings.rate(),
+            understood_low: 1.0 - missed.high,
+            understood_high: 1.0 - missed.low,
             outside: counts.outside,
             outside_hours: counts.outside_secs / 3600.0,
             false_accepts: counts.false_accepts,
@@ -109,6 +130,17 @@ impl PhraseReport {
             lines.push(format!(
                 "{} phrases: {} taken for others, {} missed, {} invented; {} of {} slots wrong",
                 self.phrases, self.wrong, self.missed, self.invented, self.slot_errors, self.slots
+            ));
+        }
+        if self.slots > 0 {
+            lines.push(format!(
+                "slots {:.2} % wrong (95 % interval {:.2} to {:.2} %); {:.2} % of the phrases heard with every value ({:.2} to {:.2} %)",
+                self.slot_error_rate * 100.0,
+                self.slot_error_low * 100.0,
+                self.slot_error_high * 100.0,
+                self.understood * 100.0,
+                self.understood_low * 100.0,
+                self.understood_high * 100.0
             ));
         }
         if let (Some(rate), Some(most)) = (

@@ -9,7 +9,7 @@ use shared_model::phrases::{FoundPhrases, Meaning, PhraseDecoder};
 use shared_model::recognizer::{Decoder, PhraseListener, Recognizer};
 use shared_model::tokens::normalize_text;
 
-use super::{BrokenAudio, EvaluateError, check_texts, read_samples, workers::spread};
+use super::{BrokenAudio, EvaluateError, read_samples, workers::spread};
 use crate::data::Utterance;
 use crate::device::{DeviceKind, OpenDevice};
 
@@ -38,7 +38,10 @@ pub fn hear_phrases(
     stop: &AtomicBool,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<(Vec<HeardPhrases>, Vec<BrokenAudio>), EvaluateError> {
-    check_texts(utterances)?;
+    // An utterance without text is a sound that must be rejected.
+    if utterances.is_empty() {
+        return Err(EvaluateError::Empty);
+    }
     let threads = match device.kind {
         DeviceKind::Cpu => threads,
         DeviceKind::Gpu => 1,
@@ -100,7 +103,7 @@ pub fn is_nothing_but_phrases(decoder: &PhraseDecoder, text: &str) -> bool {
 }
 
 /// The words as phrases one after the other, as few as possible.
-fn nothing_but_phrases(decoder: &PhraseDecoder, words: &[&str]) -> Option<Vec<Meaning>> {
+pub(super) fn nothing_but_phrases(decoder: &PhraseDecoder, words: &[&str]) -> Option<Vec<Meaning>> {
     // From each word to the end: how many phrases at least, and where the first of them ends.
     let mut best: Vec<Option<(usize, usize)>> = vec![None; words.len() + 1];
     best[words.len()] = Some((0, words.len()));

@@ -1,6 +1,7 @@
 //! Consumers of training events: the console, and the run folder's `metrics.jsonl`, `metrics.csv`
-//! and TensorBoard files. Tables and HTML pages of the reports that commands make.
+//! and TensorBoard files. Tables, charts and HTML pages of the reports that commands make.
 
+mod chart;
 mod console;
 mod csv;
 pub(crate) mod html;
@@ -8,6 +9,8 @@ mod jsonl;
 mod table;
 mod tensorboard;
 
+pub use chart::ChartError;
+pub(crate) use chart::{Chart, Line, Point, Series};
 pub use console::{Console, format_bytes, format_count, format_duration};
 pub use csv::CsvLog;
 pub use jsonl::JsonlLog;

@@ -9,6 +9,7 @@ use crate::{
     exit_status::{ExitStatus, HasExitStatus},
     export::ExportError,
     model_folder::ModelFolderError,
+    report::ChartError,
     run_folder::RunFolderError,
     session::SessionError,
 };
@@ -161,13 +162,8 @@ pub enum StudyError {
     #[error("no cell of the study has a record yet: run `fledge study` without --collect")]
     NothingToReport,
     /// A plot cannot be drawn.
-    #[error("cannot draw {plot}: {reason}")]
-    Plot {
-        /// Its file.
-        plot: String,
-        /// What the drawing library says.
-        reason: String,
-    },
+    #[error(transparent)]
+    Chart(#[from] ChartError),
     /// Ctrl-C while waiting for a cell that another process runs.
     #[error("stopped by Ctrl-C")]
     Stopped,
@@ -192,7 +188,8 @@ impl HasExitStatus for StudyError {
             Self::Folder { source, .. } => source.exit_status(),
             Self::Export { source, .. } => source.exit_status(),
             Self::Model { source, .. } => source.exit_status(),
-            Self::Io { .. } | Self::Plot { .. } => ExitStatus::Failed,
+            Self::Chart(source) => source.exit_status(),
+            Self::Io { .. } => ExitStatus::Failed,
             Self::Stopped => ExitStatus::Interrupted,
         }
     }

@@ -4,6 +4,7 @@ mod gpu;
 mod inference;
 mod live;
 mod parity;
+mod phrases;
 mod steps;
 mod train;
 mod untrained;
@@ -33,6 +34,7 @@ enum BenchCommand {
     Inference(inference::InferenceArgs),
     Live(live::LiveArgs),
     Parity(parity::ParityArgs),
+    Phrases(phrases::PhrasesArgs),
     Steps(steps::StepsArgs),
     Train(train::TrainArgs),
     Untrained(untrained::UntrainedArgs),
@@ -44,6 +46,7 @@ pub fn run(args: &BenchArgs) -> CliResult<()> {
         BenchCommand::Inference(args) => inference::run(args),
         BenchCommand::Live(args) => live::run(args),
         BenchCommand::Parity(args) => parity::run(args),
+        BenchCommand::Phrases(args) => phrases::run(args),
         BenchCommand::Steps(args) => steps::run(args),
         BenchCommand::Train(args) => train::run(args),
         BenchCommand::Untrained(args) => untrained::run(args),

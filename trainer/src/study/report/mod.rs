@@ -5,7 +5,6 @@ mod costs;
 mod curves;
 mod html;
 mod markdown;
-mod plot;
 mod plots;
 mod results;
 mod scores;

@@ -2,10 +2,10 @@
 
 use super::super::StudyError;
 use super::{
-    plot::{Chart, Line, Point, Series},
     results::{ArmResult, Results, Side},
     tables::{label_of, network_names},
 };
+use crate::report::{Chart, Line, Point, Series};
 
 /// Students that the plot of costs goes up to.
 const MOST_STUDENTS: usize = 6;

@@ -6,7 +6,7 @@ use plotters::{
     prelude::*,
 };
 
-use super::super::StudyError;
+use crate::exit_status::{ExitStatus, HasExitStatus};
 
 const WIDTH: u32 = 480;
 const AXES_HEIGHT: u32 = 330;
@@ -30,8 +30,22 @@ const COLORS: [RGBColor; 6] = [
 const INK: RGBColor = BLACK;
 const GRID: RGBAColor = RGBAColor(0x80, 0x80, 0x80, 0.3);
 
+/// A chart that cannot be drawn.
+#[derive(Debug, thiserror::Error)]
+#[error("the chart \"{title}\" cannot be drawn: {reason}")]
+pub struct ChartError {
+    title: String,
+    reason: String,
+}
+
+impl HasExitStatus for ChartError {
+    fn exit_status(&self) -> ExitStatus {
+        ExitStatus::Failed
+    }
+}
+
 /// What is drawn.
-pub(super) struct Chart<'a> {
+pub(crate) struct Chart<'a> {
     pub title: &'a str,
     pub x_label: &'a str,
     pub y_label: &'a str,
@@ -41,7 +55,7 @@ pub(super) struct Chart<'a> {
 }
 
 /// Points of one kind.
-pub(super) struct Series {
+pub(crate) struct Series {
     pub label: String,
     /// Decides colour and mark.
     pub look: usize,
@@ -53,7 +67,7 @@ pub(super) struct Series {
 
 /// Between points.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Line {
+pub(crate) enum Line {
     None,
     Solid,
     Dashed,
@@ -61,7 +75,7 @@ pub(super) enum Line {
 
 /// A place, with an interval of y where there is one.
 #[derive(Clone, Copy)]
-pub(super) struct Point {
+pub(crate) struct Point {
     pub x: f64,
     pub y: f64,
     pub interval: Option<(f64, f64)>,
@@ -75,10 +89,10 @@ impl Chart<'_> {
     ///
     /// # Errors
     /// What the drawing library refuses.
-    pub fn draw(&self) -> Result<String, StudyError> {
+    pub fn draw(&self) -> Result<String, ChartError> {
         let mut svg = String::new();
-        self.draw_into(&mut svg).map_err(|error| StudyError::Plot {
-            plot: self.title.to_owned(),
+        self.draw_into(&mut svg).map_err(|error| ChartError {
+            title: self.title.to_owned(),
             reason: error.to_string(),
         })?;
         Ok(themed(&svg, self.title))
@@ -221,7 +235,7 @@ fn themed(svg: &str, title: &str) -> String {
     let Some((head, rest)) = svg.split_once('>') else {
         return svg.to_owned();
     };
-    let title = crate::report::html::escape(title);
+    let title = super::html::escape(title);
     let rest = rest.replace("\"#000000\"", "\"currentColor\"");
     format!(
         "{head} role=\"img\">\n<title>{title}</title>\n<style>svg{{color:#1c1c1e}}\
