@@ -44,5 +44,6 @@ mod pipeline;
 mod published_figures;
 mod real_speech;
 mod serve;
+mod shards;
 mod shipped_models;
 mod study;

@@ -198,6 +198,46 @@ fn one_to_four_processes_of_both_mpis_give_the_weights_of_one_bit_for_bit() {
     }
 }
 
+#[test]
+fn batch_norms_a_contrastive_loss_and_shards_of_tar_files_are_shared_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = repository().join("trainer/corpus/train.jsonl");
+    let shards = folder.path().join("shards");
+    let [manifest, out] = [&manifest, &shards].map(|path| text(path));
+    fledge([
+        "prepare",
+        "shards",
+        manifest,
+        "--out",
+        out,
+        "--shard-mb",
+        "2",
+    ])
+    .assert_done();
+    let data = format!("data.train={}", text(&shards.join("train.jsonl")));
+    let settings = [
+        data.as_str(),
+        "data.window_mb=4",
+        "data.cache_mb=0",
+        "distill.loss.clip=1.0",
+        "teacher.model.norm=batch",
+        "student.large.model.norm=batch",
+        "student.cut.model.norm=batch",
+    ];
+    let run = folder.path().join("alone");
+    fledge(arguments(&run, &settings)).assert_done();
+    let want = weights(&run);
+    assert_eq!(want.len(), 10);
+    for (mpi, processes) in [(OPEN_MPI, 1), (OPEN_MPI, 2), (MPICH, 3), (OPEN_MPI, 4)] {
+        let run = folder.path().join(format!("{processes}"));
+        let finished = mpi.run(processes, &arguments(&run, &settings));
+        assert_eq!(finished.code, Some(0), "{mpi:?} {processes} {finished:#?}");
+        assert_same(&run, &want);
+        let warned = finished.stderr.matches("batch norms need whole batches");
+        assert_eq!(warned.count() > 0, processes > 1, "{finished:#?}");
+    }
+}
+
 /// Waits for `happened`.
 #[track_caller]
 fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {

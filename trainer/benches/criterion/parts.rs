@@ -34,7 +34,7 @@ fn repository() -> PathBuf {
 fn clip() -> Vec<f32> {
     let manifest = repository().join("trainer/corpus/test.jsonl");
     let clip = read_manifest(&manifest).unwrap().swap_remove(0);
-    decode_16k(&clip.audio_path, clip.offset_secs, Some(clip.duration_secs)).unwrap()
+    decode_16k(clip.audio(), clip.offset_secs, Some(clip.duration_secs)).unwrap()
 }
 
 fn recognizer() -> Recognizer {

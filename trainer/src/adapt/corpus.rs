@@ -215,7 +215,7 @@ impl Corpus {
         for index in 0..of.amounts.backgrounds.max(1) {
             let mut clip = |rng: &mut AugmentRng| {
                 let other = others.get(rng.random_range(0..others.len().max(1)))?;
-                decode_16k(&other.audio_path, other.offset_secs, None).ok()
+                decode_16k(other.audio(), other.offset_secs, None).ok()
             };
             let mut sound = background(
                 (SECS * f64::from(SAMPLE_RATE_HZ)) as usize,
@@ -244,6 +244,7 @@ impl Corpus {
         let path = self.manifest(set);
         let lines = lines.iter().map(|line| ManifestLine {
             audio_filepath: line.file.clone(),
+            member: None,
             duration: rounded(line.secs),
             offset: None,
             text: line.text.clone(),

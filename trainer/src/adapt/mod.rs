@@ -28,7 +28,7 @@ use std::sync::atomic::AtomicBool;
 use crate::cluster::Team;
 use crate::config::Recipe;
 use crate::data::Depth;
-use crate::data::prepare::{Corpus as Kind, PrepareOptions, prepare};
+use crate::data::prepare::{Corpus as Kind, PrepareOptions, SHARD_BYTES, prepare};
 use crate::device::OpenDevice;
 use crate::evaluate::{PhraseFile, read_lm};
 use crate::files::write_atomically;
@@ -186,6 +186,7 @@ impl Adaptation<'_> {
         let options = PrepareOptions {
             depth: Depth::Decode,
             threads: self.options.threads,
+            shard_bytes: SHARD_BYTES,
         };
         let report = prepare(Kind::Folder, folder, &self.path("recordings"), &options)?;
         for problem in &report.problems {

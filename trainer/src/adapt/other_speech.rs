@@ -88,6 +88,7 @@ impl OtherSpeech {
             let lines = chosen.iter().filter_map(|utterance| {
                 Some(ManifestLine {
                     audio_filepath: relative_path(folder, &utterance.audio_path)?,
+                    member: utterance.member.as_deref(),
                     duration: rounded(utterance.duration_secs),
                     offset: (utterance.offset_secs > 0.0).then(|| rounded(utterance.offset_secs)),
                     text: utterance.text.clone(),

@@ -26,6 +26,7 @@
 //! Waiting for data is not among them: a synthetic batch is there at once. A run reports its share
 //! at every step (`data_wait_share` of `metrics.jsonl`).
 
+mod copying;
 pub(crate) mod gpu_check;
 #[cfg(feature = "gpu")]
 mod kernels;
@@ -350,6 +351,7 @@ fn least_batch(group: &TrainerGroup, batch: &Batch) -> Batch {
     Batch {
         masks: vec![SpecMask::default()],
         shards: vec![],
+        places: vec![],
         views: 1,
         features: vec![0.5; frames * batch.n_mels],
         time: frames,

@@ -1,10 +1,12 @@
 //! What a phase computes at: the rates that `fledge plan` reckons with.
 
-use super::{Options, run, subjects::phase_steps, synthetic_batch};
+use super::{Options, copying::Mirror, run, steady_step, subjects::phase_steps, synthetic_batch};
 use crate::{
+    cluster::ClusterError,
     config::{Phase, Recipe, TrainingConfig},
+    data::Batch,
     device::OpenDevice,
-    train::TrainError,
+    train::{TrainError, TrainerGroup},
 };
 
 /// Rates of a phase, by processor time.
@@ -16,6 +18,11 @@ pub struct PhaseRate {
     pub pass_cpu_per_audio_sec: f64,
     /// An update of all networks.
     pub update_cpu_secs: f64,
+    /// Beside passes and its part of the update: what a process spends on the exchange of a step with
+    /// another one.
+    pub exchange_cpu_secs: f64,
+    /// Networks that are trained on whole batches, each by one process.
+    pub whole_batch_networks: usize,
     /// Of all networks.
     pub parameters: usize,
     /// Of the first network.
@@ -54,15 +61,39 @@ pub fn phase_rates(
         let Some(measured) = least else { continue };
         let update = measured.times.update.as_secs_f64();
         let passes = measured.usage.total.as_secs_f64() - update;
+        let shared = exchange_cpu_secs(&mut subject.group, &batch, options)?;
         let trainers = &subject.group.trainers;
+        let whole = trainers.iter().filter(|t| t.network.needs_whole_batch());
         rates.push(PhaseRate {
             phase: subject.group.phase,
             pass_cpu_per_audio_sec: passes.max(0.0) / batch.audio_secs,
             update_cpu_secs: update,
+            exchange_cpu_secs: (shared - update / 2.0).max(0.0),
+            whole_batch_networks: whole.count(),
             parameters: trainers.iter().map(|trainer| trainer.parameters()).sum(),
             training,
             hears_all: subject.is_distillation,
         });
     }
     Ok(rates)
+}
+
+/// Processor time of the exchange of a step and of half of its update, the least of some.
+fn exchange_cpu_secs(
+    group: &mut TrainerGroup,
+    batch: &Batch,
+    options: Options,
+) -> Result<f64, TrainError> {
+    let mirror = Mirror::open().map_err(|error| ClusterError::Call {
+        rank: 0,
+        what: "measuring the exchange",
+        reason: error.to_string(),
+    })?;
+    let mut least = f64::INFINITY;
+    for round in 0..=options.repeats {
+        let step = steady_step(group.phase, batch, round);
+        let spent = group.exchange_cpu(&step, &mirror)?;
+        least = least.min(spent.as_secs_f64());
+    }
+    Ok(least)
 }

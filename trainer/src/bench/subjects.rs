@@ -252,6 +252,7 @@ pub(super) fn synthetic_batch(recipe: &Recipe, vocab_size: usize, options: Optio
     Batch {
         masks: vec![SpecMask::default(); utterances],
         shards: vec![],
+        places: vec![],
         views: 1,
         features: values.collect(),
         time,

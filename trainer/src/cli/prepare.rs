@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::output::OutputFile;
 use super::{CliResult, Failure};
-use crate::data::prepare::{Corpus, PrepareOptions, prepare};
+use crate::data::prepare::{Corpus, PrepareOptions, SHARD_BYTES, prepare};
 
 /// Problems shown on the terminal; all are in the file.
 const SHOWN_PROBLEMS: usize = 20;
@@ -17,16 +17,20 @@ const SHOWN_PROBLEMS: usize = 20;
 /// cannot be used are reported on standard error with the reason; problems.txt, beside the
 /// manifests, lists all of them.
 ///
+/// `shards` is for millions of utterances: of a manifest it makes tar files, in a shuffled order, and
+/// their manifest; of a folder of tar files (WebDataset) it makes the manifest.
+///
 /// Examples:
 ///   fledge prepare librispeech LibriSpeech --out data/librispeech
 ///   fledge prepare folder my-recordings --out data/mine
+///   fledge prepare shards data/mine/all.jsonl --out data/mine-shards
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct PrepareArgs {
     /// Kind of corpus
     #[arg(value_enum)]
     corpus: Corpus,
-    /// Folder of the unpacked corpus
+    /// Folder of the unpacked corpus; for shards, a folder of tar files, one of them, or a manifest
     #[arg(value_name = "FOLDER")]
     source: PathBuf,
     /// Folder to write the manifests to; created if it does not exist
@@ -35,6 +39,10 @@ pub struct PrepareArgs {
     /// Read only the headers: faster, but damage inside a file goes unnoticed
     #[arg(long)]
     headers_only: bool,
+    /// MB of a tar file that is written
+    #[arg(long, value_name = "MB", default_value_t = (SHARD_BYTES / 1_000_000) as u32)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    shard_mb: u32,
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -44,6 +52,7 @@ pub fn run(args: &PrepareArgs) -> CliResult<()> {
     let options = PrepareOptions {
         depth: super::depth(args.headers_only),
         threads: super::num_cores(),
+        shard_bytes: u64::from(args.shard_mb) * 1_000_000,
     };
     let report = prepare(args.corpus, &args.source, &args.out, &options)?;
     if !report.problems.is_empty() {

@@ -20,7 +20,7 @@ pub enum Paths {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// NeMo-style JSONL manifests.
+    /// NeMo-style JSONL manifests; or tar files of a corpus, or folders of such.
     pub train: Paths,
     /// Development manifest; absent: `dev_share` of the training utterances is held out.
     pub dev: Option<PathBuf>,
@@ -49,6 +49,10 @@ pub struct DataConfig {
     /// Decoded audio kept in memory.
     #[serde(default = "default_cache_mb")]
     pub cache_mb: usize,
+    /// Audio of tar files, as it is stored, that is read at once and shuffled together. Up to twice as
+    /// much of it is in memory.
+    #[serde(default = "default_window_mb")]
+    pub window_mb: usize,
 }
 
 fn default_dev_share() -> f64 {
@@ -65,6 +69,9 @@ fn default_batch_seconds() -> f32 {
 }
 fn default_cache_mb() -> usize {
     1000
+}
+fn default_window_mb() -> usize {
+    500
 }
 
 /// Changes made to training audio and features. Each is off at 0 (speed: at an empty list).

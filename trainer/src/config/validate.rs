@@ -182,6 +182,7 @@ fn check_data(data: &DataConfig) -> Checked {
         "must be below data.max_seconds",
     )?;
     real("data.batch_seconds", data.batch_seconds, 1.0, 100_000.0)?;
+    in_range("data.window_mb", data.window_mb, 1, 1_000_000)?;
     in_range("data.cache_mb", data.cache_mb, 0, 1_000_000)
 }
 

@@ -16,21 +16,27 @@ const LENGTH_JITTER: f32 = 0.08;
 /// and who meets whom, follow from seed, phase and epoch. The first batch of a phase is the largest
 /// one, so that a run which does not fit into memory fails at once.
 pub fn plan_epoch(secs: &[f32], batch_secs: f32, seed: u64, plan: EpochPlan) -> Vec<Vec<usize>> {
+    let everything = vec![(0..secs.len()).collect()];
+    plan_windows(secs, everything, batch_secs, seed, plan).concat()
+}
+
+/// As [`plan_epoch`], of utterances that come one window after the other: the batches of each.
+pub fn plan_windows(
+    secs: &[f32],
+    windows: Vec<Vec<usize>>,
+    batch_secs: f32,
+    seed: u64,
+    plan: EpochPlan,
+) -> Vec<Vec<Vec<usize>>> {
     let seed = plan.seed(seed, u64::from_le_bytes(*b"batches\0"));
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let mut order: Vec<(f32, usize)> = secs
-        .iter()
-        .enumerate()
-        .map(|(index, &secs)| {
-            let jitter = 1.0 + rng.random_range(-LENGTH_JITTER..=LENGTH_JITTER);
-            (secs * jitter, index)
-        })
+    let mut windows: Vec<Vec<Vec<usize>>> = windows
+        .into_iter()
+        .map(|window| mixed(window, secs, batch_secs, &mut rng))
         .collect();
-    order.shuffle(&mut rng);
-    order.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut batches = fill(order.into_iter().map(|(_, index)| index), secs, batch_secs);
-    batches.shuffle(&mut rng);
-    if plan.epoch == 0 {
+    if plan.epoch == 0
+        && let Some(batches) = windows.first_mut()
+    {
         let largest = (0..batches.len()).max_by(|&a, &b| {
             padded_secs(&batches[a], secs).total_cmp(&padded_secs(&batches[b], secs))
         });
@@ -38,6 +44,27 @@ pub fn plan_epoch(secs: &[f32], batch_secs: f32, seed: u64, plan: EpochPlan) -> 
             batches.swap(0, largest);
         }
     }
+    windows
+}
+
+/// Batches of these utterances in a random order.
+fn mixed(
+    utterances: Vec<usize>,
+    secs: &[f32],
+    batch_secs: f32,
+    rng: &mut Xoshiro256PlusPlus,
+) -> Vec<Vec<usize>> {
+    let mut order: Vec<(f32, usize)> = utterances
+        .into_iter()
+        .map(|index| {
+            let jitter = 1.0 + rng.random_range(-LENGTH_JITTER..=LENGTH_JITTER);
+            (secs[index] * jitter, index)
+        })
+        .collect();
+    order.shuffle(rng);
+    order.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut batches = fill(order.into_iter().map(|(_, index)| index), secs, batch_secs);
+    batches.shuffle(rng);
     batches
 }
 
@@ -137,6 +164,21 @@ mod tests {
         let batches = plan_epoch(&secs, 60.0, 7, plan(0));
         let first = padded_secs(&batches[0], &secs);
         assert!(batches.iter().all(|b| padded_secs(b, &secs) <= first));
+    }
+
+    #[test]
+    fn windows_are_batched_one_after_the_other_and_one_of_all_is_an_epoch() {
+        let secs = lengths();
+        let all: Vec<usize> = (0..secs.len()).collect();
+        let one = plan_windows(&secs, vec![all], 60.0, 7, plan(0));
+        assert_eq!(one, [plan_epoch(&secs, 60.0, 7, plan(0))]);
+        let odd_first = [1, 0].map(|rest| (0..500).filter(|i| i % 2 == rest).collect());
+        let two = plan_windows(&secs, odd_first.to_vec(), 60.0, 7, plan(2));
+        for (batches, rest) in two.iter().zip([1, 0]) {
+            let found: Vec<usize> = batches.concat();
+            assert_eq!(found.len(), 250);
+            assert!(found.iter().all(|index| index % 2 == rest));
+        }
     }
 
     #[test]

@@ -90,10 +90,9 @@ pub fn check_manifest(path: &Path, options: &CheckOptions<'_>) -> Result<CheckRe
     visit_manifest(path, |utterance, raw_text| {
         report.utterances += 1;
         let stretch = (utterance.offset_secs * 1000.0).round() as u64;
-        if !seen.insert((utterance.audio_path.clone(), stretch)) {
-            report
-                .duplicates
-                .push(utterance.audio_path.display().to_string());
+        let name = utterance.audio().name();
+        if !seen.insert((name.clone(), stretch)) {
+            report.duplicates.push(name.display().to_string());
         }
         speakers.extend(utterance.speaker.clone());
         check_text(&utterance, raw_text, options, &mut report);
@@ -118,7 +117,7 @@ fn verdicts(
     let look = move |utterance: &Utterance| {
         let duration_secs = (utterance.duration_secs > 0.0).then_some(utterance.duration_secs);
         examine(
-            &utterance.audio_path,
+            utterance.audio(),
             utterance.offset_secs,
             duration_secs,
             depth,
@@ -159,7 +158,7 @@ fn note_audio(
     if stated > there + DURATION_TOLERANCE_SECS {
         report.wrong_durations.push(format!(
             "{}: {stated:.2} s stated, {there:.2} s there",
-            utterance.audio_path.display()
+            utterance.audio().name().display()
         ));
     }
 }
@@ -170,7 +169,8 @@ fn check_text(
     options: &CheckOptions<'_>,
     report: &mut CheckReport,
 ) {
-    let name = || utterance.audio_path.display();
+    let name = utterance.audio().name();
+    let name = || name.display();
     if utterance.text.is_empty() {
         report.without_text += 1;
         return;

@@ -294,6 +294,7 @@ mod tests {
         Utterance {
             id: id.to_string(),
             audio_path: format!("{id}.wav").into(),
+            member: None,
             offset_secs: 0.0,
             duration_secs: secs,
             text: text.to_owned(),

@@ -35,12 +35,16 @@ pub struct DealtBatch {
     pub utterances: Vec<usize>,
     /// The shard of each; empty for a batch that nobody has dealt.
     pub shards: Vec<usize>,
+    /// Where each stands in the whole batch; empty as well.
+    pub places: Vec<usize>,
 }
 
 impl From<Vec<usize>> for DealtBatch {
     fn from(utterances: Vec<usize>) -> Self {
-        let shards = vec![];
-        Self { utterances, shards }
+        Self {
+            utterances,
+            ..Self::default()
+        }
     }
 }
 
@@ -54,12 +58,15 @@ impl DealtBatch {
             .iter()
             .map(|&index| ((secs[index] * 1000.0) as usize).max(1));
         let shards = deal(&lengths.collect::<Vec<_>>(), share.shards);
-        let own = utterances
-            .iter()
-            .zip(shards)
-            .filter(|(_, shard)| share.own.contains(shard));
-        let (utterances, shards) = own.unzip();
-        Self { utterances, shards }
+        let mut own = Self::default();
+        for (place, (&utterance, shard)) in utterances.iter().zip(shards).enumerate() {
+            if share.own.contains(&shard) {
+                own.utterances.push(utterance);
+                own.shards.push(shard);
+                own.places.push(place);
+            }
+        }
+        own
     }
 }
 

@@ -6,7 +6,7 @@ use shared_model::audio::AudioError;
 use shared_model::features::FeatureError;
 use shared_model::tokens::TokenError;
 
-use super::AudioFileError;
+use super::{AudioFileError, ShardError};
 use crate::exit_status::{ExitStatus, HasExitStatus};
 
 /// Data that cannot be used. Every message is one line.
@@ -27,6 +27,9 @@ pub enum DataError {
         /// The folder.
         path: PathBuf,
     },
+    /// A tar file of a corpus cannot be used.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
     /// A line of a manifest is not an utterance.
     #[error("manifest {path} line {line}: {reason}")]
     ManifestLine {
@@ -123,6 +126,7 @@ impl HasExitStatus for DataError {
             Self::ReadManifest { .. }
             | Self::ManifestIsFolder { .. }
             | Self::ManifestLine { .. }
+            | Self::Shard(_)
             | Self::EmptyManifest { .. }
             | Self::NothingLeft { .. }
             | Self::TooManyBroken { .. }

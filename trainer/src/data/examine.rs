@@ -1,11 +1,9 @@
 //! Whether audio can be used: the one verdict of `check` and `prepare`, which is that of everything
 //! that decodes it later.
 
-use std::path::Path;
-
 use shared_model::audio::SAMPLE_RATE_HZ;
 
-use super::audio_file::{AudioFileError, AudioInfo, FileBlocks, read_info};
+use super::audio_file::{AudioFileError, AudioInfo, AudioPlace, FileBlocks, read_info};
 
 /// How closely a file is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,14 +29,15 @@ pub struct Examined {
 ///
 /// # Errors
 /// As [`super::decode_16k`], as far as the depth shows it.
-pub fn examine(
-    path: &Path,
+pub fn examine<'a>(
+    place: impl Into<AudioPlace<'a>>,
     offset_secs: f64,
     duration_secs: Option<f64>,
     depth: Depth,
 ) -> Result<Examined, AudioFileError> {
+    let place = place.into();
     if depth == Depth::Headers {
-        let info = read_info(path)?;
+        let info = read_info(place)?;
         if let Some(there) = info.duration_secs.filter(|there| *there > offset_secs) {
             let rest = there - offset_secs;
             return Ok(Examined {
@@ -48,7 +47,7 @@ pub fn examine(
             });
         }
     }
-    let mut blocks = FileBlocks::open_stretch(path, offset_secs, duration_secs)?;
+    let mut blocks = FileBlocks::open_stretch(place, offset_secs, duration_secs)?;
     let mut num_samples = 0;
     while let Some(block) = blocks.next_block()? {
         num_samples += block.len();

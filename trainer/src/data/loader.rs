@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::read_ahead::ReadAhead;
 use super::{
     Batch, DataError, DealtBatch, EpochPlan, Pipeline, Turn, plan_sorted, priority::give_way,
 };
@@ -29,6 +30,8 @@ struct Shared {
     pipeline: Arc<Pipeline>,
     batches: Vec<DealtBatch>,
     plan: EpochPlan,
+    /// Of shards; absent where there are none.
+    ahead: Option<ReadAhead>,
     progress: Mutex<Progress>,
     changed: Condvar,
 }
@@ -62,7 +65,14 @@ impl Shared {
             drop(progress);
             // A consumer must never wait for a thread that died.
             let made = catch_unwind(AssertUnwindSafe(|| {
-                self.pipeline.batch(&self.batches[number], self.plan)
+                let read = |ahead: &ReadAhead| {
+                    let is_known = |index| self.pipeline.is_cached(index);
+                    ahead.of_batch(number, self.pipeline.examples(), is_known)
+                };
+                let stored = self.ahead.as_ref().map(read);
+                let batch = &self.batches[number];
+                self.pipeline
+                    .batch_from(batch, self.plan, stored.as_deref())
             }))
             .unwrap_or_else(|panic| Err(DataError::Worker(panic_message(&*panic))));
             self.lock().finished.insert(number, made);
@@ -96,6 +106,17 @@ impl Loader {
         start_batch: usize,
         threads: usize,
     ) -> Self {
+        Self::reading(pipeline, batches, plan, (start_batch, None), threads)
+    }
+
+    /// As [`Self::new`], with the audio of shards by `ahead`.
+    pub(super) fn reading(
+        pipeline: Arc<Pipeline>,
+        batches: Vec<impl Into<DealtBatch>>,
+        plan: EpochPlan,
+        (start_batch, ahead): (usize, Option<ReadAhead>),
+        threads: usize,
+    ) -> Self {
         let threads = if threads > 0 {
             threads
         } else {
@@ -105,6 +126,7 @@ impl Loader {
             pipeline,
             batches: batches.into_iter().map(Into::into).collect(),
             plan,
+            ahead,
             progress: Mutex::new(Progress {
                 next_to_make: start_batch,
                 next_to_give: start_batch,

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use shared_model::tokens::normalize_text;
 
-use super::{DataError, Utterance, audio_file};
+use super::audio_file::{self, AudioPlace, Member};
+use super::shards::{Sample, ShardError, is_shards, scan, tar_files};
+use super::{DataError, Utterance};
 
 const MAX_LINE_BYTES: u64 = 1 << 20;
 const MAX_UTTERANCES: usize = 20_000_000;
@@ -17,6 +19,7 @@ const MAX_DURATION_SECS: f64 = 100.0 * 3600.0;
 #[derive(Debug, Deserialize)]
 struct Line {
     audio_filepath: String,
+    member: Option<Member>,
     duration: Option<f64>,
     #[serde(default)]
     offset: f64,
@@ -26,7 +29,7 @@ struct Line {
     id: Option<serde_json::Value>,
 }
 
-/// Reads a manifest. Relative audio paths are looked for beside the manifest, then in the folder
+/// Reads a manifest, or a tar file of a corpus, or a folder of such. Relative audio paths are looked for beside the manifest, then in the folder
 /// above it, then in the current folder. Texts are normalised.
 ///
 /// # Errors
@@ -47,6 +50,12 @@ pub(crate) fn visit_manifest(
         path: path.to_owned(),
         source,
     };
+    if is_shards(path) {
+        for shard in tar_files(path).map_err(read_error)? {
+            visit_shard(&shard, &mut visit)?;
+        }
+        return Ok(());
+    }
     if path.is_dir() {
         return Err(DataError::ManifestIsFolder {
             path: path.to_owned(),
@@ -92,6 +101,39 @@ pub(crate) fn visit_manifest(
     Ok(())
 }
 
+/// Hands the utterances of a tar file to `visit`, as [`visit_manifest`] does.
+///
+/// # Errors
+/// A tar file that is damaged or cut off, or a member that is no utterance; what comes before was
+/// handed over.
+pub(crate) fn visit_shard(
+    shard: &Path,
+    mut visit: impl FnMut(Utterance, &str),
+) -> Result<(), ShardError> {
+    let absolute = std::path::absolute(shard).unwrap_or_else(|_| shard.to_owned());
+    scan(shard, |sample| {
+        let Sample { member, described } = sample;
+        let wrong = |reason: String| ShardError::Member {
+            shard: shard.to_owned(),
+            member: member.name.clone(),
+            reason,
+        };
+        let unreadable = |error: serde_json::Error| wrong(json_reason(&error));
+        let mut line = described;
+        // A key of the description itself would be another corpus's.
+        line.insert("audio_filepath".to_owned(), ".".into());
+        line.insert("member".to_owned(), serde_json::Value::Null);
+        let line: Line = serde_json::from_value(line.into()).map_err(unreadable)?;
+        let line = Line {
+            member: Some(member.clone()),
+            ..line
+        };
+        let (utterance, text) = utterance_of(line, absolute.clone()).map_err(wrong)?;
+        visit(utterance, &text);
+        Ok(())
+    })
+}
+
 /// The folders that relative audio paths may count from, in the order of search.
 fn search_folders(manifest: &Path) -> Vec<PathBuf> {
     let absolute = std::path::absolute(manifest).unwrap_or_else(|_| manifest.to_owned());
@@ -126,6 +168,12 @@ fn parse_line(
     if line.audio_filepath.is_empty() || line.audio_filepath.contains('\0') {
         return Err("`audio_filepath` is not a path".to_owned());
     }
+    let audio_path = locate(Path::new(&line.audio_filepath), folders);
+    utterance_of(line, audio_path).map(Some)
+}
+
+/// The utterance of a line whose audio is at `audio_path`, and its text as written; or what is wrong.
+fn utterance_of(line: Line, audio_path: PathBuf) -> Result<(Utterance, String), String> {
     if !(line.offset >= 0.0 && line.offset <= MAX_DURATION_SECS) {
         return Err(format!("`offset` is {}: expected seconds", line.offset));
     }
@@ -134,18 +182,20 @@ fn parse_line(
     {
         return Err(format!("`confidence` is {confidence}: expected 0 to 1"));
     }
-    let audio_path = locate(Path::new(&line.audio_filepath), folders);
+    let member = line.member.map(Box::new);
+    let place = AudioPlace::new(&audio_path, member.as_deref());
     let duration_secs = match line.duration {
         Some(secs) if secs > 0.0 && secs <= MAX_DURATION_SECS => secs,
         Some(secs) => return Err(format!("`duration` is {secs}: expected seconds above 0")),
         // Without a duration the header is asked; what cannot be read is found out later.
-        None => audio_file::read_info(&audio_path)
+        None => audio_file::read_info(place)
             .ok()
             .and_then(|info| info.duration_secs)
             .map_or(0.0, |secs| (secs - line.offset).max(0.0)),
     };
     let stem = || {
-        let stem = audio_path.file_stem().unwrap_or(audio_path.as_os_str());
+        let name = place.name();
+        let stem = name.file_stem().unwrap_or(name.as_os_str());
         let stem = stem.to_string_lossy();
         if line.offset > 0.0 {
             format!("{stem}@{:.2}", line.offset)
@@ -153,17 +203,19 @@ fn parse_line(
             stem.into_owned()
         }
     };
+    let id = line.id.as_ref().and_then(name_of).unwrap_or_else(stem);
     let raw_text = line.text.unwrap_or_default();
     let utterance = Utterance {
-        id: line.id.as_ref().and_then(name_of).unwrap_or_else(stem),
+        id,
         offset_secs: line.offset,
         duration_secs,
         text: normalize_text(&raw_text),
         speaker: line.speaker.as_ref().and_then(name_of),
         confidence: line.confidence,
         audio_path,
+        member,
     };
-    Ok(Some((utterance, raw_text)))
+    Ok((utterance, raw_text))
 }
 
 /// serde's message without its position in the line, in our words where that helps.

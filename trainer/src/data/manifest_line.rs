@@ -4,11 +4,16 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
+use super::Member;
+
 /// One utterance.
 #[derive(Debug, Serialize)]
 pub(crate) struct ManifestLine<'a> {
     /// Relative to the manifest.
     pub audio_filepath: String,
+    /// Which of it, if it is a tar file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<&'a Member>,
     /// Seconds.
     pub duration: f64,
     /// Seconds into the file; absent: its beginning.

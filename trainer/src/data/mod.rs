@@ -18,15 +18,22 @@ mod pipeline;
 pub mod prepare;
 mod priority;
 mod quarantine;
+mod read_ahead;
 mod recipe_data;
+mod shard_order;
+#[cfg(test)]
+mod shard_tests;
+mod shards;
 mod source;
 mod wav;
 mod word_pieces;
 
-pub use audio_file::{AudioFileError, AudioInfo, decode_16k, decode_file, read_info};
+pub use audio_file::{
+    AudioFileError, AudioInfo, AudioPlace, Member, decode_16k, decode_file, read_info,
+};
 pub(crate) use augment::background;
 pub use augment::{AugmentRng, SpecMask, spec_augment};
-pub use bucket::{plan_epoch, plan_sorted};
+pub use bucket::{plan_epoch, plan_sorted, plan_windows};
 pub use check::{CheckOptions, CheckReport, check_manifest};
 pub use dataset::{Dropped, Example, Filter, TrainingData, load_training_data, read_all};
 pub use deal::{DealtBatch, Share, deal};
@@ -41,6 +48,7 @@ pub use pieces::{Piece, TimedWord, pieces};
 pub use pipeline::{Augmentation, Pipeline, PipelineOptions};
 pub use quarantine::{Quarantine, QuarantineEntry};
 pub use recipe_data::{RecipeData, recipe_examples, recipe_tokens, recipe_utterances};
+pub use shards::ShardError;
 pub use source::{BatchSource, Batches, TrainingAudio, Turn};
 pub(crate) use wav::wav_bytes;
 pub use word_pieces::{build_tokens, read_tokens};
@@ -52,6 +60,8 @@ pub struct Utterance {
     pub id: String,
     /// File that holds it, as the manifest resolves it.
     pub audio_path: std::path::PathBuf,
+    /// Which of it, if it is a tar file.
+    pub member: Option<Box<Member>>,
     /// Seconds into the file.
     pub offset_secs: f64,
     /// 0 where neither the manifest nor the file's header says.
@@ -62,6 +72,13 @@ pub struct Utterance {
     pub speaker: Option<String>,
     /// How sure a recogniser was of the text, 0 to 1, where the manifest says.
     pub confidence: Option<f32>,
+}
+
+impl Utterance {
+    /// Where its audio is.
+    pub fn audio(&self) -> AudioPlace<'_> {
+        AudioPlace::new(&self.audio_path, self.member.as_deref())
+    }
 }
 
 /// A padded batch on the host.
@@ -83,6 +100,9 @@ pub struct Batch {
     pub targets: Vec<Vec<u32>>,
     /// The shard of each row; empty where nobody has dealt the batch yet.
     pub shards: Vec<usize>,
+    /// Of each row's utterance among those that the batch was planned with, whoever has them; empty
+    /// where nobody has dealt the batch yet.
+    pub places: Vec<usize>,
     /// [`Utterance::id`] of each row.
     pub utterance_ids: Vec<String>,
     /// Audio in the batch, seconds, without padding.

@@ -12,6 +12,7 @@ use super::augment::{
     AugmentRng, augment_waveform, chance, draw_speed, random_gain, utterance_rng,
 };
 use super::cache::{AudioCache, Clip};
+use super::read_ahead::Stored;
 use super::{
     Batch, DataError, DealtBatch, EpochPlan, Example, Quarantine, SpecMask, audio_file,
     spec_augment,
@@ -163,6 +164,11 @@ impl Pipeline {
         }
     }
 
+    /// Whether the decoded audio of an utterance is in memory.
+    pub(super) fn is_cached(&self, index: usize) -> bool {
+        self.cache.get(index).is_some()
+    }
+
     /// What could not be read so far.
     pub fn quarantine(&self) -> &Quarantine {
         &self.quarantine
@@ -174,6 +180,19 @@ impl Pipeline {
     /// # Errors
     /// More than 1 % of the data set unreadable.
     pub fn batch(&self, dealt: &DealtBatch, plan: EpochPlan) -> Result<Batch, DataError> {
+        self.batch_from(dealt, plan, None)
+    }
+
+    /// As [`Self::batch`]. `stored`: what has been read of shards; the rest is read from its files.
+    ///
+    /// # Errors
+    /// As [`Self::batch`].
+    pub(super) fn batch_from(
+        &self,
+        dealt: &DealtBatch,
+        plan: EpochPlan,
+        stored: Option<&Stored>,
+    ) -> Result<Batch, DataError> {
         let mut batch = Batch {
             features: vec![],
             masks: vec![],
@@ -183,12 +202,13 @@ impl Pipeline {
             lengths: vec![],
             targets: vec![],
             shards: vec![],
+            places: vec![],
             utterance_ids: vec![],
             audio_secs: 0.0,
         };
         let mut features = Vec::with_capacity(dealt.utterances.len() * plan.views);
         for (place, &index) in dealt.utterances.iter().enumerate() {
-            let Some(prepared) = self.prepare(index, plan)? else {
+            let Some(prepared) = self.prepare(index, plan, stored)? else {
                 continue;
             };
             let id = &self.examples[index].utterance.id;
@@ -197,6 +217,7 @@ impl Pipeline {
                 batch.lengths.push(prepared.features.num_frames());
                 batch.targets.push(prepared.targets.clone());
                 batch.shards.extend(dealt.shards.get(place));
+                batch.places.extend(dealt.places.get(place));
                 batch.utterance_ids.push(id.clone());
                 batch.audio_secs += prepared.audio_secs;
                 features.push(prepared.features.data.clone());
@@ -209,8 +230,13 @@ impl Pipeline {
     }
 
     /// One utterance; `None` if it cannot be read.
-    fn prepare(&self, index: usize, plan: EpochPlan) -> Result<Option<Prepared>, DataError> {
-        let Some(clip) = self.clip(index)? else {
+    fn prepare(
+        &self,
+        index: usize,
+        plan: EpochPlan,
+        stored: Option<&Stored>,
+    ) -> Result<Option<Prepared>, DataError> {
+        let Some(clip) = self.clip(index, stored)? else {
             return Ok(None);
         };
         let mut samples = clip.to_samples();
@@ -220,10 +246,11 @@ impl Pipeline {
         if let (Some(augment), Some(rng)) = (augment, rng.as_mut()) {
             let Timing { second, speed } = self.timing(index, augment, rng);
             if let Some((other, gap)) = second {
-                self.append(index, other, gap, &mut samples, &mut targets)?;
+                let more = self.clip(other, stored)?;
+                self.append((index, other), gap, more, (&mut samples, &mut targets))?;
             }
             samples = augment_waveform(samples, speed, &augment.config, rng, |rng| {
-                self.any_clip(rng, index)
+                self.any_clip(rng, index, stored)
             })?;
         }
         let mut gain = self.extractor.gain(&samples);
@@ -233,9 +260,9 @@ impl Pipeline {
         samples.iter_mut().for_each(|sample| *sample *= gain);
         let features = self.extractor.extract(&samples);
         if features.num_frames() == 0 {
-            let path = &self.examples[index].utterance.audio_path;
+            let path = self.examples[index].utterance.audio().name();
             self.quarantine
-                .report(index, path, "is too short for one frame")?;
+                .report(index, &path, "is too short for one frame")?;
             return Ok(None);
         }
         let frames = features.num_frames();
@@ -288,13 +315,12 @@ impl Pipeline {
     /// Appends another clip with its transcript, if it can be read.
     fn append(
         &self,
-        index: usize,
-        other: usize,
+        (index, other): (usize, usize),
         gap: usize,
-        samples: &mut Vec<f32>,
-        targets: &mut Vec<u32>,
+        clip: Option<Arc<Clip>>,
+        (samples, targets): (&mut Vec<f32>, &mut Vec<u32>),
     ) -> Result<(), DataError> {
-        let Some(clip) = self.clip(other)? else {
+        let Some(clip) = clip else {
             return Ok(());
         };
         let [first, second] = [index, other].map(|index| &self.examples[index].utterance.text);
@@ -304,18 +330,23 @@ impl Pipeline {
         Ok(())
     }
 
-    fn any_clip(&self, rng: &mut AugmentRng, except: usize) -> Option<Vec<f32>> {
+    fn any_clip(
+        &self,
+        rng: &mut AugmentRng,
+        except: usize,
+        stored: Option<&Stored>,
+    ) -> Option<Vec<f32>> {
         let index = rng.random_range(0..self.examples.len());
         if index == except {
             return None;
         }
         // An unreadable clip is reported when its own turn comes.
-        let clip = self.clip(index).ok().flatten()?;
+        let clip = self.clip(index, stored).ok().flatten()?;
         (!clip.is_empty()).then(|| clip.to_samples())
     }
 
     /// The decoded audio of an utterance; `None` if it cannot be read.
-    fn clip(&self, index: usize) -> Result<Option<Arc<Clip>>, DataError> {
+    fn clip(&self, index: usize, stored: Option<&Stored>) -> Result<Option<Arc<Clip>>, DataError> {
         if self.quarantine.contains(index) {
             return Ok(None);
         }
@@ -324,7 +355,12 @@ impl Pipeline {
         }
         let utterance = &self.examples[index].utterance;
         let duration = (utterance.duration_secs > 0.0).then_some(utterance.duration_secs);
-        match audio_file::decode_16k(&utterance.audio_path, utterance.offset_secs, duration) {
+        let (place, offset) = (utterance.audio(), utterance.offset_secs);
+        let decoded = match stored.and_then(|stored| stored.get(&index)) {
+            Some(bytes) => audio_file::decode_16k_of(bytes, place, offset, duration),
+            None => audio_file::decode_16k(place, offset, duration),
+        };
+        match decoded {
             Ok(samples) => {
                 let clip = Arc::new(Clip::from_samples(&samples));
                 self.cache.put(index, &clip);
@@ -332,7 +368,7 @@ impl Pipeline {
             }
             Err(error) => {
                 self.quarantine
-                    .report(index, &utterance.audio_path, &error.reason())?;
+                    .report(index, &place.name(), &error.reason())?;
                 Ok(None)
             }
         }

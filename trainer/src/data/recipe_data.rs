@@ -6,10 +6,12 @@ use std::sync::Arc;
 use shared_model::model::ModelConfig;
 use shared_model::tokens::Tokens;
 
+use super::read_ahead::ReadAhead;
+use super::shard_order::ShardOrder;
 use super::{
     Augmentation, Batch, BatchSource, Batches, DataError, DealtBatch, EpochPlan, EvaluationBatches,
     Filter, Loader, Pipeline, PipelineOptions, Share, TrainingAudio, TrainingData, Turn, Utterance,
-    build_tokens, load_training_data, plan_epoch, plan_sorted, read_all,
+    build_tokens, load_training_data, plan_sorted, plan_windows, read_all,
 };
 use crate::config::Recipe;
 
@@ -72,6 +74,8 @@ pub struct RecipeData {
     /// The training utterances without augmentation.
     plain: Arc<Pipeline>,
     dev: EvaluationBatches,
+    /// Absent where no utterance lies in a tar file.
+    shards: Option<ShardOrder>,
     /// Seconds of those with transcripts.
     plain_secs: Vec<f32>,
     /// The first of the training utterances have transcripts.
@@ -101,6 +105,7 @@ impl RecipeData {
         let num_transcribed = data.train.len();
         let mut all = data.train;
         all.extend(data.untranscribed);
+        let shards = ShardOrder::of(&all, recipe.data.window_mb as u64 * 1_000_000);
         let all = Arc::new(all);
         let plain = Pipeline::new(Arc::clone(&all), tokens.clone(), options(None, 0))?;
         let train = Pipeline::new(
@@ -112,6 +117,7 @@ impl RecipeData {
         Ok(Self {
             plain_secs: plain.durations(EpochPlan::plain()),
             num_transcribed,
+            shards,
             train: Arc::new(train),
             plain: Arc::new(plain),
             dev: EvaluationBatches::new(Arc::new(dev), recipe.data.batch_seconds, 0),
@@ -132,12 +138,27 @@ impl RecipeData {
         audio: TrainingAudio,
         plan: EpochPlan,
     ) -> (Vec<f32>, Vec<Vec<usize>>) {
+        let (secs, windows) = self.windows(batch_secs, audio, plan);
+        (secs, windows.concat())
+    }
+
+    /// As [`Self::plan_in`], the batches of each window of shards; one window where there are none.
+    fn windows(
+        &self,
+        batch_secs: f32,
+        audio: TrainingAudio,
+        plan: EpochPlan,
+    ) -> (Vec<f32>, Vec<Vec<Vec<usize>>>) {
         let mut secs = self.train.durations(plan);
         if audio == TrainingAudio::Transcribed {
             secs.truncate(self.num_transcribed);
         }
-        let batches = plan_epoch(&secs, batch_secs, self.seed, plan);
-        (secs, batches)
+        let windows = match &self.shards {
+            Some(shards) => shards.windows(self.seed, plan, secs.len()),
+            None => vec![(0..secs.len()).collect()],
+        };
+        let windows = plan_windows(&secs, windows, batch_secs, self.seed, plan);
+        (secs, windows)
     }
 }
 
@@ -158,10 +179,32 @@ impl BatchSource for RecipeData {
         share: &Share,
     ) -> Result<Batches<'_>, DataError> {
         let train = Arc::clone(&self.train);
-        let (secs, batches) = self.plan(audio, plan);
-        let own = |batch: &Vec<usize>| DealtBatch::of_share(batch, &secs, share);
-        let batches: Vec<DealtBatch> = batches.iter().map(own).collect();
-        Ok(boxed(Loader::new(train, batches, plan, skip, 0)))
+        let (secs, windows) = self.windows(self.batch_secs, audio, plan);
+        let mut batches = vec![];
+        let mut window_of = vec![];
+        let mut needed = vec![];
+        for (number, window) in windows.iter().enumerate() {
+            needed.push(vec![]);
+            for batch in window {
+                let own = DealtBatch::of_share(batch, &secs, share);
+                if self.shards.is_some() && batches.len() >= skip {
+                    needed[number].extend(&own.utterances);
+                }
+                batches.push(own);
+                window_of.push(number);
+            }
+        }
+        let ahead = self
+            .shards
+            .is_some()
+            .then(|| ReadAhead::new(window_of, needed));
+        Ok(boxed(Loader::reading(
+            train,
+            batches,
+            plan,
+            (skip, ahead),
+            0,
+        )))
     }
 
     fn visit_dev(

@@ -94,7 +94,7 @@ impl Hypothesis {
             .map(|outcome| {
                 let utterance = &utterances[outcome.index];
                 Self {
-                    audio_filepath: utterance.audio_path.to_string_lossy().into_owned(),
+                    audio_filepath: utterance.audio().name().to_string_lossy().into_owned(),
                     offset: utterance.offset_secs,
                     duration: utterance.duration_secs,
                     text: utterance.text.clone(),

@@ -127,7 +127,7 @@ pub struct BrokenAudio {
 impl BrokenAudio {
     pub(crate) fn of(utterance: &Utterance, error: &AudioFileError) -> Self {
         Self {
-            path: utterance.audio_path.clone(),
+            path: utterance.audio().name(),
             reason: error_line(error),
         }
     }
@@ -296,7 +296,7 @@ fn written(heard: &[Posteriors], decoder: &Decoder, tokens: &Tokens, frame_secs:
 /// Samples at 16 kHz, and what decoding found worth saying.
 fn read_samples(utterance: &Utterance) -> Result<(Vec<f32>, Vec<String>), BrokenAudio> {
     let duration_secs = (utterance.duration_secs > 0.0).then_some(utterance.duration_secs);
-    decode_16k_with_notices(&utterance.audio_path, utterance.offset_secs, duration_secs)
+    decode_16k_with_notices(utterance.audio(), utterance.offset_secs, duration_secs)
         .map_err(|error| BrokenAudio::of(utterance, &error))
 }
 
@@ -322,6 +322,7 @@ mod tests {
         let utterance = |text: &str| Utterance {
             id: "a".to_owned(),
             audio_path: "a.wav".into(),
+            member: None,
             offset_secs: 0.0,
             duration_secs: 1.0,
             text: text.to_owned(),

@@ -9,12 +9,14 @@ use shared_model::recognizer::{Recognizer, Transcription};
 use super::LabelOptions;
 use super::onnx::{OnnxRecognizer, OnnxTranscription};
 use crate::data::audio_file::FileBlocks;
-use crate::data::{TimedWord, Utterance, pieces};
+use crate::data::{Member, TimedWord, Utterance, pieces};
 use crate::evaluate::{BrokenAudio, EvaluateError};
 
 /// What was heard in a stretch of a file.
 pub(super) struct Label {
     pub audio_path: PathBuf,
+    /// Of a tar file.
+    pub member: Option<Box<Member>>,
     /// Into the file.
     pub offset_secs: f64,
     pub duration_secs: f64,
@@ -81,8 +83,7 @@ pub(super) fn hear(
     stop: &AtomicBool,
 ) -> Result<Result<Vec<Label>, BrokenAudio>, EvaluateError> {
     let duration_secs = (utterance.duration_secs > 0.0).then_some(utterance.duration_secs);
-    let opened =
-        FileBlocks::open_stretch(&utterance.audio_path, utterance.offset_secs, duration_secs);
+    let opened = FileBlocks::open_stretch(utterance.audio(), utterance.offset_secs, duration_secs);
     let mut blocks = match opened {
         Ok(blocks) => blocks,
         Err(error) => return Ok(Err(BrokenAudio::of(utterance, &error))),
@@ -121,6 +122,7 @@ pub(super) fn labels(
     let is_whole = audio_secs <= max_secs;
     let label = |start_secs: f64, end_secs: f64, text: String, confidence: Option<f32>| Label {
         audio_path: utterance.audio_path.clone(),
+        member: utterance.member.clone(),
         offset_secs: utterance.offset_secs + start_secs,
         duration_secs: end_secs - start_secs,
         text,

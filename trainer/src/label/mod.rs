@@ -199,6 +199,7 @@ fn take(
         report.audio_seconds += label.duration_secs;
         let line = ManifestLine {
             audio_filepath,
+            member: label.member.as_deref(),
             duration: rounded(label.duration_secs),
             offset: (label.offset_secs > 0.0).then(|| rounded(label.offset_secs)),
             text: label.text,

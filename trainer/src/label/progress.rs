@@ -148,6 +148,10 @@ pub(super) fn digest(
         let path = utterance.audio_path.as_os_str().as_encoded_bytes();
         hash.update((path.len() as u64).to_le_bytes());
         hash.update(path);
+        if let Some(member) = &utterance.member {
+            hash.update(member.name.as_bytes());
+            hash.update(member.start_byte.to_le_bytes());
+        }
         hash.update(utterance.offset_secs.to_le_bytes());
         hash.update(utterance.duration_secs.to_le_bytes());
     }

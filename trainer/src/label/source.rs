@@ -23,6 +23,7 @@ pub fn utterances_of(source: &Path) -> Result<(Vec<Utterance>, Vec<String>), Lab
             speaker: None,
             confidence: None,
             audio_path: path,
+            member: None,
         }
     };
     Ok((files.into_iter().map(utterance).collect(), problems))

@@ -14,6 +14,7 @@ fn utterance(path: &Path, offset_secs: f64, duration_secs: f64) -> Utterance {
     Utterance {
         id: "a".to_owned(),
         audio_path: path.to_owned(),
+        member: None,
         offset_secs,
         duration_secs,
         text: "not used".to_owned(),

@@ -4,7 +4,7 @@
 //! recipe's own batches hold, padded and dealt out as training deals it; the rates of the passes and of
 //! the update are measured on this machine, by processor time. The exchange is the bytes of gradients
 //! and weights over the network's bandwidth, and its calls over the latency, times a margin for what real
-//! networks do worse, and the copying of the processes themselves.
+//! networks do worse, and what packing, copying and adding up cost a processor, which is measured, too.
 
 #![warn(missing_docs)]
 
@@ -27,9 +27,6 @@ const SMALL_CALLS: f64 = 6.0;
 /// Of gradients and of weights: every machine sends to each other.
 const LARGE_CALLS: f64 = 2.0;
 const BYTES_PER_NUMBER: f64 = 4.0;
-/// What a process packs, adds up and unpacks: 13.2 MB of gradients there and of weights back took 18.6 ms
-/// between two processes of one idle machine.
-const COPIED_BYTES_PER_SEC: f64 = 1.4e9;
 /// Batch sizes that are tried, times the recipe's.
 const LARGER: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 /// Efficiency that is called good.
@@ -126,7 +123,7 @@ impl Planner<'_> {
         let passes = sums.mean * rate.pass_cpu_per_audio_sec;
         let longest = sums.longest * rate.pass_cpu_per_audio_sec;
         let update = rate.update_cpu_secs / (nodes * cores) as f64;
-        let exchange = exchange_secs(rate.parameters, machines);
+        let exchange = exchange_secs(rate, machines);
         let epoch_secs = longest + steps * (update + exchange);
         PhasePlan {
             phase: rate.phase.to_string(),
@@ -164,7 +161,10 @@ impl Planner<'_> {
             let mut of_nodes = vec![0.0; machines.nodes];
             for batch in batches {
                 sums.utterances += batch.len();
-                let own = node_secs(batch, &secs, shards, machines);
+                let own = match rate.whole_batch_networks {
+                    0 => node_secs(batch, &secs, shards, machines),
+                    networks => whole_secs(batch, &secs, networks, machines),
+                };
                 // Machines wait for each other at the rows of every batch.
                 let longest = own.iter().copied().fold(0.0, f64::max);
                 sums.longest += longest * plan.views as f64;
@@ -209,24 +209,40 @@ fn node_secs(batch: &[usize], secs: &[f32], shards: usize, machines: &Machines) 
     nodes.collect()
 }
 
+/// As [`node_secs`], of `networks` that are trained on whole batches: each on one core of one machine.
+fn whole_secs(batch: &[usize], secs: &[f32], networks: usize, machines: &Machines) -> Vec<f64> {
+    let longest = batch.iter().map(|&index| secs[index]).fold(0.0, f32::max);
+    let padded = f64::from(longest) * batch.len() as f64;
+    let mut of_machines = vec![0; machines.nodes];
+    for network in 0..networks {
+        of_machines[network % machines.nodes] += 1;
+    }
+    // The rate is that of all networks together.
+    let each = padded / networks as f64;
+    let secs = of_machines.into_iter();
+    secs.map(|own: usize| each * own.div_ceil(machines.cores) as f64)
+        .collect()
+}
+
 /// Seconds that gradients and weights of a step are on their way.
-fn exchange_secs(parameters: usize, machines: &Machines) -> f64 {
+fn exchange_secs(rate: &PhaseRate, machines: &Machines) -> f64 {
     let others = machines.nodes.saturating_sub(1) as f64;
     if others == 0.0 {
         return 0.0;
     }
-    let copied = 2.0 * BYTES_PER_NUMBER * parameters as f64;
-    let bytes = copied * others / machines.nodes as f64;
+    let both_ways = 2.0 * BYTES_PER_NUMBER * rate.parameters as f64;
+    let bytes = both_ways * others / machines.nodes as f64;
     let rounds = (machines.nodes as f64).log2().ceil();
     let calls = LARGE_CALLS * others + SMALL_CALLS * rounds;
     let Network { latency_secs, .. } = machines.network;
     let on_their_way = bytes / machines.network.bytes_per_sec() + calls * latency_secs;
-    MARGIN * on_their_way + copied / COPIED_BYTES_PER_SEC
+    MARGIN * on_their_way + rate.exchange_cpu_secs
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Phase, TrainingConfig};
 
     fn machines(nodes: usize, cores: usize) -> Machines {
         Machines {
@@ -239,16 +255,46 @@ mod tests {
         }
     }
 
+    fn rate(parameters: usize, exchange_cpu_secs: f64) -> PhaseRate {
+        PhaseRate {
+            phase: Phase::Teach,
+            pass_cpu_per_audio_sec: 0.0,
+            update_cpu_secs: 0.0,
+            exchange_cpu_secs,
+            whole_batch_networks: 0,
+            parameters,
+            training: TrainingConfig::default(),
+            hears_all: false,
+        }
+    }
+
+    #[test]
+    fn networks_with_batch_norms_are_computed_by_one_core_each() {
+        let secs = [4.0, 3.0, 2.0, 1.0];
+        let all = [0, 1, 2, 3];
+        // 16 s with padding, on one core of one machine.
+        assert_eq!(
+            whole_secs(&all, &secs, 1, &machines(3, 2)),
+            [16.0, 0.0, 0.0]
+        );
+        // Three networks, each a third of the work.
+        let third = 16.0 / 3.0;
+        let two = whole_secs(&all, &secs, 3, &machines(2, 1));
+        assert_eq!(two, [2.0 * third, third]);
+        assert_eq!(whole_secs(&all, &secs, 3, &machines(1, 4)), [third]);
+    }
+
     #[test]
     fn the_exchange_is_all_gradients_to_their_owners_and_all_weights_back() {
-        assert_eq!(exchange_secs(1_000_000, &machines(1, 2)), 0.0);
+        let copied = 7e-3;
+        let million = rate(1_000_000, copied);
+        assert_eq!(exchange_secs(&million, &machines(1, 2)), 0.0);
         // Of 4 MB, half goes and half comes, twice, at 0.11 GB/s.
-        let two = exchange_secs(1_000_000, &machines(2, 2));
-        let copied = 8e6 / 1.4e9;
+        let two = exchange_secs(&million, &machines(2, 2));
         assert!((two - 1.5 * 4e6 / 0.11e9 - copied).abs() < 1e-9, "{two}");
         let mut slow = machines(4, 2);
         slow.network.latency_secs = 1e-3;
-        let four = exchange_secs(0, &slow);
+        let four = exchange_secs(&rate(0, 0.0), &slow);
         // Three others for each of two large calls, two rounds for each of six small ones.
         assert!((four - 1.5 * 18e-3).abs() < 1e-9, "{four}");
     }

@@ -147,6 +147,7 @@ impl Takes {
             };
             let line = ManifestLine {
                 audio_filepath: format!("{}.wav", prompt.stem),
+                member: None,
                 duration: rounded(info.duration_secs.unwrap_or_default()),
                 offset: None,
                 text: prompt.text.clone(),

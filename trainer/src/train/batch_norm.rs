@@ -72,6 +72,7 @@ mod tests {
             features: (0..2 * 60 * 8).map(value).collect(),
             masks: vec![SpecMask::default(); 2],
             shards: vec![],
+            places: vec![],
             views: 1,
             time: 60,
             n_mels: 8,

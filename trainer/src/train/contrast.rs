@@ -2,7 +2,10 @@
 //! that the batch was dealt into.
 //!
 //! The shards are not put together for it: it sees their utterances' means alone, and what it pulls
-//! each mean by goes back into the shard's own graph as a constant.
+//! each mean by goes back into the shard's own graph as a constant. Processes that share the shards
+//! send each other the means, and each computes the whole loss: all come to the same.
+
+use std::{convert::Infallible, ops::Range};
 
 use burn::prelude::*;
 
@@ -23,33 +26,75 @@ pub(super) struct Means {
     pub teacher: Tensor<2>,
 }
 
-/// Adds the contrastive loss of a batch to the passes of its shards.
-pub(super) fn contrast(
+/// Utterance means of a whole batch, `[batch, d_model]` each, and what is said; all in the order of the
+/// shards.
+pub(super) struct WholeMeans {
+    pub student: Tensor<2>,
+    pub teacher: Tensor<2>,
+    pub targets: Vec<Vec<u32>>,
+    /// This process's rows.
+    pub own: Range<usize>,
+}
+
+/// Where the means of all shards come together.
+pub(super) trait Meeting {
+    /// Why they cannot.
+    type Failure;
+    /// The means of the whole batch, from those of this process's shards; `None` without any.
+    fn whole(&self, own: &[&Means], shards: &[Shard]) -> Result<Option<WholeMeans>, Self::Failure>;
+}
+
+/// One process, which has all shards.
+pub(super) struct Alone;
+
+impl Meeting for Alone {
+    type Failure = Infallible;
+
+    fn whole(&self, own: &[&Means], shards: &[Shard]) -> Result<Option<WholeMeans>, Infallible> {
+        if own.is_empty() {
+            return Ok(None);
+        }
+        let students = own.iter().map(|means| means.student.clone().inner());
+        let teachers = own.iter().map(|means| means.teacher.clone());
+        let targets = shards.iter().flat_map(|shard| shard.targets.clone());
+        let targets: Vec<Vec<u32>> = targets.collect();
+        Ok(Some(WholeMeans {
+            student: Tensor::cat(students.collect(), 0),
+            teacher: Tensor::cat(teachers.collect(), 0),
+            own: 0..targets.len(),
+            targets,
+        }))
+    }
+}
+
+/// Adds the contrastive loss of a batch to the passes of a network over this process's shards.
+pub(super) fn contrast<M: Meeting>(
     passes: &mut [&mut ForwardPass],
     shards: &[Shard],
     distillation: &Distillation,
-) {
-    let means: Vec<&Means> = passes
+    meeting: &M,
+) -> Result<(), M::Failure> {
+    let own: Vec<&Means> = passes
         .iter()
         .filter_map(|pass| pass.means.as_ref())
         .collect();
-    if means.is_empty() {
-        return;
-    }
-    let students = means.iter().map(|means| means.student.clone().inner());
-    let teachers = means.iter().map(|means| means.teacher.clone());
-    let student = Tensor::from_inner(Tensor::cat(students.collect(), 0)).require_grad();
-    let teacher = Tensor::cat(teachers.collect(), 0);
+    let Some(whole) = meeting.whole(&own, shards)? else {
+        return Ok(());
+    };
+    let student = Tensor::from_inner(whole.student).require_grad();
     let similarity = match distillation.preset {
         Preset::Faithful => ContrastiveSimilarity::Dot,
         Preset::Improved => ContrastiveSimilarity::Cosine,
     };
-    let loss = contrastive_loss(student.clone(), teacher, &speech(shards), similarity);
+    // Views of an utterance stay in one shard, one after the other.
+    let views = shards.first().map_or(1, |shard| shard.views);
+    let speech = same_speech(&whole.targets, views);
+    let loss = contrastive_loss(student.clone(), whole.teacher, &speech, similarity);
     let Some(pull) = student.grad(&loss.backward()) else {
-        return;
+        return Ok(());
     };
     let pull = pull * distillation.weights.clip;
-    let mut row = 0;
+    let mut row = whole.own.start;
     for pass in passes.iter_mut() {
         if let Some(means) = pass.means.take() {
             let rows = means.student.dims()[0];
@@ -58,19 +103,12 @@ pub(super) fn contrast(
             row += rows;
         }
     }
-    let value = Term::Device(Box::new(loss.inner()));
-    if let Some(first) = passes.first_mut() {
+    // Told once: by the process that has the first row.
+    if whole.own.start == 0
+        && let Some(first) = passes.first_mut()
+    {
+        let value = Term::Device(Box::new(loss.inner()));
         first.terms.push(("clip", value));
     }
-}
-
-/// [`same_speech`] of all rows, in the order of the shards.
-fn speech(shards: &[Shard]) -> Vec<usize> {
-    // Views of an utterance stay in one shard, one after the other.
-    let targets: Vec<Vec<u32>> = shards
-        .iter()
-        .flat_map(|shard| shard.targets.clone())
-        .collect();
-    let views = shards.first().map_or(1, |shard| shard.views);
-    same_speech(&targets, views)
+    Ok(())
 }

@@ -59,6 +59,7 @@ mod tests {
         let batch = Batch {
             masks: vec![],
             shards: vec![],
+            places: vec![],
             views: 1,
             features: vec![1.0, 10.0, 3.0, 10.0, 99.0, 99.0],
             time: 3,

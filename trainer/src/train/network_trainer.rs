@@ -4,7 +4,7 @@ use std::{ops::Range, time::Duration};
 
 use burn::{module::Module, optim::GradientsParams, prelude::*};
 use shared_model::{
-    model::{CtcModel, ModelConfig},
+    model::{BatchStats, CtcModel, ModelConfig},
     weights::WeightError,
 };
 
@@ -271,13 +271,18 @@ impl NetworkTrainer {
             Term::Device(_) => true,
         });
         // Networks with batch norms have one shard.
-        if !stats.is_empty() {
-            self.network.model = self.network.model.clone().update_batch_norms(&stats);
-        }
+        self.update_batch_norms(&stats);
         gradients::add(&self.network, &mut self.pending, of_batch, threads);
         self.pending_batches += 1;
         self.pending_finite &= host_finite;
         self.pending_batches >= self.training.optim.accumulate.max(1) || is_last_of_epoch
+    }
+
+    /// Merges a batch's statistics into the running ones.
+    pub(super) fn update_batch_norms(&mut self, stats: &[BatchStats]) {
+        if !stats.is_empty() {
+            self.network.model = self.network.model.clone().update_batch_norms(stats);
+        }
     }
 
     /// The gradients of the shards of a node of the sum's tree, which wait no longer.

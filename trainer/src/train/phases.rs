@@ -13,7 +13,7 @@ use super::{
     RunContext, TrainError,
     answers::AnswerCache,
     error::of_network,
-    exchange::phase_from_first,
+    exchange::{phase_from_first, weights_from_first},
     exit_head::{ExitHeads, take_exit_heads},
     objective::Distillation,
     phase::{Goal, NetworkSpec, PhaseRun},
@@ -83,11 +83,11 @@ pub fn teach(context: &mut RunContext<'_>) -> Result<TrainedNetwork, TrainError>
         });
     }
     let networks = resume_or(context, Phase::Teach, |context, networks| {
-        let recipe = context.recipe;
+        let (recipe, team) = (context.recipe, context.team);
         let mut specs = vec![];
         for (name, config) in networks {
             specs.push(NetworkSpec {
-                initial: start::of_teacher(context, &config)?,
+                initial: weights_from_first(team, || start::of_teacher(context, &config))?,
                 name,
                 config,
                 training: recipe.teach.clone(),
@@ -112,7 +112,7 @@ pub fn distill(
     teacher: Option<&TrainedNetwork>,
 ) -> Result<Vec<TrainedNetwork>, TrainError> {
     resume_or(context, Phase::Distill, |context, networks| {
-        let recipe = context.recipe;
+        let (recipe, team) = (context.recipe, context.team);
         let mut specs = vec![];
         let students = recipe.step_one_students();
         for (student, (name, config)) in students.zip(networks) {
@@ -120,8 +120,9 @@ pub fn distill(
             if let Some(teacher) = teacher.filter(|_| training.epochs > 0) {
                 start::check_teacher(&name, &config, teacher)?;
             }
+            let start = || start::of_student(context, student, &config, teacher);
             specs.push(NetworkSpec {
-                initial: start::of_student(context, student, &config, teacher)?,
+                initial: weights_from_first(team, start)?,
                 exits: exits_of(context, &name),
                 name,
                 config,
@@ -192,7 +193,7 @@ pub fn finetune(
     distilled: &[TrainedNetwork],
 ) -> Result<Vec<TrainedNetwork>, TrainError> {
     resume_or(context, Phase::Finetune, |context, networks| {
-        let recipe = context.recipe;
+        let (recipe, team) = (context.recipe, context.team);
         let mut specs = vec![];
         for (student, (name, config)) in recipe.students.iter().zip(networks) {
             if student.exit_of.is_some() {
@@ -205,8 +206,9 @@ pub fn finetune(
                 missing: format!("step 1 of \"{source}\""),
                 run_first: Phase::Distill,
             })?;
+            let start = || start::of_finetuning(context, student, &config, distilled);
             specs.push(NetworkSpec {
-                initial: start::of_finetuning(context, student, &config, distilled)?,
+                initial: weights_from_first(team, start)?,
                 exits: exits_of(context, &name),
                 name,
                 config,
@@ -383,7 +385,8 @@ fn with_exits(
                 "student \"{name}\" is a part of no trained network"
             ))
         })?;
-        let weights = start::of_exit(context, &name, &config, host)?;
+        let team = context.team;
+        let weights = weights_from_first(team, || start::of_exit(context, &name, &config, host))?;
         all.push(TrainedNetwork {
             name,
             config,

@@ -140,6 +140,7 @@ mod tests {
         Batch {
             masks: vec![SpecMask::default(); 3],
             shards: vec![],
+            places: vec![],
             views: 1,
             features,
             time: 3,
@@ -184,6 +185,7 @@ mod tests {
             features: vec![0.0; 6 * 9],
             masks: vec![SpecMask::default(); 6],
             shards: vec![],
+            places: vec![],
             views: 2,
             time: 9,
             n_mels: 1,

@@ -1,4 +1,5 @@
-//! What each network starts a phase from.
+//! What each network starts a phase from. Some of it is measured on audio: of several processes the
+//! first decides, so that a file that another cannot read makes no difference.
 
 use burn::prelude::Device;
 use shared_model::{

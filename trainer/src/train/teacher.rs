@@ -281,6 +281,7 @@ mod tests {
             features,
             masks: vec![SpecMask::default(); lengths.len()],
             shards: vec![],
+            places: vec![],
             views: 1,
             time,
             n_mels: 8,

@@ -83,6 +83,7 @@ impl ToySource {
         Batch {
             masks: vec![SpecMask::default(); utterances],
             shards: vec![],
+            places: vec![],
             views: 1,
             features,
             time,
@@ -113,6 +114,7 @@ impl ToySource {
                 .flat_map(|_| [SpecMask::default(), second.clone()])
                 .collect(),
             shards: vec![],
+            places: vec![],
             views: 2,
             lengths: batch.lengths.iter().flat_map(|&l| [l, l]).collect(),
             targets: batch
@@ -186,6 +188,7 @@ fn of_share(batch: Batch, share: &Share) -> Batch {
         lengths: own.iter().map(|&u| batch.lengths[u]).collect(),
         targets: own.iter().map(|&u| batch.targets[u].clone()).collect(),
         shards: own.iter().map(|&u| shards[u]).collect(),
+        places: own.iter().map(|&u| u / batch.views).collect(),
         utterance_ids: own
             .iter()
             .map(|&u| batch.utterance_ids[u].clone())
@@ -611,7 +614,7 @@ fn every_weight_gets_a_gradient_in_every_phase() {
             device: &device,
         },
     );
-    contrast::contrast(&mut [&mut pass], &shards, &distillation);
+    let Ok(()) = contrast::contrast(&mut [&mut pass], &shards, &distillation, &contrast::Alone);
     let result = pass.backward();
     // Weights and the projection; buffers are no weights.
     let want = network

@@ -156,7 +156,7 @@ fn clips(args: &LiveArgs) -> CliResult<Vec<Clip>> {
             break;
         }
         let duration = (clip.duration_secs > 0.0).then_some(clip.duration_secs);
-        let samples = decode_16k(&clip.audio_path, clip.offset_secs, duration)?;
+        let samples = decode_16k(clip.audio(), clip.offset_secs, duration)?;
         num_samples += samples.len() + SAMPLE_RATE_HZ as usize;
         clips.push(Clip {
             samples,

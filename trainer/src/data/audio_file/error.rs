@@ -45,6 +45,12 @@ pub(super) enum Problem {
     Spool(std::io::Error),
     #[error("gives more than {max_gb} GB: save it to a file and split it")]
     TooLarge { max_gb: u64 },
+    #[error("is not where its manifest says: write the manifest anew")]
+    NotThere,
+    #[error("the tar file ends before it does")]
+    CutOff,
+    #[error("has more than {max_mb} MB, the most that is read from a tar file")]
+    LargeMember { max_mb: u64 },
     #[error("holds {codec}, which is not read: convert it with `{command}`")]
     ForeignCodec { codec: String, command: String },
     #[error(transparent)]

@@ -311,7 +311,7 @@ fn seeking_into_a_file_arrives_at_the_very_sample() {
                 duration_secs: Some(0.6),
                 ..WHOLE
             };
-            let part = decode(&fixture(name), &stretch).unwrap().samples;
+            let part = decode((&fixture(name)).into(), &stretch).unwrap().samples;
             let start = (offset_secs * 8000.0).round() as usize;
             assert_eq!(part.len(), 4800, "{name}");
             assert!(rms(&part) > 0.003, "{name}: the chirp is in it");

@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use rand::RngExt;
+use serde::{Deserialize, Serialize};
 
 use super::AugmentRng;
 use crate::config::AugmentConfig;
 
 /// What is hidden of an utterance. It is hidden behind the network's normalisation, so that what
 /// stays visible does not change with it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SpecMask {
     /// Bands, in every frame.
     pub bands: Vec<Range<usize>>,

@@ -31,6 +31,7 @@ fn examples(folder: &Path, count: usize) -> Vec<Example> {
                 utterance: Utterance {
                     id: index.to_string(),
                     audio_path: path,
+                    member: None,
                     offset_secs: 0.0,
                     duration_secs: len as f64 / 16_000.0,
                     text,

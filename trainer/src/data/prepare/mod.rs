@@ -5,6 +5,7 @@ mod ctm;
 mod folder;
 mod kaldi;
 mod librispeech;
+mod shards;
 mod subtitles;
 mod tedlium;
 mod transcript_json;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use shared_model::tokens::normalize_text;
 
+use super::audio_file::{AUDIO_EXTENSIONS, is_audio_name};
 use super::manifest_line::{ManifestLine, relative_path, rounded};
 use super::{AudioFileError, DataError, Depth, Examined, examine};
 use crate::fault::error_line;
@@ -38,6 +40,9 @@ pub enum Corpus {
     Folder,
     /// What another recogniser wrote, beside the audio: .srt, .vtt, .ctm, .json or .jsonl
     Transcripts,
+    /// Tar files with a .json or .txt beside each audio file in them (WebDataset); or, to write such,
+    /// a manifest
+    Shards,
 }
 
 /// An utterance as a corpus gives it.
@@ -69,6 +74,9 @@ impl Found {
     }
 }
 
+/// Of a tar file that is written, unless told: some hundred utterances to thousands.
+pub const SHARD_BYTES: u64 = 100_000_000;
+
 /// How audio is looked at.
 #[derive(Debug, Clone, Copy)]
 pub struct PrepareOptions {
@@ -76,6 +84,8 @@ pub struct PrepareOptions {
     pub depth: Depth,
     /// On so many threads.
     pub threads: usize,
+    /// Of a tar file that is written: it is closed when it has so many.
+    pub shard_bytes: u64,
 }
 
 /// A manifest that was written.
@@ -117,6 +127,9 @@ pub fn prepare(
         source: source_error,
     };
     let metadata = fs::metadata(source).map_err(read_error)?;
+    if corpus == Corpus::Shards {
+        return shards::prepare(source, out, options);
+    }
     if !metadata.is_dir() {
         return Err(read_error(std::io::Error::other(
             "expected the corpus's folder",
@@ -129,6 +142,7 @@ pub fn prepare(
         Corpus::CommonVoice => common_voice::find(source),
         Corpus::Folder => folder::find(source),
         Corpus::Transcripts => transcripts::find(source),
+        Corpus::Shards => Found::default(),
     };
     let write_error = |path: &Path, source| DataError::Write {
         path: path.to_owned(),
@@ -225,6 +239,7 @@ fn line<'a>(
         .ok_or_else(|| problem("its name is not UTF-8 text, as a manifest is: rename it"))?;
     Ok(ManifestLine {
         audio_filepath,
+        member: None,
         duration: rounded(found.length_secs),
         offset: segment.map(|(start, _)| rounded(start)),
         text,
@@ -295,19 +310,11 @@ fn audio_beside(stem: &Path, extensions: &[&str]) -> PathBuf {
         .unwrap_or_else(|| with(extensions.first().unwrap_or(&"wav")))
 }
 
-/// Extensions of audio files, likeliest first.
-const AUDIO_EXTENSIONS: &[&str] = &[
-    "wav", "flac", "mp3", "ogg", "opus", "m4a", "mp4", "webm", "mkv", "aac", "aiff", "aif", "caf",
-];
-
 /// Every audio file below a folder, by its extension, and what could not be looked into.
 pub(crate) fn audio_files(folder: &Path) -> (Vec<PathBuf>, Vec<String>) {
     let mut found = Found::default();
     let mut files = files_below(folder, &mut found);
-    files.retain(|path| {
-        let extension = extension_of(path);
-        extension == "sph" || AUDIO_EXTENSIONS.contains(&extension.as_str())
-    });
+    files.retain(|path| is_audio_name(path));
     (files, found.problems)
 }
 

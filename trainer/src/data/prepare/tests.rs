@@ -6,6 +6,7 @@ use crate::data::read_manifest;
 const OPTIONS: PrepareOptions = PrepareOptions {
     depth: Depth::Decode,
     threads: 2,
+    shard_bytes: 4000,
 };
 
 fn fixture(name: &str) -> PathBuf {

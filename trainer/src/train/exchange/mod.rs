@@ -10,6 +10,7 @@ mod flat;
 mod owners;
 mod rows;
 mod summary;
+mod whole;
 
 use std::ops::Range;
 
@@ -17,6 +18,7 @@ pub(super) use first::{checkpoint_from_first, one_state, phase_from_first, weigh
 pub(super) use flat::{Flat, flat};
 pub(super) use rows::Rows;
 pub(super) use summary::together;
+pub(super) use whole::{all_batch_stats, whole_batch};
 
 use burn::{optim::GradientsParams, prelude::*};
 

@@ -15,6 +15,8 @@ pub(in crate::train) struct Rows {
     /// Real feature frames.
     pub lengths: Vec<usize>,
     pub targets: Vec<Vec<u32>>,
+    /// The shard of each; empty where nobody has dealt the batch.
+    shards: Vec<usize>,
     /// This process's.
     pub own: Range<usize>,
     pub audio_secs: f64,
@@ -25,6 +27,7 @@ pub(in crate::train) struct Rows {
 struct OwnRows {
     lengths: Vec<usize>,
     targets: Vec<Vec<u32>>,
+    shards: Vec<usize>,
     audio_secs: f64,
 }
 
@@ -35,6 +38,7 @@ impl Rows {
             own: 0..batch.lengths.len(),
             lengths: batch.lengths.clone(),
             targets: batch.targets.clone(),
+            shards: batch.shards.clone(),
             audio_secs: batch.audio_secs,
         }
     }
@@ -44,6 +48,7 @@ impl Rows {
         let own = OwnRows {
             lengths: batch.lengths.clone(),
             targets: batch.targets.clone(),
+            shards: batch.shards.clone(),
             audio_secs: batch.audio_secs,
         };
         let all = team.gather(own)?;
@@ -52,14 +57,25 @@ impl Rows {
         let mut rows = Self {
             lengths: vec![],
             targets: vec![],
+            shards: vec![],
             own: start..start + batch.lengths.len(),
             audio_secs: all.iter().map(|rows| rows.audio_secs).sum(),
         };
         for of_process in all {
             rows.lengths.extend(of_process.lengths);
             rows.targets.extend(of_process.targets);
+            rows.shards.extend(of_process.shards);
         }
         Ok(rows)
+    }
+
+    /// The targets of all rows, shard by shard, as the shards themselves have them. The shards of a
+    /// process follow those of the one before it: its rows stay where they are.
+    pub fn targets_by_shard(&self) -> Vec<Vec<u32>> {
+        let mut order: Vec<usize> = (0..self.targets.len()).collect();
+        order.sort_by_key(|&row| self.shards.get(row));
+        let targets = order.into_iter().map(|row| self.targets[row].clone());
+        targets.collect()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -1,6 +1,8 @@
 //! The training loop: any number of networks over the same batches.
 
 mod assembly;
+mod dealt;
+mod meeting;
 mod sharing;
 mod step;
 mod together;
@@ -99,6 +101,9 @@ impl PhaseRun {
             state = saved;
         }
         sharing::check(&group, team)?;
+        if let Some(warning) = sharing::warn_of_whole_batches(&group, team) {
+            (context.events)(warning);
+        }
         let networks = group.trainers.iter().map(|trainer| &trainer.network);
         let exchange = Exchange::new(team, group.compute.shards, networks);
         if !team.is_first() {

@@ -13,33 +13,29 @@ const GOOD_SHARD: f64 = 8.0;
 /// Batches after which the size of shards is judged.
 const BATCHES_TO_JUDGE: usize = 10;
 
-/// An error if these networks cannot be trained by several processes.
+/// An error if these processes cannot train together.
 pub(super) fn check(group: &TrainerGroup, team: Team<'_>) -> Result<(), TrainError> {
     let (size, shards) = (team.size(), group.compute.shards);
-    if size == 1 {
+    if size == 1 || shards >= size {
         return Ok(());
     }
-    let whole = group
-        .trainers
-        .iter()
-        .find(|t| t.network.needs_whole_batch());
-    let reason = if let Some(trainer) = whole {
-        format!(
-            "\"{}\" has batch norms, whose statistics are of whole batches: {size} processes cannot share them; set its norm to layer, or train it with one process",
-            trainer.name
-        )
-    } else if group.distillation().is_some_and(|d| d.contrasts()) {
-        format!(
-            "distill.loss.clip compares the utterances of a whole batch: {size} processes cannot share it; set it to 0, or run this phase with one process"
-        )
-    } else if shards < size {
-        format!(
-            "{size} processes cannot share the {shards} shards that this run has: start at most {shards}, or begin a run with compute.shards = {size} or a multiple of it"
-        )
-    } else {
-        return Ok(());
-    };
-    Err(TrainError::Recipe(reason))
+    Err(TrainError::Recipe(format!(
+        "{size} processes cannot share the {shards} shards that this run has: start at most {shards}, or begin a run with compute.shards = {size} or a multiple of it"
+    )))
+}
+
+/// A warning where networks are trained on whole batches: each is computed by one process.
+pub(super) fn warn_of_whole_batches(group: &TrainerGroup, team: Team<'_>) -> Option<TrainEvent> {
+    let trainers = group.trainers.iter();
+    let whole = trainers.filter(|trainer| trainer.network.needs_whole_batch());
+    let names: Vec<&str> = whole.map(|trainer| trainer.name.as_str()).collect();
+    (team.size() > 1 && !names.is_empty()).then(|| TrainEvent::Warning {
+        message: format!(
+            "batch norms need whole batches: each of {} is computed by one process, and more processes than {} gain nothing for them; norm = \"layer\" is shared by all",
+            names.join(", "),
+            names.len()
+        ),
+    })
 }
 
 /// Utterances of the first batches.

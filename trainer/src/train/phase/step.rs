@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Compute, Goal, derive_seed};
+use super::{Compute, Goal, dealt::Dealt, derive_seed};
 use crate::{
     clock::{Usage, thread_time},
     config::Phase,
@@ -10,12 +10,10 @@ use crate::{
     event::TeamTimes,
     parallel::{Task, own_cores, run_all},
     train::{
-        contrast::contrast,
+        contrast::{Alone, Meeting, contrast},
         exchange::Rows,
         network_trainer::{NetworkReport, NetworkTrainer},
         objective::{BatchTotals, Distillation, ForwardPass, ShardJob, ShardResult, forward_shard},
-        shard::{Shard, split},
-        teacher::{TeacherOutput, TeacherQuestion},
     },
 };
 
@@ -100,7 +98,8 @@ impl TrainerGroup {
     /// One batch through every network whose plan it follows.
     pub fn step(&mut self, step: &TrainStep<'_>) -> StepReport {
         let started = Instant::now();
-        let (results, mut report) = self.passes(step, &Rows::alone(step.batch));
+        let (members, rows) = (self.members(step.plan), Rows::alone(step.batch));
+        let Ok((results, mut report)) = self.passes(step, &rows, &members, &Alone);
         let before = Usage::now().total;
         report.networks = self.update(results, step.is_last_of_epoch);
         report.times.update = Usage::now().total - before;
@@ -108,16 +107,26 @@ impl TrainerGroup {
         report
     }
 
-    /// Forward and backward passes of this process's `rows` of a batch, by network; the report has
-    /// everything but the update.
-    pub(super) fn passes(
+    /// Forward and backward passes of this process's `rows` of a batch, by network, of `members`; the
+    /// report has everything but the update.
+    ///
+    /// # Errors
+    /// The other processes, where `meeting` needs them, cannot be reached.
+    pub(super) fn passes<M: Meeting>(
         &self,
         step: &TrainStep<'_>,
         rows: &Rows,
-    ) -> (Vec<Vec<ShardResult>>, StepReport) {
+        members: &[usize],
+        meeting: &M,
+    ) -> Result<(Vec<Vec<ShardResult>>, StepReport), M::Failure> {
         let mut times = StepTimes::default();
         let totals = self.totals(rows);
-        let results = self.train_shards(step, &totals, &mut times);
+        let dealt = self.deal(step.batch, members, &mut times);
+        let jobs = self.jobs(step, &totals, &dealt, members);
+        let mut results: Vec<Vec<ShardResult>> = self.trainers.iter().map(|_| vec![]).collect();
+        for (index, result) in self.run_jobs(jobs, &dealt, members, meeting)? {
+            results[index].push(result);
+        }
         times.ctc = results.iter().flatten().map(|result| result.ctc_time).sum();
         let report = StepReport {
             networks: vec![],
@@ -126,7 +135,7 @@ impl TrainerGroup {
             times,
             team: None,
         };
-        (results, report)
+        Ok((results, report))
     }
 
     /// Indices of the networks whose plan it is.
@@ -143,43 +152,6 @@ impl TrainerGroup {
         }
     }
 
-    /// The batch in shards, with the frozen teacher's answer to each where there is a teacher.
-    /// `members`: the networks that take part.
-    fn deal(&self, batch: &Batch, members: &[usize], times: &mut StepTimes) -> Dealt {
-        let shards = split(batch, self.compute.shards);
-        let mut answers = vec![];
-        if let Some(teacher) = self.goal.teacher() {
-            let inner = self.compute.device.clone().inner();
-            let of = |ask: fn(&Distillation) -> bool| self.distillation().is_some_and(ask);
-            let question = TeacherQuestion {
-                masked: of(|distillation| !distillation.unmasked_teacher),
-                all_blocks: of(Distillation::compares_inner_layers),
-            };
-            let kept = self.goal.answers();
-            let tasks = shards.iter().map(|shard| {
-                let (teacher, inner) = (teacher.clone(), &inner);
-                let compute = move || TeacherOutput::compute(&teacher, shard, question, inner);
-                let answer = move || match kept {
-                    Some(kept) => kept.answer(shard, question, inner, compute),
-                    None => compute(),
-                };
-                let task = move || timed(answer);
-                Box::new(task) as Task<'_, _>
-            });
-            for (answer, spent) in run_all(self.compute.threads, tasks.collect()) {
-                answers.push(answer);
-                times.teacher += spent;
-            }
-        }
-        let pieces = Pieces { shards, answers };
-        let mut members = members.iter().map(|&index| &self.trainers[index].network);
-        let is_needed = pieces.shards.len() > 1 && members.any(|n| n.needs_whole_batch());
-        Dealt {
-            whole: is_needed.then(|| pieces.whole(batch)),
-            pieces,
-        }
-    }
-
     fn totals(&self, rows: &Rows) -> Vec<BatchTotals> {
         let totals = self.trainers.iter().map(|trainer| {
             let config = trainer.network.model.config();
@@ -193,30 +165,6 @@ impl TrainerGroup {
         totals.collect()
     }
 
-    /// Forward and backward passes, by network.
-    fn train_shards(
-        &self,
-        step: &TrainStep<'_>,
-        totals: &[BatchTotals],
-        times: &mut StepTimes,
-    ) -> Vec<Vec<ShardResult>> {
-        let mut members = self.members(step.plan);
-        let dealt = self.deal(step.batch, &members, times);
-        // The longest work first, so that threads end at about the same time.
-        members.sort_by_key(|&index| {
-            let trainer = &self.trainers[index];
-            let first = dealt.of(trainer).shards.first();
-            let rows = first.map_or(0, |shard| shard.lengths.len());
-            std::cmp::Reverse(trainer.parameters() * rows)
-        });
-        let jobs = self.jobs(step, totals, &dealt, &members);
-        let mut results: Vec<Vec<ShardResult>> = self.trainers.iter().map(|_| vec![]).collect();
-        for (index, result) in self.run_jobs(jobs, &dealt) {
-            results[index].push(result);
-        }
-        results
-    }
-
     /// The work of a step, each job with the index of its network.
     fn jobs<'a>(
         &'a self,
@@ -226,6 +174,12 @@ impl TrainerGroup {
         members: &[usize],
     ) -> Vec<(usize, ShardJob<'a>)> {
         let pieces = |index: usize| dealt.of(&self.trainers[index]);
+        // The longest work first, so that threads end at about the same time.
+        let mut members = members.to_vec();
+        members.sort_by_key(|&index| {
+            let rows = pieces(index).shards.first().map_or(0, |s| s.lengths.len());
+            std::cmp::Reverse(self.trainers[index].parameters() * rows)
+        });
         let num_jobs: usize = members
             .iter()
             .map(|&index| pieces(index).shards.len())
@@ -236,7 +190,7 @@ impl TrainerGroup {
             _ => 1,
         };
         let mut jobs = Vec::with_capacity(num_jobs);
-        for &index in members {
+        for &index in &members {
             let trainer = &self.trainers[index];
             for (place, shard) in pieces(index).shards.iter().enumerate() {
                 let names = [self.phase.as_str(), &trainer.name];
@@ -259,11 +213,13 @@ impl TrainerGroup {
     }
 
     /// Forward and backward passes of `jobs`, in their order.
-    fn run_jobs(
+    fn run_jobs<M: Meeting>(
         &self,
         jobs: Vec<(usize, ShardJob<'_>)>,
         dealt: &Dealt,
-    ) -> Vec<(usize, ShardResult)> {
+        members: &[usize],
+        meeting: &M,
+    ) -> Result<Vec<(usize, ShardResult)>, M::Failure> {
         let threads = self.compute.threads;
         let distillation = self.distillation().filter(|d| d.contrasts());
         let networks = jobs.into_iter().map(|(index, job)| {
@@ -275,23 +231,25 @@ impl TrainerGroup {
                 let task = move || (index, forward_shard(network, &job).backward());
                 Box::new(task) as Task<'_, _>
             });
-            return run_all(threads, tasks.collect());
+            return Ok(run_all(threads, tasks.collect()));
         };
         let tasks = networks.map(|(index, network, job)| {
             let task = move || (index, forward_shard(network, &job));
             Box::new(task) as Task<'_, _>
         });
         let mut passes = run_all(threads, tasks.collect());
-        for own in passes.chunk_by_mut(|(a, _), (b, _)| a == b) {
-            let shards = &dealt.of(&self.trainers[own[0].0]).shards;
-            let mut own: Vec<&mut ForwardPass> = own.iter_mut().map(|(_, pass)| pass).collect();
-            contrast(&mut own, shards, distillation);
+        // In the order of the networks: that of the jobs is not the same in every process.
+        for &index in members {
+            let shards = &dealt.of(&self.trainers[index]).shards;
+            let own = passes.iter_mut().filter(|(of, _)| *of == index);
+            let mut own: Vec<&mut ForwardPass> = own.map(|(_, pass)| pass).collect();
+            contrast(&mut own, shards, distillation, meeting)?;
         }
         let tasks = passes.into_iter().map(|(index, pass)| {
             let task = move || (index, pass.backward());
             Box::new(task) as Task<'_, _>
         });
-        run_all(threads, tasks.collect())
+        Ok(run_all(threads, tasks.collect()))
     }
 
     /// Gradients into weights.
@@ -327,50 +285,4 @@ impl TrainerGroup {
         });
         run_all(self.compute.threads, tasks.collect())
     }
-}
-
-/// A batch for all networks of a step.
-struct Dealt {
-    pieces: Pieces,
-    /// The same in one piece, if a network needs it so.
-    whole: Option<Pieces>,
-}
-
-impl Dealt {
-    /// What a network trains on. The statistics of a batch norm are those of a whole batch: such a
-    /// network trains on one core, whatever else fills the others. Synchronised shards would have to
-    /// wait for each other at every norm, forwards and backwards.
-    fn of(&self, trainer: &NetworkTrainer) -> &Pieces {
-        match &self.whole {
-            Some(whole) if trainer.network.needs_whole_batch() => whole,
-            _ => &self.pieces,
-        }
-    }
-}
-
-/// A batch in shards.
-struct Pieces {
-    shards: Vec<Shard>,
-    /// The teacher's, one a shard; none where there is no teacher.
-    answers: Vec<TeacherOutput>,
-}
-
-impl Pieces {
-    fn whole(&self, batch: &Batch) -> Self {
-        let answer = || TeacherOutput::whole(&self.answers, &self.shards);
-        Self {
-            shards: vec![Shard::whole(batch)],
-            answers: (!self.answers.is_empty())
-                .then(answer)
-                .into_iter()
-                .collect(),
-        }
-    }
-}
-
-/// The result of `work` and how long this thread computed it.
-fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
-    let started = thread_time();
-    let result = work();
-    (result, thread_time() - started)
 }

@@ -4,13 +4,17 @@ use std::time::{Duration, Instant};
 
 use burn::optim::GradientsParams;
 
-use super::step::{StepReport, TrainStep, TrainerGroup};
+use super::{
+    meeting::Together,
+    step::{StepReport, StepTimes, TrainStep, TrainerGroup},
+};
 use crate::{
     clock::{Usage, thread_time},
     cluster::{ClusterError, Link, Team},
     event::TeamTimes,
     parallel::{Task, run_all},
     train::{
+        contrast::Alone,
         exchange::{self, Exchange, NodeSums, Rows},
         network_trainer::{NetworkReport, NetworkTrainer},
         objective::ShardResult,
@@ -35,7 +39,7 @@ impl TrainerGroup {
     ) -> Result<StepReport, ClusterError> {
         let started = Instant::now();
         let blocked_before = link.blocked();
-        let (results, mut report) = self.passes(step, rows);
+        let (results, mut report) = self.passes_together(step, rows, link)?;
         let cpu_before = Usage::now().total;
         report.networks = vec![NetworkReport::default(); self.trainers.len()];
         let ready = self.take_in(step, results, exchange, &mut report.networks);
@@ -46,6 +50,76 @@ impl TrainerGroup {
         let blocked = link.blocked() - blocked_before;
         report.team = Some(team_times(report.wall, blocked, busy, &all_busy));
         Ok(report)
+    }
+
+    /// Processor time of what several processes do beside their passes: summing, exchange, this
+    /// process's part of the update.
+    ///
+    /// # Errors
+    /// The other process of `link` cannot be reached.
+    pub(crate) fn exchange_cpu(
+        &mut self,
+        step: &TrainStep<'_>,
+        link: &dyn Link,
+    ) -> Result<Duration, ClusterError> {
+        let (members, rows) = (self.members(step.plan), Rows::alone(step.batch));
+        let Ok((results, _)) = self.passes(step, &rows, &members, &Alone);
+        let networks = self.trainers.iter().map(|trainer| &trainer.network);
+        let exchange = Exchange::new(Team::of(link), self.compute.shards, networks);
+        let before = Usage::now().total;
+        let mut reports = vec![NetworkReport::default(); self.trainers.len()];
+        let ready = self.take_in(step, results, &exchange, &mut reports);
+        self.update_together(ready, Duration::ZERO, (&exchange, link), &mut reports)?;
+        Ok(Usage::now().total - before)
+    }
+
+    /// Passes of all networks: of this process's rows, and of the whole batch for those networks with
+    /// batch norms whose turn it is here. Their statistics are those of whole batches, to the last bit,
+    /// and one process computes each as one process alone would.
+    fn passes_together(
+        &mut self,
+        step: &TrainStep<'_>,
+        rows: &Rows,
+        link: &dyn Link,
+    ) -> Result<(Vec<Vec<ShardResult>>, StepReport), ClusterError> {
+        let needs_whole = |&network: &usize| self.trainers[network].network.needs_whole_batch();
+        let (whole, shared): (Vec<usize>, Vec<usize>) =
+            self.members(step.plan).into_iter().partition(needs_whole);
+        let device = self.compute.device.clone().inner();
+        let meeting = Together {
+            link,
+            rows,
+            device: &device,
+        };
+        let (mut results, mut report) = self.passes(step, rows, &shared, &meeting)?;
+        if whole.is_empty() {
+            return Ok((results, report));
+        }
+        let batch = exchange::whole_batch(step.batch, link)?;
+        let team = Team::of(link);
+        let turns = whole.iter().enumerate();
+        let turns = turns.filter(|(turn, _)| turn % team.size() == team.rank());
+        let own: Vec<usize> = turns.map(|(_, &network)| network).collect();
+        let mut stats = vec![];
+        if !own.is_empty() {
+            let step = TrainStep {
+                batch: &batch,
+                ..*step
+            };
+            let Ok((of_whole, times)) = self.passes(&step, &Rows::alone(&batch), &own, &Alone);
+            report.times = sum_of_passes(report.times, times.times);
+            for (network, result) in of_whole.into_iter().enumerate() {
+                for mut result in result {
+                    let gathered = std::mem::take(&mut result.batch_stats).into_iter();
+                    stats.extend(gathered.map(|stats| (network, stats)));
+                    results[network].push(result);
+                }
+            }
+        }
+        for (network, stats) in exchange::all_batch_stats(stats, (link, &device))? {
+            self.trainers[network].update_batch_norms(&[stats]);
+        }
+        Ok((results, report))
     }
 
     /// Takes the batch's gradients in; gives those of the networks that step now, added up as far as
@@ -59,6 +133,7 @@ impl TrainerGroup {
     ) -> Vec<NodeSums> {
         let members = self.members(step.plan);
         let threads = self.threads_each(members.len());
+        let shards = self.compute.shards;
         let work = self.trainers.iter_mut().zip(results).enumerate();
         let work = work.filter(|(network, _)| members.contains(network));
         let tasks = work.map(|(network, (trainer, results))| {
@@ -66,14 +141,7 @@ impl TrainerGroup {
                 let started = thread_time();
                 let mut spent: Duration = results.iter().map(|result| result.spent).sum();
                 let is_ready = trainer.take_in(results, step.is_last_of_epoch, threads);
-                let nodes = exchange.own_nodes().iter();
-                let sums = is_ready.then(|| {
-                    let sums = nodes.map(|node| {
-                        let sum = trainer.sum_of(node, threads);
-                        exchange::flat(&trainer.network, sum)
-                    });
-                    sums.collect::<Vec<_>>()
-                });
+                let sums = is_ready.then(|| sums_at_nodes(trainer, shards, exchange, threads));
                 spent += thread_time() - started;
                 (network, spent, sums)
             };
@@ -141,6 +209,36 @@ impl TrainerGroup {
             0 | 1 => self.compute.threads,
             _ => 1,
         }
+    }
+}
+
+/// A network's gradients at this process's nodes. Those of a network that is trained on whole batches
+/// are one process's, which gives their sum at its first node.
+fn sums_at_nodes(
+    trainer: &mut NetworkTrainer,
+    shards: usize,
+    exchange: &Exchange,
+    threads: usize,
+) -> Vec<exchange::Flat> {
+    let is_whole = trainer.network.needs_whole_batch();
+    let nodes = exchange.own_nodes().iter().enumerate();
+    let sums = nodes.map(|(place, node)| {
+        let sum = match (is_whole, place) {
+            (false, _) => trainer.sum_of(node, threads),
+            (true, 0) => trainer.sum_of(&(0..shards), threads),
+            (true, _) => GradientsParams::new(),
+        };
+        exchange::flat(&trainer.network, sum)
+    });
+    sums.collect()
+}
+
+/// Processor time of two sets of passes.
+fn sum_of_passes(a: StepTimes, b: StepTimes) -> StepTimes {
+    StepTimes {
+        teacher: a.teacher + b.teacher,
+        ctc: a.ctc + b.ctc,
+        update: a.update + b.update,
     }
 }
 

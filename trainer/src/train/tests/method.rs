@@ -311,6 +311,7 @@ impl Eight {
             features,
             masks: vec![SpecMask::default(); 8],
             shards: vec![],
+            places: vec![],
             views: 1,
             time: 60,
             n_mels: N_MELS,

@@ -49,6 +49,28 @@ fn any_number_of_processes_ends_bit_for_bit_like_one() {
             "distill.ctc.consistency_weight=0.2",
             "student.wide.prune_share=0.5",
         ],
+        // What compares the utterances of a whole batch, of two views and one.
+        &[
+            "distill.loss.clip=0.5",
+            "distill.ctc.consistency_weight=0.2",
+            "distill.optim.accumulate=2",
+        ],
+        &["distill.loss.preset=faithful"],
+        // Whose statistics are a whole batch's: all networks, and some of those of a phase.
+        &[
+            "distill.loss.clip=0.5",
+            "teacher.model.norm=batch",
+            "student.wide.model.norm=batch",
+            "student.cut.model.norm=batch",
+            "student.narrow.model.norm=batch",
+            "finetune.optim.accumulate=3",
+        ],
+        &[
+            "distill.loss.clip=0.5",
+            "distill.ctc.consistency_weight=0.2",
+            "student.narrow.model.norm=batch",
+            "teach.optim.rule=muon",
+        ],
     ] {
         let recipe = five_shards(overrides);
         let folder = tempfile::tempdir().unwrap();
@@ -70,7 +92,11 @@ fn any_number_of_processes_ends_bit_for_bit_like_one() {
 
 #[test]
 fn a_run_goes_on_with_another_number_of_processes() {
-    let recipe = five_shards(&["distill.loss.clip=0", "teach.optim.rule=muon"]);
+    let recipe = five_shards(&[
+        "distill.loss.clip=0.5",
+        "teach.optim.rule=muon",
+        "student.narrow.model.norm=batch",
+    ]);
     let folder = tempfile::tempdir().unwrap();
     let (want, _) = with_context(folder.path(), &recipe, None, |c| run(c).unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -111,10 +137,25 @@ fn what_processes_cannot_share_is_refused_in_words() {
         error.contains("at most 5") && error.contains("compute.shards = 6"),
         "{error}"
     );
-    let error = refused(2, &["distill.loss.clip=0", "teacher.model.norm=batch"]);
-    assert!(error.contains("batch norms"), "{error}");
-    let error = refused(2, &["distill.loss.clip=1.0"]);
-    assert!(error.contains("distill.loss.clip"), "{error}");
+}
+
+#[test]
+fn networks_that_only_one_process_computes_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = five_shards(&["teacher.model.norm=batch", "student=[]"]);
+    let warned = |size: usize| -> Vec<String> {
+        let ended = run_by(size, folder.path(), &recipe, None);
+        let messages = ended[0].1.iter().filter_map(|event| match event {
+            TrainEvent::Warning { message } if message.contains("batch norms") => {
+                Some(message.clone())
+            }
+            _ => None,
+        });
+        messages.collect()
+    };
+    let warnings = warned(2);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("each of teacher is computed by one process"));
 }
 
 #[test]

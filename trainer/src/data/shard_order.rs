@@ -1,0 +1,183 @@
+//! The order in which an epoch reads the tar files of a corpus (*shards*): several at a time (a
+//! *window*), whose utterances are shuffled together.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::{EpochPlan, Example};
+
+/// Which utterances lie in which shard.
+pub(crate) struct ShardOrder {
+    shards: Vec<Shard>,
+    /// Utterances in files of their own.
+    loose: Vec<usize>,
+    window_bytes: u64,
+}
+
+#[derive(Default)]
+struct Shard {
+    utterances: Vec<usize>,
+    bytes: u64,
+}
+
+impl ShardOrder {
+    /// `None` where no utterance lies in a shard. `window_bytes`: of audio that is shuffled together.
+    pub fn of(examples: &[Example], window_bytes: u64) -> Option<Self> {
+        let mut numbers: HashMap<&Path, usize> = HashMap::new();
+        let mut order = Self {
+            shards: vec![],
+            loose: vec![],
+            window_bytes: window_bytes.max(1),
+        };
+        for (index, example) in examples.iter().enumerate() {
+            let utterance = &example.utterance;
+            let Some(member) = &utterance.member else {
+                order.loose.push(index);
+                continue;
+            };
+            let next = order.shards.len();
+            let number = *numbers.entry(&utterance.audio_path).or_insert(next);
+            if number == next {
+                order.shards.push(Shard::default());
+            }
+            order.shards[number].utterances.push(index);
+            order.shards[number].bytes += member.bytes;
+        }
+        (!order.shards.is_empty()).then_some(order)
+    }
+
+    /// The utterances below `count` in the windows of an epoch: shards in an order that follows from
+    /// seed, phase and epoch, as many at a time as a window holds. What lies in files of its own is
+    /// spread over all windows.
+    pub fn windows(&self, seed: u64, plan: EpochPlan, count: usize) -> Vec<Vec<usize>> {
+        let seed = plan.seed(seed, u64::from_le_bytes(*b"shards\0\0"));
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let mut order: Vec<&Shard> = self.shards.iter().collect();
+        order.shuffle(&mut rng);
+        let mut windows: Vec<Vec<usize>> = vec![];
+        let mut bytes = self.window_bytes;
+        for shard in order {
+            if bytes >= self.window_bytes {
+                windows.push(vec![]);
+                bytes = 0;
+            }
+            bytes += shard.bytes;
+            if let Some(window) = windows.last_mut() {
+                window.extend(shard.utterances.iter().filter(|&&index| index < count));
+            }
+        }
+        // A few utterances alone would make poor batches.
+        if bytes < self.window_bytes / 2
+            && windows.len() > 1
+            && let Some(rest) = windows.pop()
+            && let Some(last) = windows.last_mut()
+        {
+            last.extend(rest);
+        }
+        let mut loose: Vec<usize> = self.loose.iter().copied().filter(|&i| i < count).collect();
+        loose.shuffle(&mut rng);
+        let num_windows = windows.len();
+        for (place, index) in loose.into_iter().enumerate() {
+            windows[place % num_windows].push(index);
+        }
+        for window in &mut windows {
+            window.sort_unstable();
+        }
+        windows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Utterance, audio_file::Member};
+
+    /// Of `shards` shards with five members of 100 bytes each, and seven files.
+    fn examples(shards: usize) -> Vec<Example> {
+        let example = |path: String, member: Option<Box<Member>>| Example {
+            utterance: Utterance {
+                id: String::new(),
+                audio_path: path.into(),
+                member,
+                offset_secs: 0.0,
+                duration_secs: 1.0,
+                text: String::new(),
+                speaker: None,
+                confidence: None,
+            },
+            targets: vec![],
+        };
+        let member = |place: u64| Member {
+            name: format!("{place}.wav"),
+            start_byte: 512 + 1024 * place,
+            bytes: 100,
+        };
+        let in_shards = (0..5 * shards).map(|index| {
+            let place = (index % 5) as u64;
+            example(format!("{}.tar", index / 5), Some(Box::new(member(place))))
+        });
+        let loose = (0..7).map(|index| example(format!("{index}.wav"), None));
+        in_shards.chain(loose).collect()
+    }
+
+    fn plan(epoch: usize) -> EpochPlan {
+        EpochPlan {
+            epoch,
+            ..EpochPlan::plain()
+        }
+    }
+
+    #[test]
+    fn every_utterance_is_in_one_window_and_a_shard_in_one_as_a_whole() {
+        let Some(order) = ShardOrder::of(&examples(8), 1500) else {
+            panic!("there are shards");
+        };
+        let windows = order.windows(3, plan(0), 47);
+        // Three shards of 500 bytes a window; the last two are a window of their own.
+        let of_shards = windows
+            .iter()
+            .map(|w| w.iter().filter(|&&i| i < 40).count());
+        assert_eq!(of_shards.collect::<Vec<_>>(), [15, 15, 10]);
+        let loose = windows
+            .iter()
+            .map(|w| w.iter().filter(|&&i| i >= 40).count());
+        assert_eq!(loose.collect::<Vec<_>>(), [3, 2, 2]);
+        let mut all = windows.concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..47).collect::<Vec<_>>());
+        for window in &windows {
+            let of = |shard: usize| window.iter().filter(|&&i| i / 5 == shard && i < 40).count();
+            assert!(
+                (0..8).all(|shard| [0, 5].contains(&of(shard))),
+                "{window:?}"
+            );
+        }
+        // Without the last ones.
+        let fewer = order.windows(3, plan(0), 33).concat();
+        assert_eq!(fewer.len(), 33);
+    }
+
+    #[test]
+    fn windows_follow_from_seed_and_epoch_alone() {
+        let Some(order) = ShardOrder::of(&examples(8), 1000) else {
+            panic!("there are shards");
+        };
+        let of = |seed, epoch| order.windows(seed, plan(epoch), 47);
+        assert_eq!(of(3, 1), of(3, 1));
+        assert_ne!(of(3, 1), of(3, 2));
+        assert_ne!(of(3, 1), of(4, 1));
+    }
+
+    #[test]
+    fn a_small_rest_joins_the_window_before_it_and_one_window_is_everything_in_order() {
+        let Some(order) = ShardOrder::of(&examples(5), 2000) else {
+            panic!("there are shards");
+        };
+        assert_eq!(order.windows(1, plan(0), 32), [(0..32).collect::<Vec<_>>()]);
+        assert!(ShardOrder::of(&examples(0), 2000).is_none());
+    }
+}
