@@ -12,7 +12,7 @@ use super::{MIN_FILTER_SAMPLES, check_rate, greatest_common_divisor};
 /// Sidelobes under -90 dB, and a passband that ends close to the Nyquist frequency.
 const WINDOW: WindowFunction = WindowFunction::BlackmanHarris;
 
-/// Converts live audio block by block; all blocks together equal [`resample`] of the whole,
+/// Converts live audio block by block; all blocks together equal [`resample`](super::resample()) of the whole,
 /// however it is chopped. From 8 kHz up to 192 kHz a sample is held back for 30 ms at most.
 pub struct StreamResampler {
     from_hz: u32,
