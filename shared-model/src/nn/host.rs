@@ -35,7 +35,7 @@ pub(crate) fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     #[cfg(all(feature = "cpu", not(feature = "gpu"), target_arch = "wasm32"))]
     {
         x.try_into_primitive::<Flex>()
-            .map_or_else(|_| Vec::new(), |x| super::fused::rows_of(&x).into_owned())
+            .map_or_else(|_| Vec::new(), |x| super::rows::rows_of(&x).into_owned())
     }
     #[cfg(not(all(feature = "cpu", not(feature = "gpu"), target_arch = "wasm32")))]
     x.into_data().iter::<f32>().collect()

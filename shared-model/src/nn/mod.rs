@@ -20,6 +20,8 @@ pub(crate) mod mask;
 pub(crate) mod norm;
 pub(crate) mod pass;
 pub(crate) mod positions;
+#[cfg(feature = "cpu")]
+pub(crate) mod rows;
 #[cfg(all(feature = "cpu", target_arch = "wasm32", target_feature = "simd128"))]
 mod simd128_affine;
 

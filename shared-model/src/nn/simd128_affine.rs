@@ -9,7 +9,7 @@ use burn::{
     tensor::DType,
 };
 
-use super::fused::rows_of;
+use super::rows::rows_of;
 use crate::kernels::simd128::{Rows, multiply_add};
 
 #[backend_extension(Flex)]

@@ -35,6 +35,7 @@ use burn::{
 use super::{
     branch::{NormPair, Pair},
     host::ALONE,
+    rows::{Primitive, rows_of, slice},
 };
 use crate::kernels::{int8::Int8Matrix, operations::CpuOperations};
 
@@ -120,8 +121,6 @@ trait FusedOps: Backend {
     ) -> FloatTensor<Self>;
 }
 
-type Primitive = FloatTensor<Flex>;
-
 impl FusedOps for Flex {
     fn with_2(x: Primitive, a: Primitive, b: Primitive, kernel: Arc<dyn Kernel>) -> Primitive {
         Inputs::new(x, &[a, b]).forward(&*kernel, false).0
@@ -185,43 +184,6 @@ impl Inputs {
         let shape = self.x.shape();
         let shape = kernel.output_shape([shape[0], shape[1], shape[2]]);
         (tensor(y, &shape), kept)
-    }
-}
-
-/// The values of a tensor whose rows lie one after another.
-fn slice(x: &Primitive) -> &[f32] {
-    let len = x.layout().num_elements();
-    let start = x.layout().start_offset();
-    &x.storage::<f32>()[start..start + len]
-}
-
-/// The values in rows, whatever order they lie in.
-pub(crate) fn rows_of(x: &Primitive) -> Cow<'_, [f32]> {
-    let layout = x.layout();
-    if x.is_contiguous() {
-        return Cow::Borrowed(slice(x));
-    }
-    let mut values = Vec::with_capacity(layout.num_elements());
-    let (shape, start) = (layout.shape().as_slice(), layout.start_offset());
-    gather(x.storage(), shape, layout.strides(), start, &mut values);
-    Cow::Owned(values)
-}
-
-fn gather(
-    storage: &[f32],
-    shape: &[usize],
-    strides: &[isize],
-    start: usize,
-    values: &mut Vec<f32>,
-) {
-    match (shape, strides) {
-        ([length, shape @ ..], [stride, strides @ ..]) => {
-            for index in 0..*length {
-                let start = start.wrapping_add_signed(index as isize * stride);
-                gather(storage, shape, strides, start, values);
-            }
-        }
-        _ => values.push(storage[start]),
     }
 }
 
