@@ -169,6 +169,17 @@ fn no_request_names_a_file() {
 }
 
 #[test]
+fn a_refusal_reaches_who_is_still_sending() {
+    let (_folder, address) = server(&["stop"]);
+    let body = tone(1.0);
+    // A connection that is closed too early loses its answer only now and then.
+    for _ in 0..2000 {
+        let (head, _) = request(address, "PUT /takes/-1", &body);
+        assert!(head.starts_with("HTTP/1.1 404"), "{head}");
+    }
+}
+
+#[test]
 fn other_sites_are_refused_by_their_name_and_their_pages() {
     let (_folder, address) = server(&["stop"]);
     let port = address.port();

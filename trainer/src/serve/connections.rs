@@ -1,16 +1,18 @@
 //! A port, and a thread for each connection, of which there are only so many.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, Read};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::ServeError;
 
 const MAX_CONNECTIONS: usize = 128;
 /// A peer that says nothing for so long is dropped.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// After its answer a peer may send on for so long.
+const SENDING_ON: Duration = Duration::from_secs(2);
 
 /// Where connections come in.
 pub(crate) struct Connections {
@@ -69,12 +71,32 @@ impl Connections {
                     .set_read_timeout(Some(PATIENCE))
                     .and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
                 let _ = patient.and_then(|()| answer(&stream));
+                let _ = close(&stream);
             });
             if spawned.is_err() {
                 std::thread::sleep(Duration::from_millis(50));
             }
         }
         Ok(())
+    }
+}
+
+/// Reads what a peer still sends. A connection that is closed with bytes unread is reset, and the peer
+/// may lose the answer.
+fn close(mut stream: &TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    let end = Instant::now() + SENDING_ON;
+    let mut unread = [0; 16 * 1024];
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        // No time at all would mean for ever.
+        if left.is_zero() {
+            return Ok(());
+        }
+        stream.set_read_timeout(Some(left))?;
+        if stream.read(&mut unread)? == 0 {
+            return Ok(());
+        }
     }
 }
 
