@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the static site into www/dist, release mode.
+# Builds the static site into www/dist (or $FLEDGE_SITE), release mode.
 #   --cpu-only   leaves the WebGPU engine out, which takes most of the first build; the page then
 #                computes on the CPU.
 . "$(dirname "$0")/wasm-toolchain.sh"
@@ -10,11 +10,11 @@ if [ "${1:-}" = --cpu-only ]; then
   page=www/index.cpu-only.html
   trap 'rm -f "$ROOT/$page"' EXIT
   grep -v 'data-bin="engine-webgpu"' www/index.html >"$page"
-  trunk build --release --config Trunk.toml --html-output index.html "$page" ||
+  trunk build --release --config Trunk.toml --dist "$SITE" --html-output index.html "$page" ||
     die "the site did not build: see the messages above"
 else
   say "building the site with both engines (the first time compiles burn's GPU stack for wasm32)"
-  trunk build --release --config Trunk.toml || die "the site did not build: see the messages above"
+  trunk build --release --config Trunk.toml --dist "$SITE" || die "the site did not build: see the messages above"
   touch "$FULL_SITE"
 fi
 "$ROOT/scripts/write-catalog.sh"
