@@ -30,6 +30,7 @@ mod progress;
 mod pruning;
 mod run_context;
 mod schedule;
+mod seed;
 mod shard;
 mod start;
 mod sum_tree;

@@ -13,7 +13,7 @@ use super::{
     error::of_network,
     exit_head::{ExitHeads, first_blocks},
     initial::{self, Trained},
-    phase::derive_seed,
+    seed::derive_seed,
 };
 use crate::{
     config::{self, BlockChoice, ChannelChoice, StudentConfig, StudentInit},

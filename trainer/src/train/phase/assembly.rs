@@ -2,7 +2,7 @@
 
 use shared_model::{model::ModelConfig, weights::Weights};
 
-use super::{TrainerGroup, derive_seed};
+use super::TrainerGroup;
 use crate::{
     config::{Phase, TrainingConfig},
     data::TrainingAudio,
@@ -15,6 +15,7 @@ use crate::{
         network_trainer::NetworkTrainer,
         objective::Distillation,
         pruning,
+        seed::derive_seed,
         teacher::FrozenTeacher,
     },
 };

@@ -2,7 +2,9 @@
 
 mod assembly;
 mod dealt;
+mod failure;
 mod meeting;
+mod report;
 mod sharing;
 mod step;
 mod together;
@@ -14,23 +16,20 @@ use shared_model::weights::Weights;
 
 use super::{
     CheckpointProblem, Compute, RunContext, TrainError,
-    checkpoint::{Checkpoints, NetworkTensors, PhaseState},
-    exchange::{Exchange, Rows, checkpoint_from_first, one_state},
-    network_trainer::{MAX_NOT_FINITE, NetworkTrainer},
-    progress::{Progress, resident_bytes},
-    teacher::FrozenTeacher,
+    checkpoint::{Checkpoints, PhaseState},
+    exchange::{Exchange, Rows, checkpoint_from_first},
+    network_trainer::NetworkTrainer,
+    progress::Progress,
 };
 pub(crate) use assembly::{Goal, NetworkSpec};
 use sharing::ShardSizes;
 pub(crate) use step::{StepReport, StepTimes, TrainStep, TrainerGroup};
 
 use crate::{
-    cluster::Team,
     config::{Phase, TrainingConfig},
     costs::{Meter, PhaseCosts},
-    data::{Batch, EpochPlan, Share},
+    data::{EpochPlan, Share},
     event::TrainEvent,
-    run_folder::RunFolder,
 };
 
 /// A phase of a run under way.
@@ -274,132 +273,5 @@ impl PhaseRun {
             events(TrainEvent::Quarantined { path, reason });
         }
         Ok(())
-    }
-
-    fn check_teacher(&self) -> Result<(), TrainError> {
-        match self.group.goal.teacher() {
-            Some(FrozenTeacher::Onnx(teacher)) => {
-                teacher.failure().map_or(Ok(()), |e| Err(e.into()))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn check_finite(&self, batch: &Batch) -> Result<(), TrainError> {
-        let diverged = |trainer: &&NetworkTrainer| trainer.not_finite_in_a_row >= MAX_NOT_FINITE;
-        match self.group.trainers.iter().find(diverged) {
-            None => Ok(()),
-            Some(trainer) => Err(TrainError::Diverged {
-                phase: self.group.phase,
-                network: trainer.name.clone(),
-                step: trainer.step,
-                in_a_row: trainer.not_finite_in_a_row,
-                utterances: name_some(&batch.utterance_ids),
-            }),
-        }
-    }
-
-    fn step_event(&self, epoch: usize, report: StepReport) -> TrainEvent {
-        let trainers = &self.group.trainers;
-        // Of those that were updated, the network with most steps to do stands for the phase.
-        let updated = (0..trainers.len()).filter(|&i| report.networks[i].learning_rate.is_some());
-        let longest = updated.max_by_key(|&i| trainers[i].total_steps);
-        let longest = longest.unwrap_or(0);
-        TrainEvent::Step {
-            phase: self.group.phase.to_string(),
-            step: trainers[longest].step,
-            epoch: epoch + 1,
-            total_steps: trainers[longest].total_steps,
-            learning_rate: report.networks[longest].learning_rate.unwrap_or_default(),
-            gradient_norm: self
-                .group
-                .names()
-                .zip(&report.networks)
-                .filter_map(|(name, network)| Some((name.to_owned(), network.gradient_norm?)))
-                .collect(),
-            infeasible: report.infeasible,
-            losses: report.networks.into_iter().flat_map(|n| n.losses).collect(),
-            audio_secs_per_sec: self.progress.audio_secs_per_sec(),
-            data_wait_share: self.progress.data_wait_share(),
-            eta_secs: self.progress.eta_secs(),
-            memory_bytes: resident_bytes(),
-            team: self.progress.team_times(),
-        }
-    }
-
-    fn save(&mut self, folder: &RunFolder, team: Team<'_>) -> Result<TrainEvent, TrainError> {
-        self.state.costs.add_training(self.meter.lap());
-        self.state.networks = self.group.trainers.iter().map(|t| t.state()).collect();
-        let mut tensors: Vec<NetworkTensors> =
-            self.group.trainers.iter().map(|t| t.tensors()).collect();
-        for tensors in &mut tensors {
-            tensors.optimizer = one_state(team, std::mem::take(&mut tensors.optimizer))?;
-        }
-        self.ask_costs(team)?;
-        let state = PhaseState {
-            costs: self.all_costs.clone(),
-            ..self.state.clone()
-        };
-        let path = self.checkpoints.save(&state, &tensors)?;
-        folder.store_costs(self.group.phase, &state.costs)?;
-        self.last_saved_step = self.group.max_step();
-        Ok(TrainEvent::Checkpoint {
-            phase: self.group.phase.to_string(),
-            step: self.last_saved_step,
-            path: path.display().to_string(),
-        })
-    }
-
-    fn interrupted(&self) -> TrainError {
-        TrainError::Interrupted {
-            phase: self.group.phase,
-            step: self.group.max_step(),
-        }
-    }
-}
-
-/// The first few names.
-fn name_some(ids: &[String]) -> String {
-    const SHOWN: usize = 5;
-    let mut names = ids[..ids.len().min(SHOWN)].join(", ");
-    if ids.len() > SHOWN {
-        names.push_str(&format!(" and {} more", ids.len() - SHOWN));
-    }
-    names
-}
-
-/// A seed that depends on nothing but its arguments (FNV-1a).
-pub(super) fn derive_seed(seed: u64, names: &[&str], numbers: &[usize]) -> u64 {
-    let names = names.iter().flat_map(|name| name.bytes().chain([0xFF]));
-    let numbers = numbers.iter().flat_map(|&n| (n as u64).to_le_bytes());
-    let bytes = seed.to_le_bytes().into_iter().chain(names).chain(numbers);
-    bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seeds_differ_in_every_argument() {
-        let base = derive_seed(1, &["teach", "a"], &[0, 1, 2]);
-        assert_eq!(base, derive_seed(1, &["teach", "a"], &[0, 1, 2]));
-        for other in [
-            derive_seed(2, &["teach", "a"], &[0, 1, 2]),
-            derive_seed(1, &["teac", "ha"], &[0, 1, 2]),
-            derive_seed(1, &["teach", "b"], &[0, 1, 2]),
-            derive_seed(1, &["teach", "a"], &[0, 2, 1]),
-        ] {
-            assert_ne!(base, other);
-        }
-    }
-
-    #[test]
-    fn long_lists_of_utterances_are_cut() {
-        let ids: Vec<String> = (0..7).map(|i| format!("u{i}")).collect();
-        assert_eq!(name_some(&ids), "u0, u1, u2, u3, u4 and 2 more");
-        assert_eq!(name_some(&ids[..1]), "u0");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Compute, Goal, dealt::Dealt, derive_seed};
+use super::{Compute, Goal, dealt::Dealt};
 use crate::{
     clock::{Usage, thread_time},
     config::Phase,
@@ -14,6 +14,7 @@ use crate::{
         exchange::Rows,
         network_trainer::{NetworkReport, NetworkTrainer},
         objective::{BatchTotals, Distillation, ForwardPass, ShardJob, ShardResult, forward_shard},
+        seed::derive_seed,
     },
 };
 

@@ -1,107 +1,44 @@
 //! Live audio: push samples, read partial and final words.
 //!
 //! A segment opens when speech begins, a little earlier than the detector noticed. While it is
-//! open it is decoded again and again; its features are normalised by [`RunningNormalizer`]. It
+//! open it is decoded again and again; its features are normalised by
+//! [`RunningNormalizer`](super::normalizer::RunningNormalizer). It
 //! ends by silence, at its longest length or with the session. Its final is
 //! [`Recognizer::transcribe`] of its samples, whatever the partials said. Only where a segment
 //! without any pause reaches the longest length, the final holds the settled words of that
 //! transcript and the rest of the samples begins the next segment.
+
+mod config;
+mod open;
+mod segment;
+mod settle;
 
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Posteriors, RecognizeError, Recognizer, Transcript,
+    RecognizeError, Recognizer, Transcript,
     activity::{BLOCK_SAMPLES, BLOCKS_PER_SEC, block_level},
     finite,
-    normalizer::RunningNormalizer,
-    speech::SpeechJudge,
     voice::VoiceDetector,
     windows::find_pause,
 };
-use crate::{audio::SAMPLE_RATE_HZ, decode::Word, model::Normalization, phrases::PhraseHit};
+use crate::audio::SAMPLE_RATE_HZ;
+pub use config::LiveConfig;
+use segment::{Segment, Tail};
+use settle::{settle_phrases, settled};
 
 /// Blocks that a segment keeps before the one in which speech was noticed (at least 0.06 s late),
 /// and after the last one with speech.
 const PRE_ROLL_BLOCKS: usize = 40;
 const POST_ROLL_BLOCKS: usize = 30;
-/// Weight of the corpus statistics in partial results: one second.
-const PRIOR_FRAMES: f32 = 100.0;
 /// Multiply-adds that the partial results of a second of audio may cost: a fraction of what one
 /// core does in a second, in a browser and on a slow device too.
 const PARTIAL_BUDGET: u64 = 800_000_000;
 /// Each second of a segment is decoded this many times for partial results, by the network's cost.
 /// At the most, the longest segment still has a result every tenth of a second.
 const PARTIAL_REPEATS: std::ops::RangeInclusive<u64> = 20..=150;
-/// With so much behind its end a phrase is settled in a partial result, if the one before had it
-/// too; with more where a longer phrase may follow.
-const SETTLED_PHRASE_SECS: f32 = 0.2;
-const SETTLED_OPEN_PHRASE_SECS: f32 = 0.5;
-/// How far apart two partial results may put the same phrase.
-const SAME_PHRASE_SECS: f32 = 0.2;
-/// In a segment without a pause, words that end less than this before its end are not settled.
-const UNSETTLED_SECS: f32 = 1.0;
-
-/// When live audio gives results.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct LiveConfig {
-    /// Seconds of new audio between partial results; longer in long segments.
-    pub partial_interval_secs: f32,
-    /// Silence that ends an utterance, seconds.
-    pub endpoint_silence_secs: f32,
-    /// Longest utterance before its settled words are committed, seconds.
-    pub max_utterance_secs: f32,
-}
-
-impl Default for LiveConfig {
-    fn default() -> Self {
-        Self {
-            partial_interval_secs: 0.1,
-            endpoint_silence_secs: 0.7,
-            max_utterance_secs: 15.0,
-        }
-    }
-}
-
-impl LiveConfig {
-    fn validate(&self) -> Result<(), RecognizeError> {
-        let settings = [
-            (
-                "partial_interval_secs",
-                self.partial_interval_secs,
-                0.05,
-                60.0,
-                "0.05 to 60",
-            ),
-            (
-                "endpoint_silence_secs",
-                self.endpoint_silence_secs,
-                0.1,
-                10.0,
-                "0.1 to 10",
-            ),
-            (
-                "max_utterance_secs",
-                self.max_utterance_secs,
-                2.0,
-                60.0,
-                "2 to 60",
-            ),
-        ];
-        for (name, value, least, most, expected) in settings {
-            if !(least..=most).contains(&value) {
-                return Err(RecognizeError::Setting {
-                    name,
-                    value,
-                    expected,
-                });
-            }
-        }
-        Ok(())
-    }
-}
 
 /// A segment opens once, changes through partials, and ends with exactly one final, whose
 /// transcript is empty if it turned out to be noise. Segments are numbered 0, 1, 2, ...; one ends
@@ -122,60 +59,6 @@ pub enum LiveEvent {
         /// Times are seconds since the session began.
         transcript: Transcript,
     },
-}
-
-/// An open segment; everything counts in blocks of 10 ms.
-struct Segment {
-    id: u64,
-    /// First block, from the session's begin.
-    start_block: u64,
-    samples: Vec<f32>,
-    levels: Vec<f32>,
-    /// One past the last block with speech.
-    speech_end: usize,
-    /// Blocks when the last partial result was given.
-    partial_blocks: usize,
-    /// The phrases of that result.
-    partial_phrases: Vec<PhraseHit>,
-}
-
-impl Segment {
-    fn num_blocks(&self) -> usize {
-        self.levels.len()
-    }
-
-    fn push(&mut self, block: &[f32], level: f32, is_speech: bool) {
-        self.samples.extend_from_slice(block);
-        self.levels.push(level);
-        if is_speech {
-            self.speech_end = self.num_blocks();
-        }
-    }
-
-    fn start_secs(&self) -> f32 {
-        (self.start_block as f64 / f64::from(BLOCKS_PER_SEC)) as f32
-    }
-
-    /// Takes what lies behind `block` out of the segment.
-    fn split_off(&mut self, block: usize) -> Tail {
-        let block = block.min(self.num_blocks());
-        Tail {
-            start_block: self.start_block + block as u64,
-            samples: self
-                .samples
-                .split_off((block * BLOCK_SAMPLES).min(self.samples.len())),
-            levels: self.levels.split_off(block),
-            speech_end: self.speech_end.saturating_sub(block),
-        }
-    }
-}
-
-/// What is left of a segment behind its final.
-struct Tail {
-    start_block: u64,
-    samples: Vec<f32>,
-    levels: Vec<f32>,
-    speech_end: usize,
 }
 
 /// Turns a session's audio into events. Memory is bounded by the longest utterance.
@@ -452,101 +335,6 @@ impl LiveRecognizer {
         });
         Ok(())
     }
-}
-
-impl Recognizer {
-    /// What an utterance whose end is not known yet sounds like.
-    async fn open_transcript(
-        &self,
-        samples: &[f32],
-        levels: &[f32],
-        offset_secs: f32,
-    ) -> Result<Transcript, RecognizeError> {
-        let features = self.features(samples, self.extractor.gain(samples));
-        let (features, is_normalized) = match self.config().normalization {
-            Normalization::None => (features, false),
-            Normalization::Utterance => {
-                let mut normalizer = self.running_normalizer();
-                normalizer.push(&features);
-                (normalizer.normalize(&features), true)
-            }
-        };
-        let mut log_probs = self.feature_log_probs(&[features], is_normalized).await?;
-        let log_probs = log_probs.pop().unwrap_or_default();
-        let writes_letters = |wanted| self.writes_letters(&log_probs, wanted);
-        if !SpeechJudge::new(&self.pitch).is_speech(samples, levels, writes_letters) {
-            return Ok(Transcript::default());
-        }
-        let posteriors = Posteriors {
-            log_probs,
-            offset_secs,
-            end_secs: offset_secs + samples.len() as f32 / SAMPLE_RATE_HZ as f32,
-        };
-        let mut writer = self.writer();
-        writer.take(&posteriors);
-        Ok(writer.finish())
-    }
-
-    /// A model that never saw a corpus has no statistics to start from: zeros and ones.
-    fn running_normalizer(&self) -> RunningNormalizer {
-        let (mean, std) = self.model().corpus_stats();
-        let is_unset =
-            mean.iter().all(|value| *value == 0.0) && std.iter().all(|value| *value == 1.0);
-        RunningNormalizer::new(mean, std, if is_unset { 0.0 } else { PRIOR_FRAMES })
-    }
-}
-
-/// Says which phrases of a partial result at `end_secs` are settled. `before`: those of the last
-/// partial result.
-fn settle_phrases(phrases: &mut [PhraseHit], before: &[PhraseHit], end_secs: f32) {
-    for phrase in phrases {
-        let is_same = |old: &PhraseHit| {
-            old.text == phrase.text && (old.end_secs - phrase.end_secs).abs() <= SAME_PHRASE_SECS
-        };
-        let needed_secs = if phrase.may_go_on {
-            SETTLED_OPEN_PHRASE_SECS
-        } else {
-            SETTLED_PHRASE_SECS
-        };
-        phrase.is_settled = end_secs - phrase.end_secs >= needed_secs && before.iter().any(is_same);
-    }
-}
-
-/// How many words of an unbroken segment are settled, and the block where the rest begins: the
-/// quietest one in the widest gap between two words of the second half.
-fn settled(words: &[Word], levels: &[f32]) -> (usize, usize) {
-    let end_secs = levels.len() as f32 / BLOCKS_PER_SEC;
-    let block = |secs: f32| ((secs * BLOCKS_PER_SEC) as usize).min(levels.len());
-    let gap = words
-        .windows(2)
-        .enumerate()
-        .filter(|(_, pair)| {
-            pair[0].end_secs >= end_secs / 2.0 && pair[1].start_secs <= end_secs - UNSETTLED_SECS
-        })
-        .max_by(|(_, a), (_, b)| {
-            let width = |pair: &[Word]| pair[1].start_secs - pair[0].end_secs;
-            width(a).total_cmp(&width(b))
-        });
-    match gap {
-        Some((index, pair)) => {
-            let range =
-                block(pair[0].end_secs)..block(pair[1].start_secs).max(block(pair[0].end_secs) + 1);
-            (index + 1, quietest(levels, range))
-        }
-        None => {
-            let cut = quietest(levels, levels.len() / 2..levels.len());
-            let is_before = |word: &&Word| block((word.start_secs + word.end_secs) / 2.0) < cut;
-            (words.iter().take_while(is_before).count(), cut)
-        }
-    }
-}
-
-fn quietest(levels: &[f32], range: std::ops::Range<usize>) -> usize {
-    let start = range.start;
-    range
-        .filter(|block| *block < levels.len())
-        .min_by(|a, b| levels[*a].total_cmp(&levels[*b]))
-        .unwrap_or(start.min(levels.len()))
 }
 
 fn shifted(mut transcript: Transcript, offset_secs: f32) -> Transcript {
