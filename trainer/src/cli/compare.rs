@@ -175,7 +175,7 @@ fn word_lines(comparison: &Comparison) -> Vec<String> {
 /// Reference and hypotheses under each other; words that are wrong in capitals, gaps as stars.
 fn aligned(utterance: &DifferingUtterance) -> Vec<String> {
     let mut lines = vec![format!(
-        "{}: {} errors in A, {} in B",
+        "{}: errors {} in A, {} in B",
         utterance.utterance, utterance.first_errors, utterance.second_errors
     )];
     let mut rows = [String::new(), String::new(), String::new()];
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(
             aligned(&utterance),
             [
-                "a.wav: 2 errors in A, 1 in B",
+                "a.wav: errors 2 in A, 1 in B",
                 "   seven    two",
                 "A  seven TO TOO",
                 "B  seven    *",

@@ -72,9 +72,9 @@ struct JsonPhrase<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     tags: &'a [String],
     /// Seconds from the beginning of the file.
-    start: f32,
-    end: f32,
-    score: f32,
+    start: f64,
+    end: f64,
+    score: f64,
 }
 
 impl<'a> From<&'a PhraseHit> for JsonPhrase<'a> {
@@ -87,9 +87,9 @@ impl<'a> From<&'a PhraseHit> for JsonPhrase<'a> {
                 .map(|slot| (slot.name.as_str(), &slot.value))
                 .collect(),
             tags: &hit.tags,
-            start: hit.start_secs,
-            end: hit.end_secs,
-            score: hit.score,
+            start: rounded_secs(hit.start_secs),
+            end: rounded_secs(hit.end_secs),
+            score: rounded_share(hit.score),
         }
     }
 }
@@ -98,20 +98,30 @@ impl<'a> From<&'a PhraseHit> for JsonPhrase<'a> {
 struct JsonWord<'a> {
     text: &'a str,
     /// Seconds from the beginning of the file.
-    start: f32,
-    end: f32,
-    confidence: f32,
+    start: f64,
+    end: f64,
+    confidence: f64,
 }
 
 impl<'a> From<&'a Word> for JsonWord<'a> {
     fn from(word: &'a Word) -> Self {
         Self {
             text: &word.text,
-            start: word.start_secs,
-            end: word.end_secs,
-            confidence: word.confidence,
+            start: rounded_secs(word.start_secs),
+            end: rounded_secs(word.end_secs),
+            confidence: rounded_share(word.confidence),
         }
     }
+}
+
+/// To the millisecond; a frame has 40.
+fn rounded_secs(secs: f32) -> f64 {
+    (f64::from(secs) * 1e3).round() / 1e3
+}
+
+/// To four digits, as the page's JSON.
+fn rounded_share(share: f32) -> f64 {
+    (f64::from(share) * 1e4).round() / 1e4
 }
 
 pub fn run(args: &TranscribeArgs) -> CliResult<()> {
@@ -248,7 +258,23 @@ fn tell_progress(path: &Path, done: f32, total_secs: Option<f64>) {
 mod tests {
     use clap::CommandFactory;
 
+    use super::*;
     use crate::data::audio_file::MAX_BLOCKS_SECONDS;
+
+    #[test]
+    fn times_and_confidences_are_written_as_far_as_they_mean_anything() {
+        let word = Word {
+            text: "seven".into(),
+            start_secs: 3.0 * 0.13,
+            end_secs: 31.0 * 0.04,
+            confidence: 0.998_060_05,
+        };
+        let json = serde_json::to_string(&JsonWord::from(&word)).expect("is written");
+        assert_eq!(
+            json,
+            r#"{"text":"seven","start":0.39,"end":1.24,"confidence":0.9981}"#
+        );
+    }
 
     #[test]
     fn the_help_names_the_limit_that_holds() {
