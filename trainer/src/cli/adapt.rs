@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::{CliResult, DeviceArgs, Failure, interrupt};
+use super::{CliResult, DeviceArgs, Failure, PrintArgs, ThreadArgs, interrupt};
 use crate::adapt::{AdaptOptions, AdaptReport, adapt};
 use crate::record::{RecordServer, prompts};
 
@@ -75,17 +75,12 @@ pub struct AdaptArgs {
     /// Delete what an earlier adaptation left in the folder, and start over
     #[arg(long)]
     fresh: bool,
-    /// Threads on the CPU [default: one per core]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Do not print progress
-    #[arg(long)]
-    quiet: bool,
+    #[command(flatten)]
+    print: PrintArgs,
 }
 
 pub fn run(args: &AdaptArgs) -> CliResult<()> {
@@ -113,11 +108,11 @@ pub fn run(args: &AdaptArgs) -> CliResult<()> {
         strength: args.strength,
         seed: args.seed,
         fresh: args.fresh,
-        threads: args.threads.unwrap_or_else(super::num_cores),
-        quiet: args.quiet,
+        threads: args.threads.count(),
+        quiet: args.print.quiet,
     };
     let tell = |message: String| {
-        if !args.quiet {
+        if !args.print.quiet {
             let _ = writeln!(std::io::stderr(), "{message}");
         }
     };
@@ -127,7 +122,7 @@ pub fn run(args: &AdaptArgs) -> CliResult<()> {
         interrupt::stop_flag(),
         &tell,
     )?;
-    if args.json {
+    if args.print.json {
         return super::print_json(&report);
     }
     print(&report)
@@ -146,7 +141,7 @@ fn record(args: &AdaptArgs, folder: &Path) -> CliResult<()> {
         .address()
         .map_err(Failure::while_doing("the server has no address"))?;
     super::print_line(&format!("http://{address}/"))?;
-    if !args.quiet {
+    if !args.print.quiet {
         let folder = folder.display();
         let _ = writeln!(
             std::io::stderr(),

@@ -1,6 +1,6 @@
 //! Arguments that several commands have.
 
-use std::path::Path;
+use std::{num::NonZeroUsize, path::Path};
 
 use shared_model::{bundle::LoadedModel, weights::Int8Weights};
 
@@ -38,6 +38,31 @@ impl DeviceArgs {
             place,
         )
     }
+}
+
+/// How many threads compute; the same option in every command that spreads utterances over them.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ThreadArgs {
+    /// Threads on the CPU [default: one per core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+impl ThreadArgs {
+    pub(crate) fn count(&self) -> usize {
+        self.threads.map_or_else(num_cores, NonZeroUsize::get)
+    }
+}
+
+/// What is printed; the same options in every command whose result is a table or an object.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PrintArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Do not print progress
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 /// How weights are multiplied; the same options in `evaluate` and `transcribe`.

@@ -11,7 +11,9 @@ use shared_model::recognizer::Decoder;
 
 use super::evaluate::Progress;
 use super::output::try_folder;
-use super::{CliResult, DeviceArgs, Failure, interrupt, print_json, print_line};
+use super::{
+    CliResult, DeviceArgs, Failure, PrintArgs, ThreadArgs, interrupt, print_json, print_line,
+};
 use crate::data::read_manifest;
 use crate::evaluate::{CalibrationFit, Evaluated, fit_calibration, hear_all, read_lm};
 use crate::model_folder::{self, ModelFolderError};
@@ -40,17 +42,12 @@ pub struct CalibrateArgs {
     /// Fit only and leave the model folder as it is
     #[arg(long)]
     dry_run: bool,
-    /// Threads on the CPU [default: one per core]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Do not print progress
-    #[arg(long)]
-    quiet: bool,
+    #[command(flatten)]
+    print: PrintArgs,
 }
 
 #[derive(Serialize)]
@@ -95,7 +92,7 @@ pub fn run(args: &CalibrateArgs) -> CliResult<()> {
         lm,
         stored: !args.dry_run,
     };
-    tell(&report, args.json)
+    tell(&report, args.print.json)
 }
 
 /// The beam search, if there is a language model.
@@ -118,8 +115,8 @@ fn fit(
 ) -> CliResult<(usize, [Option<CalibrationFit>; 2])> {
     let utterances = read_manifest(&args.manifest)?;
     let device = args.device.open()?;
-    let threads = args.threads.unwrap_or_else(super::num_cores);
-    let (stop, progress) = (interrupt::stop_flag(), Progress::new(args.quiet));
+    let threads = args.threads.count();
+    let (stop, progress) = (interrupt::stop_flag(), Progress::new(args.print.quiet));
     let show = |done, all| progress.show(done, all);
     let (heard, broken) = hear_all(loaded, &utterances, &device, threads, stop, &show)?;
     let evaluated = Evaluated {

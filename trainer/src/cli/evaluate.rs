@@ -9,7 +9,7 @@ use shared_model::bundle::{Evaluation, LoadedModel, with_evaluations};
 use shared_model::phrases::{PhraseDecoder, PhraseWarning};
 
 use super::output::{OutputFile, try_folder};
-use super::{CliResult, DeviceArgs, Failure, WeightArgs, interrupt};
+use super::{CliResult, DeviceArgs, Failure, PrintArgs, ThreadArgs, WeightArgs, interrupt};
 use crate::data::{Utterance, read_manifest};
 use crate::evaluate::{
     DecoderChoice, DecoderSettings, Evaluated, EvaluationReport, Hypothesis, PhraseFile,
@@ -207,9 +207,6 @@ pub struct EvaluateArgs {
     /// Store the figures in the model folder's manifest and card, under this name of the test set
     #[arg(long, value_name = "SET", conflicts_with_all = ["limit", "sample", "expand_int8", "boost"])]
     store: Option<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     /// Write each utterance with its hypothesis (`pred_text`), NeMo-style JSONL
     #[arg(long, value_name = "FILE")]
     hypotheses: Option<PathBuf>,
@@ -222,12 +219,10 @@ pub struct EvaluateArgs {
     /// What --sample draws by
     #[arg(long, value_name = "N", default_value_t = 1, requires = "sample")]
     seed: u64,
-    /// Threads on the CPU [default: one per core]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// Do not print progress or notices
-    #[arg(long)]
-    quiet: bool,
+    #[command(flatten)]
+    threads: ThreadArgs,
+    #[command(flatten)]
+    print: PrintArgs,
 }
 
 pub fn run(args: &EvaluateArgs) -> CliResult<()> {
@@ -246,7 +241,7 @@ pub fn run(args: &EvaluateArgs) -> CliResult<()> {
             args.manifest.display()
         )));
     }
-    let decoder = args.decoder.choose(&loaded, args.quiet)?;
+    let decoder = args.decoder.choose(&loaded, args.print.quiet)?;
     if let DecoderChoice::Phrases(phrases) = &decoder {
         return evaluate_phrases(args, &loaded, phrases, &utterances);
     }
@@ -257,8 +252,8 @@ pub fn run(args: &EvaluateArgs) -> CliResult<()> {
         try_folder("--store", &args.model)?;
     }
     let device = args.device.open()?;
-    let progress = Progress::new(args.quiet);
-    let threads = args.threads.unwrap_or_else(super::num_cores);
+    let progress = Progress::new(args.print.quiet);
+    let threads = args.threads.count();
     let evaluated = evaluate(
         &loaded,
         &utterances,
@@ -268,23 +263,23 @@ pub fn run(args: &EvaluateArgs) -> CliResult<()> {
         interrupt::stop_flag(),
         &|done, total| progress.show(done, total),
     )?;
-    if !args.quiet {
+    if !args.print.quiet {
         tell_notices(&evaluated);
     }
     let refused = evaluated.check_broken();
     // A single one is named by the error itself.
-    if (refused.is_ok() && !args.quiet) || evaluated.broken.len() > 1 {
+    if (refused.is_ok() && !args.print.quiet) || evaluated.broken.len() > 1 {
         for broken in evaluated.broken.iter().take(SHOWN) {
             let _ = writeln!(std::io::stderr(), "left out: {}", broken.reason);
         }
     }
     refused?;
-    if !args.quiet {
+    if !args.print.quiet {
         super::tell_device(&device);
     }
     let report = EvaluationReport::new(&evaluated, &loaded.manifest, &decoder, &device.name);
     // None of the three is lost for what happens to the others.
-    let printed = print(&report, args.json);
+    let printed = print(&report, args.print.json);
     let written = hypotheses.map_or(Ok(()), |out| {
         out.write(&hypothesis_lines(&utterances, &evaluated)?)
     });
@@ -308,8 +303,8 @@ fn evaluate_phrases(
         ));
     }
     let device = args.device.open()?;
-    let progress = Progress::new(args.quiet);
-    let threads = args.threads.unwrap_or_else(super::num_cores);
+    let progress = Progress::new(args.print.quiet);
+    let threads = args.threads.count();
     let (heard, broken) = hear_phrases(
         loaded,
         phrases,
@@ -324,11 +319,11 @@ fn evaluate_phrases(
         ..Evaluated::default()
     };
     evaluated.check_broken_of(utterances.len())?;
-    if !args.quiet {
+    if !args.print.quiet {
         super::tell_device(&device);
     }
     let report = PhraseReport::new(&heard, phrases);
-    if args.json {
+    if args.print.json {
         return super::print_json(&report);
     }
     for line in report.summary() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::evaluate::{DecoderArgs, Progress};
 use super::output::OutputFile;
-use super::{CliResult, DeviceArgs, WeightArgs, interrupt};
+use super::{CliResult, DeviceArgs, PrintArgs, ThreadArgs, WeightArgs, interrupt};
 use crate::label::{
     LabelOptions, LabelReport, Labeller, OnnxRecognizer, OnnxSettings, label, utterances_of,
 };
@@ -56,15 +56,10 @@ pub struct LabelArgs {
     /// Cut longer audio at pauses
     #[arg(long, value_name = "SECONDS", default_value_t = 15.0)]
     max_seconds: f64,
-    /// Threads on the CPU [default: one per core]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Do not print progress
-    #[arg(long)]
-    quiet: bool,
+    #[command(flatten)]
+    threads: ThreadArgs,
+    #[command(flatten)]
+    print: PrintArgs,
 }
 
 /// What an ONNX file does not say of itself.
@@ -149,7 +144,7 @@ pub fn run(args: &LabelArgs) -> CliResult<()> {
     } else {
         let model = args.weights.read(&args.model)?;
         let labeller = Labeller::Own {
-            decoder: &args.decoder.choose(&model, args.quiet)?,
+            decoder: &args.decoder.choose(&model, args.print.quiet)?,
             device: &args.device.open()?,
             model: &model,
         };
@@ -159,7 +154,7 @@ pub fn run(args: &LabelArgs) -> CliResult<()> {
     for reason in report.broken.iter().take(SHOWN) {
         let _ = writeln!(stderr, "left out: {reason}");
     }
-    if args.json {
+    if args.print.json {
         return super::print_json(&report);
     }
     Ok(super::print_line(&summary(&report, args))?)
@@ -174,8 +169,8 @@ fn write_labels(
     for problem in problems.iter().take(SHOWN) {
         let _ = writeln!(std::io::stderr(), "left out: {problem}");
     }
-    let threads = args.threads.unwrap_or_else(super::num_cores);
-    let progress = Progress::new(args.quiet);
+    let threads = args.threads.count();
+    let progress = Progress::new(args.print.quiet);
     Ok(label(
         (labeller, threads),
         &utterances,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use shared_model::decode::lm::{MAX_ORDER, NgramLm};
 
 use super::output::OutputFile;
-use super::{CliResult, Failure};
+use super::{CliResult, Failure, PrintArgs};
 use crate::language_model::{
     Corpus, Discounts, EstimateConfig, LmError, Perplexity, Pruner, VocabularyLimits, estimate,
     fit_to_bytes, perplexity,
@@ -68,12 +68,8 @@ pub struct LmArgs {
     /// Report the perplexity of the model on this text
     #[arg(long, value_name = "FILE")]
     perplexity: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Do not print progress
-    #[arg(long)]
-    quiet: bool,
+    #[command(flatten)]
+    print: PrintArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +147,7 @@ pub fn run(args: &LmArgs) -> CliResult<()> {
     let config = config(args)?;
     let started = Instant::now();
     let tell = |what: String| {
-        if !args.quiet {
+        if !args.print.quiet {
             let secs = started.elapsed().as_secs_f32();
             let _ = writeln!(std::io::stderr(), "{secs:6.1} s  {what}");
         }
@@ -220,7 +216,7 @@ pub fn run(args: &LmArgs) -> CliResult<()> {
         prune,
         perplexity: perplexity.transpose()?,
     };
-    if args.json {
+    if args.print.json {
         return super::print_json(&report);
     }
     for line in summary(&report) {

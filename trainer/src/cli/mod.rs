@@ -36,7 +36,7 @@ mod tune_phrases;
 pub use crate::exit_status::ExitStatus;
 pub use failure::{CliResult, Failure};
 
-pub(crate) use arguments::{DeviceArgs, WeightArgs, depth, num_cores};
+pub(crate) use arguments::{DeviceArgs, PrintArgs, ThreadArgs, WeightArgs, depth, num_cores};
 pub(crate) use print::{print_json, print_line, tell_device};
 
 use std::io::{self, Write};

@@ -12,7 +12,7 @@ use shared_model::metrics::{ErrorCounts, bootstrap_interval};
 
 use super::evaluate::Progress;
 use super::output::try_folder;
-use super::{CliResult, DeviceArgs, Failure, interrupt};
+use super::{CliResult, DeviceArgs, Failure, PrintArgs, ThreadArgs, interrupt};
 use crate::data::read_manifest;
 use crate::evaluate::{EvaluateError, Evaluated, SearchSpace, Trial, Tuner, hear_all, read_lm};
 use crate::model_folder::{self, ModelFolderError};
@@ -54,17 +54,12 @@ pub struct TuneDecoderArgs {
     /// Use only the first N utterances
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Threads on the CPU [default: one per core]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Do not print the table
-    #[arg(long)]
-    quiet: bool,
+    #[command(flatten)]
+    print: PrintArgs,
 }
 
 #[derive(Serialize)]
@@ -136,9 +131,9 @@ pub fn run(args: &TuneDecoderArgs) -> CliResult<()> {
         config.validate()?;
     }
     let device = args.device.open()?;
-    let threads = args.threads.unwrap_or_else(super::num_cores);
+    let threads = args.threads.count();
     let stop = interrupt::stop_flag();
-    let progress = Progress::new(args.quiet);
+    let progress = Progress::new(args.print.quiet);
     let (heard, broken) = hear_all(
         &loaded,
         &utterances,
@@ -155,7 +150,7 @@ pub fn run(args: &TuneDecoderArgs) -> CliResult<()> {
     };
     evaluated.check_broken_of(utterances.len())?;
 
-    let mut table = Table::new(args.quiet);
+    let mut table = Table::new(args.print.quiet);
     let mut report_trial = |trial: &Trial| table.row(trial);
     let mut tuner = Tuner {
         heard: &heard,
@@ -199,7 +194,7 @@ pub fn run(args: &TuneDecoderArgs) -> CliResult<()> {
         settings: best.config,
         stored: !args.dry_run,
     };
-    if args.json {
+    if args.print.json {
         return super::print_json(&report);
     }
     for line in summary(&report) {

@@ -8,7 +8,7 @@ use shared_model::phrases::{PhraseDecoder, with_threshold};
 
 use super::evaluate::Progress;
 use super::output::OutputFile;
-use super::{CliResult, DeviceArgs, Failure, interrupt};
+use super::{CliResult, DeviceArgs, Failure, PrintArgs, ThreadArgs, interrupt};
 use crate::data::read_manifest;
 use crate::device::OpenDevice;
 use crate::evaluate::{
@@ -51,17 +51,12 @@ pub struct TunePhrasesArgs {
     /// Print the curve and leave the file of phrases as it is
     #[arg(long)]
     dry_run: bool,
-    /// Threads on the CPU [default: one per core]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Do not print progress
-    #[arg(long)]
-    quiet: bool,
+    #[command(flatten)]
+    print: PrintArgs,
 }
 
 #[derive(Serialize)]
@@ -93,7 +88,7 @@ pub fn run(args: &TunePhrasesArgs) -> CliResult<()> {
         let text = with_threshold(&file.text, report.chosen.threshold, &id, name);
         output.write(text.as_bytes())?;
     }
-    if args.json {
+    if args.print.json {
         return super::print_json(&report);
     }
     for line in lines(&report) {
@@ -144,8 +139,8 @@ fn hear(
     device: &OpenDevice,
 ) -> CliResult<Vec<HeardPhrases>> {
     let utterances = read_manifest(manifest)?;
-    let progress = Progress::new(args.quiet);
-    let threads = args.threads.unwrap_or_else(super::num_cores);
+    let progress = Progress::new(args.print.quiet);
+    let threads = args.threads.count();
     let (heard, broken) = hear_phrases(
         loaded,
         decoder,

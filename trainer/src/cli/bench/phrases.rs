@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::cli::evaluate::Progress;
 use crate::cli::output::OutputFile;
 use crate::cli::{
-    CliResult, DeviceArgs, Failure, interrupt, memory, num_cores, print_json, print_line,
+    CliResult, DeviceArgs, Failure, PrintArgs, ThreadArgs, interrupt, memory, print_json,
+    print_line,
 };
 use crate::data::{Utterance, read_manifest};
 use crate::device::OpenDevice;
@@ -57,17 +58,12 @@ pub struct PhrasesArgs {
     /// What stands over the curve [default: the name of the list's file]
     #[arg(long, value_name = "TEXT", requires = "curve")]
     title: Option<String>,
-    /// Threads on the CPU [default: one per core]; the live session has one
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Do not print progress
-    #[arg(long)]
-    quiet: bool,
+    #[command(flatten)]
+    print: PrintArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -107,7 +103,7 @@ pub fn run(args: &PhrasesArgs) -> CliResult<()> {
         detection: args.detection,
         models,
     };
-    if args.json {
+    if args.print.json {
         return print_json(&report);
     }
     for model in &report.models {
@@ -127,13 +123,13 @@ fn measure(
     let loaded = model_folder::read(model)?;
     let decoder = file.decoder(&loaded, None, args.spot)?;
     let hear = |utterances: &[Utterance]| -> CliResult<Vec<HeardPhrases>> {
-        let progress = Progress::new(args.quiet);
+        let progress = Progress::new(args.print.quiet);
         let (heard, broken) = hear_phrases(
             &loaded,
             &decoder,
             utterances,
             device,
-            args.threads.unwrap_or_else(num_cores),
+            args.threads.count(),
             interrupt::stop_flag(),
             &|done, total| progress.show(done, total),
         )?;
