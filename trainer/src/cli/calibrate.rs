@@ -9,13 +9,13 @@ use shared_model::decode::lm::NgramLm;
 use shared_model::decode::{BeamDecoder, Calibrations};
 use shared_model::recognizer::Decoder;
 
-use super::evaluate::Progress;
 use super::output::try_folder;
+use super::progress::Progress;
 use super::{
     CliResult, DeviceArgs, Failure, PrintArgs, ThreadArgs, interrupt, print_json, print_line,
 };
 use crate::data::read_manifest;
-use crate::evaluate::{CalibrationFit, Evaluated, fit_calibration, hear_all, read_lm};
+use crate::evaluate::{CalibrationFit, fit_calibration, hear_all, read_lm};
 use crate::model_folder::{self, ModelFolderError};
 
 /// Make probabilities of a model's word confidences
@@ -118,12 +118,7 @@ fn fit(
     let threads = args.threads.count();
     let (stop, progress) = (interrupt::stop_flag(), Progress::new(args.print.quiet));
     let show = |done, all| progress.show(done, all);
-    let (heard, broken) = hear_all(loaded, &utterances, &device, threads, stop, &show)?;
-    let evaluated = Evaluated {
-        broken,
-        ..Evaluated::default()
-    };
-    evaluated.check_broken_of(utterances.len())?;
+    let heard = hear_all(loaded, &utterances, &device, threads, stop, &show)?;
     let (tokens, frame_secs) = (&loaded.tokens, loaded.model.encoder_frame_secs());
     let of = |decoder| fit_calibration(&heard, decoder, tokens, frame_secs, threads, stop);
     let greedy = of(&Decoder::Greedy)?;

@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::evaluate::{DecoderArgs, Progress};
+use super::decoder_arguments::DecoderArgs;
 use super::output::OutputFile;
+use super::progress::Progress;
 use super::{CliResult, DeviceArgs, PrintArgs, ThreadArgs, WeightArgs, interrupt};
 use crate::label::{
     LabelOptions, LabelReport, Labeller, OnnxRecognizer, OnnxSettings, label, utterances_of,

@@ -11,7 +11,7 @@ use shared_model::decode::Word;
 use shared_model::phrases::{PhraseHit, SlotValue};
 use shared_model::recognizer::{Decoder, Recognizer, Transcript};
 
-use super::evaluate::DecoderArgs;
+use super::decoder_arguments::DecoderArgs;
 use super::{CliResult, DeviceArgs, ExitStatus, Failure, WeightArgs, interrupt};
 use crate::data::audio_file::{FileBlocks, decode_16k};
 

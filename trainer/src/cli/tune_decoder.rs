@@ -10,11 +10,11 @@ use shared_model::decode::BeamConfig;
 use shared_model::decode::lm::NgramLm;
 use shared_model::metrics::{ErrorCounts, bootstrap_interval};
 
-use super::evaluate::Progress;
 use super::output::try_folder;
+use super::progress::Progress;
 use super::{CliResult, DeviceArgs, Failure, PrintArgs, ThreadArgs, interrupt};
 use crate::data::read_manifest;
-use crate::evaluate::{EvaluateError, Evaluated, SearchSpace, Trial, Tuner, hear_all, read_lm};
+use crate::evaluate::{EvaluateError, SearchSpace, Trial, Tuner, hear_all, read_lm};
 use crate::model_folder::{self, ModelFolderError};
 
 /// Find the best beam search settings for a model on a development set
@@ -134,7 +134,7 @@ pub fn run(args: &TuneDecoderArgs) -> CliResult<()> {
     let threads = args.threads.count();
     let stop = interrupt::stop_flag();
     let progress = Progress::new(args.print.quiet);
-    let (heard, broken) = hear_all(
+    let heard = hear_all(
         &loaded,
         &utterances,
         &device,
@@ -144,11 +144,6 @@ pub fn run(args: &TuneDecoderArgs) -> CliResult<()> {
             progress.show(done, all);
         },
     )?;
-    let evaluated = Evaluated {
-        broken,
-        ..Evaluated::default()
-    };
-    evaluated.check_broken_of(utterances.len())?;
 
     let mut table = Table::new(args.print.quiet);
     let mut report_trial = |trial: &Trial| table.row(trial);
@@ -180,7 +175,7 @@ pub fn run(args: &TuneDecoderArgs) -> CliResult<()> {
     let encoding_seconds: f64 = heard.iter().map(|utterance| utterance.encoding_secs).sum();
     let report = Report {
         utterances: heard.len(),
-        broken: evaluated.broken.len(),
+        broken: utterances.len() - heard.len(),
         words: greedy.reference_len,
         greedy_wer: greedy.rate(),
         wer: best.wer,

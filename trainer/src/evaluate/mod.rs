@@ -148,15 +148,8 @@ impl Evaluated {
     /// # Errors
     /// [`EvaluateError::TooManyBroken`] above [`MAX_BROKEN_SHARE`].
     pub fn check_broken(&self) -> Result<(), EvaluateError> {
-        self.check_broken_of(self.outcomes.len() + self.broken.len())
-    }
-
-    /// As [`Self::check_broken`], of so many utterances.
-    ///
-    /// # Errors
-    /// As [`Self::check_broken`].
-    pub fn check_broken_of(&self, utterances: usize) -> Result<(), EvaluateError> {
         let first = self.broken.first().map(|broken| broken.reason.as_str());
+        let utterances = self.outcomes.len() + self.broken.len();
         check_broken(first, self.broken.len(), utterances)
     }
 }
@@ -177,6 +170,24 @@ pub(crate) fn check_broken(
         }
         _ => Ok(()),
     }
+}
+
+/// What was heard, without the broken audio.
+///
+/// # Errors
+/// [`EvaluateError::TooManyBroken`], as [`Evaluated::check_broken`].
+fn without_broken<T>(results: Vec<Result<T, BrokenAudio>>) -> Result<Vec<T>, EvaluateError> {
+    let utterances = results.len();
+    let (mut heard, mut broken) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(utterance) => heard.push(utterance),
+            Err(audio) => broken.push(audio),
+        }
+    }
+    let first = broken.first().map(|broken| broken.reason.as_str());
+    check_broken(first, broken.len(), utterances)?;
+    Ok(heard)
 }
 
 /// Transcribes every utterance and counts its errors. On the CPU utterances are spread over
@@ -345,5 +356,24 @@ mod tests {
         let error = evaluated(98, 2).check_broken().expect_err("2 %");
         assert!(error.to_string().contains("a.wav: empty"));
         assert!(evaluated(0, 1).check_broken().is_err());
+    }
+    #[test]
+    fn what_was_heard_counts_without_one_broken_file_in_a_hundred() {
+        let results = |heard: usize, broken: usize| -> Vec<Result<usize, BrokenAudio>> {
+            let audio = evaluated(0, broken).broken;
+            let heard = (0..heard).map(Ok);
+            heard.chain(audio.into_iter().map(Err)).collect()
+        };
+        let heard = without_broken(results(99, 1)).expect("1 %");
+        assert_eq!(heard, (0..99).collect::<Vec<_>>());
+        let error = without_broken(results(98, 2)).expect_err("2 %");
+        assert!(matches!(
+            error,
+            EvaluateError::TooManyBroken {
+                broken: 2,
+                utterances: 100,
+                ..
+            }
+        ));
     }
 }

@@ -9,7 +9,7 @@ use shared_model::phrases::{FoundPhrases, Meaning, PhraseDecoder};
 use shared_model::recognizer::{Decoder, PhraseListener, Recognizer};
 use shared_model::tokens::normalize_text;
 
-use super::{BrokenAudio, EvaluateError, read_samples, workers::spread};
+use super::{BrokenAudio, EvaluateError, read_samples, without_broken, workers::spread};
 use crate::data::Utterance;
 use crate::device::{DeviceKind, OpenDevice};
 
@@ -28,7 +28,8 @@ pub struct HeardPhrases {
 /// Runs network and search over every utterance.
 ///
 /// # Errors
-/// As [`super::evaluate`]; broken audio is left out and given back.
+/// As [`super::evaluate`]; broken audio is left out, up to the share that
+/// [`super::Evaluated::check_broken`] allows.
 pub fn hear_phrases(
     loaded: &LoadedModel,
     decoder: &PhraseDecoder,
@@ -37,7 +38,7 @@ pub fn hear_phrases(
     threads: usize,
     stop: &AtomicBool,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<(Vec<HeardPhrases>, Vec<BrokenAudio>), EvaluateError> {
+) -> Result<Vec<HeardPhrases>, EvaluateError> {
     // An utterance without text is a sound that must be rejected.
     if utterances.is_empty() {
         return Err(EvaluateError::Empty);
@@ -54,14 +55,7 @@ pub fn hear_phrases(
         &|| Ok(Recognizer::new(loaded, Decoder::Greedy, &device.device)?),
         &|recognizer, index| hear(recognizer, decoder, &utterances[index]),
     )?;
-    let (mut heard, mut broken) = (Vec::new(), Vec::new());
-    for result in results {
-        match result {
-            Ok(utterance) => heard.push(utterance),
-            Err(audio) => broken.push(audio),
-        }
-    }
-    Ok((heard, broken))
+    without_broken(results)
 }
 
 fn hear(

@@ -14,7 +14,7 @@ use shared_model::metrics::{ErrorCounts, word_errors};
 use shared_model::recognizer::{Decoder, Posteriors, Recognizer};
 use shared_model::tokens::{Tokens, normalize_text};
 
-use super::{BrokenAudio, EvaluateError, check_texts, read_samples, workers::spread, written};
+use super::{EvaluateError, check_texts, read_samples, without_broken, workers::spread, written};
 use crate::data::Utterance;
 use crate::device::{DeviceKind, OpenDevice};
 
@@ -30,7 +30,8 @@ pub struct HeardUtterance {
 /// Runs features and network over every utterance.
 ///
 /// # Errors
-/// As [`super::evaluate`]; broken audio is left out and given back.
+/// As [`super::evaluate`]; broken audio is left out, up to the share that
+/// [`super::Evaluated::check_broken`] allows.
 pub fn hear_all(
     loaded: &LoadedModel,
     utterances: &[Utterance],
@@ -38,7 +39,7 @@ pub fn hear_all(
     threads: usize,
     stop: &AtomicBool,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<(Vec<HeardUtterance>, Vec<BrokenAudio>), EvaluateError> {
+) -> Result<Vec<HeardUtterance>, EvaluateError> {
     check_texts(utterances)?;
     let threads = match device.kind {
         DeviceKind::Cpu => threads,
@@ -64,14 +65,7 @@ pub fn hear_all(
             }))
         },
     )?;
-    let (mut heard, mut broken) = (Vec::new(), Vec::new());
-    for result in results {
-        match result {
-            Ok(utterance) => heard.push(utterance),
-            Err(audio) => broken.push(audio),
-        }
-    }
-    Ok((heard, broken))
+    without_broken(results)
 }
 
 /// Settings and what they give on the development set.

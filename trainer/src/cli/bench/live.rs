@@ -11,7 +11,7 @@ use shared_model::metrics::{ErrorCounts, word_errors};
 use shared_model::recognizer::{LiveConfig, LiveRecognizer, Recognizer};
 
 use crate::bench::live_words::{LiveDelays, LiveWords, SettlingRule};
-use crate::cli::evaluate::DecoderArgs;
+use crate::cli::decoder_arguments::DecoderArgs;
 use crate::cli::{CliResult, Failure, print_json, print_line};
 use crate::clock::Usage;
 use crate::data::{decode_16k, read_manifest};

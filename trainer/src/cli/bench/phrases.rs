@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::evaluate::Progress;
 use crate::cli::output::OutputFile;
+use crate::cli::progress::Progress;
 use crate::cli::{
     CliResult, DeviceArgs, Failure, PrintArgs, ThreadArgs, interrupt, memory, print_json,
     print_line,
@@ -13,7 +13,7 @@ use crate::cli::{
 use crate::data::{Utterance, read_manifest};
 use crate::device::OpenDevice;
 use crate::evaluate::{
-    Evaluated, HeardPhrases, PhraseFile, PhraseTrial, answer_delays, curve_chart, hear_phrases,
+    HeardPhrases, PhraseFile, PhraseTrial, answer_delays, curve_chart, hear_phrases,
 };
 use crate::model_folder;
 
@@ -124,7 +124,7 @@ fn measure(
     let decoder = file.decoder(&loaded, None, args.spot)?;
     let hear = |utterances: &[Utterance]| -> CliResult<Vec<HeardPhrases>> {
         let progress = Progress::new(args.print.quiet);
-        let (heard, broken) = hear_phrases(
+        Ok(hear_phrases(
             &loaded,
             &decoder,
             utterances,
@@ -132,13 +132,7 @@ fn measure(
             args.threads.count(),
             interrupt::stop_flag(),
             &|done, total| progress.show(done, total),
-        )?;
-        let evaluated = Evaluated {
-            broken,
-            ..Evaluated::default()
-        };
-        evaluated.check_broken_of(utterances.len())?;
-        Ok(heard)
+        )?)
     };
     let utterances = read_manifest(&args.manifest)?;
     let said = hear(&utterances)?;
