@@ -36,6 +36,10 @@ pub(super) const MARGIN: f32 = 12.0;
 pub(super) const MAX_ACTIVE: usize = 1000;
 /// Without any letter for so long an utterance is over.
 pub(super) const PAUSE_SECS: f32 = 0.5;
+/// Letters of one phrase that are further apart were not said as one. More than [`PAUSE_SECS`], since
+/// people stop to think within a phrase; live audio ends an utterance after 0.7 s of silence, and a
+/// letter may stand a little before its sound ends.
+pub(super) const MAX_GAP_SECS: f32 = 1.0;
 
 /// Letters up to which a score is the plain mean.
 const PLAIN_LETTERS: f32 = 6.0;

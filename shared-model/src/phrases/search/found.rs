@@ -2,7 +2,7 @@
 
 use super::{
     TokenFacts,
-    config::{PAUSE_SECS, PhraseConfig, phrase_score},
+    config::{MAX_GAP_SECS, PAUSE_SECS, PhraseConfig, phrase_score},
     links::{Link, Step},
 };
 
@@ -32,6 +32,12 @@ impl FoundPhrase {
 
     fn last_frame(&self) -> u32 {
         self.tokens.last().map_or(0, |(_, frame)| *frame)
+    }
+
+    /// The most frames between two of its letters.
+    fn longest_gap(&self) -> u32 {
+        let gaps = self.tokens.windows(2).map(|pair| pair[1].1 - pair[0].1);
+        gaps.max().unwrap_or(0)
     }
 }
 
@@ -69,7 +75,7 @@ pub(super) fn found(path: &[Link], facts: &TokenFacts) -> Vec<Found> {
     pieces
 }
 
-/// The phrases that count: all with a sufficient score, or, unless they may stand inside other
+/// The phrases that count: all with a sufficient score and without a long gap, or, unless they may stand inside other
 /// speech, those of utterances that hold nothing else. An utterance is what stands between two
 /// pauses.
 pub(in crate::phrases) fn accepted<'a>(
@@ -77,8 +83,11 @@ pub(in crate::phrases) fn accepted<'a>(
     config: &PhraseConfig,
     frame_secs: f32,
 ) -> Vec<&'a FoundPhrase> {
+    let is_in_one = |phrase: &FoundPhrase| phrase.longest_gap() as f32 * frame_secs <= MAX_GAP_SECS;
     let phrase = |piece: &'a Found| match piece {
-        Found::Phrase(phrase) if phrase.score >= config.threshold => Some(phrase),
+        Found::Phrase(phrase) if phrase.score >= config.threshold && is_in_one(phrase) => {
+            Some(phrase)
+        }
         Found::Phrase(_) | Found::Other { .. } => None,
     };
     if config.inside_speech {

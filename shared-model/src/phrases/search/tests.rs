@@ -53,6 +53,22 @@ fn said(decoder: &PhraseDecoder, path: &str) -> Vec<String> {
 }
 
 #[test]
+fn letters_more_than_a_second_apart_are_no_phrase() {
+    let tokens = Tokens::characters();
+    for inside_speech in [false, true] {
+        let decoder = decoder("turn on\n", &tokens, 0.3, inside_speech);
+        // Frames of 40 ms: the space is the letter before the gap, and "o" the one behind it.
+        let path = |blanks: usize| format!("..turn. {}on..", ".".repeat(blanks));
+        assert_eq!(said(&decoder, &path(24)), ["turn on"], "{inside_speech}");
+        assert_eq!(
+            said(&decoder, &path(25)),
+            Vec::<String>::new(),
+            "{inside_speech}"
+        );
+    }
+}
+
+#[test]
 fn phrases_stand_alone_unless_they_may_stand_inside_other_speech() {
     let list = "turn on\nturn off\ngo\n";
     let tokens = Tokens::characters();
