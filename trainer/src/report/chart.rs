@@ -200,6 +200,12 @@ impl Series {
         };
         match self.look / COLORS.len() {
             0 => Circle::new(at, 4, style).into_dyn(),
+            // The library's triangle is always filled.
+            1 if self.is_hollow => {
+                let (x, y) = at;
+                let corners = [(x, y - 5), (x + 5, y + 3), (x - 5, y + 3), (x, y - 5)];
+                PathElement::new(corners, style).into_dyn()
+            }
             1 => TriangleMarker::new(at, 5, style).into_dyn(),
             _ => Rectangle::new([(at.0 - 4, at.1 - 4), (at.0 + 4, at.1 + 4)], style).into_dyn(),
         }

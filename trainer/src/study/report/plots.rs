@@ -23,6 +23,7 @@ pub(super) struct Plot {
 pub(super) fn plots(results: &Results) -> Result<Vec<Plot>, StudyError> {
     let mut plots = vec![];
     plots.extend(by_size(results)?);
+    plots.extend(by_cost(results)?);
     for network in network_names(results) {
         plots.extend(dev_curves(results, network)?);
     }
@@ -81,6 +82,39 @@ fn by_size(results: &Results) -> Result<Option<Plot>, StudyError> {
     let note = "All tests and seeds together, with 95 % intervals over utterances. Arms of the same size stand \
                 beside each other.";
     plot("wer-by-size.svg", &chart, note)
+}
+
+/// One point an arm that has all sizes: the question of equal compute in one picture.
+fn by_cost(results: &Results) -> Result<Option<Plot>, StudyError> {
+    let (unit, secs) = unit_of(results);
+    let arms = results.arms.iter().enumerate();
+    let students = arms.filter(|(_, arm)| arm.side != Side::Teacher);
+    let sizes = students.clone().map(|(_, arm)| arm.networks.len()).max();
+    let sizes = sizes.unwrap_or(0);
+    let whole = students.filter(|(_, arm)| arm.networks.len() == sizes);
+    let series = whole.map(|(look, arm)| {
+        let wer: f64 = arm.networks.iter().map(|network| network.pooled.wer).sum();
+        let point = Point {
+            x: arm.costs.training / secs,
+            y: 100.0 * wer / sizes as f64,
+            interval: None,
+        };
+        Series {
+            is_hollow: arm.side != Side::Ours,
+            line: Line::None,
+            ..series(arm, look, vec![point])
+        }
+    });
+    let chart = Chart {
+        title: "What all students cost, and how well they hear",
+        x_label: &format!("processor {unit} of the whole arm"),
+        y_label: "mean WER of its students, %",
+        series: series.collect(),
+        x_text: &|x| number(x),
+    };
+    let note = "Nearer to the lower left corner is better. All tests together, mean over sizes and seeds; a shared \
+                teacher is counted in full. Hollow: what ours are compared with.";
+    plot("wer-by-cost.svg", &chart, note)
 }
 
 fn series(arm: &ArmResult, look: usize, points: Vec<Point>) -> Series {
