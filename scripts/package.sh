@@ -12,7 +12,7 @@ for name in audio-file audio-file-all engine-cpu engine-webgpu; do
   # A site that was built for the CPU only has no GPU engine.
   [ ! -f "$SITE/$name.js" ] || cp "$SITE/$name.js" "$SITE/${name}_bg.wasm" "$OUT/"
 done
-cp "$SITE"/{fledge.js,fledge.d.ts,fledge-mic.js,fledge-speech.js,worker.js,recorder.js} LICENSE-MIT LICENSE-APACHE "$OUT/"
+cp "$SITE"/fledge*.js "$SITE"/{fledge.d.ts,worker.js,recorder.js} LICENSE-MIT LICENSE-APACHE "$OUT/"
 cp -r "$SITE/examples" "$OUT/"
 # The first family, with its language model.
 family=$(sed -n 's/.*"group": "\([^"]*\)".*/\1/p' "$SITE/models/index.json" | head -n 1)
@@ -53,7 +53,7 @@ size() { gzip -9 -c "$@" | wc -c | awk '{ printf "%.0f kB", $1 / 1000 }'; }
   echo
   echo '| file | compressed |'
   echo '| --- | ---: |'
-  echo "| fledge.js, worker.js, recorder.js | $(size "$OUT"/{fledge,worker,recorder}.js) |"
+  echo "| fledge.js with its parts, worker.js, recorder.js | $(size "$OUT"/{fledge,fledge-audio,fledge-live,fledge-results,fledge-worker,worker,recorder}.js) |"
   echo "| engine-cpu | $(size "$OUT"/engine-cpu{.js,_bg.wasm}) |"
   [ ! -f "$OUT/engine-webgpu.js" ] || echo "| engine-webgpu, instead of it on request | $(size "$OUT"/engine-webgpu{.js,_bg.wasm}) |"
   echo "| audio-file, with the first file | $(size "$OUT"/audio-file{.js,_bg.wasm}) |"

@@ -25,6 +25,16 @@ export interface Phrase {
   settled: boolean;
 }
 
+/** What was said that is no phrase, from pause to pause. */
+export interface OtherSpeech {
+  /** What would have been written without phrases. */
+  text: string;
+  start: number;
+  end: number;
+  /** The phrase that came nearest: its score is below `threshold`, or other words stand beside it. */
+  nearest?: { text: string; score: number; threshold: number };
+}
+
 /** What a transcription took, in milliseconds; `rtf` is computing time over the length of the sound. */
 export interface Metrics {
   audioMs: number;
@@ -43,10 +53,14 @@ export interface Result {
   words: Word[];
   /** There if phrases were asked for; empty: none of them was said. */
   phrases?: Phrase[];
+  /** There if phrases were asked for, in final results but those of `onSegment`. */
+  others?: OtherSpeech[];
   isFinal: boolean;
   start: number;
   end: number;
   metrics?: Metrics;
+  /** Of a file: what is odd about it, each a sentence that begins with the file: "ends in the middle of …". */
+  notices?: string[];
 }
 
 /** `loaded` of `total` bytes while files come; later phases have no length. */
@@ -146,21 +160,36 @@ export interface ListeningOptions extends PhraseOptions {
   boost?: (string | Boost)[];
 }
 
+/** Seconds that were heard, of so many in all where the file tells. */
+export interface Heard {
+  done: number;
+  total?: number;
+}
+
 export interface TranscribeOptions extends ListeningOptions {
   /** Of a Float32Array, in Hz. */
   sampleRate?: number;
-  /** Stops the work; the recognizer stays usable. */
+  /** Stops the work at once; the recognizer stays usable. */
   signal?: AbortSignal;
-  /** Words so far of a long recording. */
+  /**
+   * Words as they are found, some seconds of sound at a time, in order: each word in exactly one segment, none of
+   * which changes. The last one comes before the promise resolves, and none after it rejects.
+   */
+  onSegment?(segment: Result): void;
+  /** All words so far, after each segment. Of a long recording each of these is long: `onSegment` has only what is new. */
   onPartial?(result: Result): void;
+  /** How far the sound is heard. The first three minutes of a longer one are read before any of them is told. */
+  onProgress?(heard: Heard): void;
 }
 
 export interface Recognizer {
   readonly card: ModelCard;
   readonly backend: "webgpu" | "cpu";
   /**
-   * Mono samples, an AudioBuffer, or an audio file of any length that memory holds: WAV, FLAC, MP3, Ogg, MP4, AAC,
-   * WebM, AIFF, CAF or NIST SPHERE. What is none of these is refused as "bad-audio"; the browser's decoder is not asked.
+   * Mono samples, an AudioBuffer, or an audio file of any length: WAV, FLAC, MP3, Ogg, MP4, AAC, WebM, AIFF, CAF or
+   * NIST SPHERE. A file is read and heard block by block, so that memory does not grow with it; samples must not be
+   * changed meanwhile. What is no audio is refused as "bad-audio"; the browser's decoder is not asked. Several at once
+   * take turns, those of different recognizers run side by side.
    */
   transcribe(audio: Float32Array | AudioBuffer | Blob, options?: TranscribeOptions): Promise<Result>;
   /** How many phrases a list has, and which of them sound alike; rejects with "bad-grammar" as the others do. */

@@ -193,4 +193,25 @@ describe("every state", () => {
       });
     }
   }
+
+  test("shows its controls, what is pressed and the sizes in the system's own colours, too", { timeout: 5 * MINUTE }, async () => {
+    const context = { forcedColors: "active", viewport: SCREENS.desktop };
+    await withPage({ context }, async ({ page }) => {
+      await engineReady(page);
+      await page.locator("#samples button").first().click();
+      await idle(page);
+      const style = (selector, name) => page.locator(selector).first().evaluate((one, name) => getComputedStyle(one)[name], name);
+      assert.notEqual(await style("s.wrong", "textDecorationLine"), "none");
+      const resting = await style("#record", "borderStyle");
+      await page.locator("#record").click();
+      await state(page, "listening");
+      assert.deepEqual([resting, await style("#record", "borderStyle")], ["solid", "double"]);
+      await page.locator("#record").click();
+      await idle(page);
+      assert.notEqual(await style(".size-bar", "backgroundColor"), await style("body", "backgroundColor"));
+      assert.deepEqual(await violations(page), []);
+      const folder = process.env.FLEDGE_SCREENSHOTS;
+      if (folder) await page.screenshot({ path: join(folder, "forced-colours.png") });
+    });
+  });
 });

@@ -3,7 +3,7 @@
 //   node measure-page.mjs --site DIR --recordings DIR [--only visits,second,live,long] [--match NAME] [--out FILE]
 //
 // FLEDGE_BIN: serves the site, compressed. `--recordings`: spoken.wav (for the microphone) and the long
-// files, which `scripts/measure-page.sh` makes. `--match`: only first visits with this in their name.
+// files, which `scripts/measure-page.sh` makes. `--match`: only first visits and long files with this in their name.
 // Prints a Markdown table; FILE gets the same as JSON.
 
 import { spawn } from "node:child_process";
@@ -193,18 +193,21 @@ async function live(browser, address) {
 async function emptyBrowser(context) {
   const page = await context.newPage();
   await page.waitForTimeout(1_000);
-  const bytes = browserMemory();
+  const memory = browserMemory();
   await page.close();
-  return bytes;
+  return memory;
 }
 
-/** All of the browser's, and in brackets what it has more than with an empty page. */
-function memoryTold({ empty, ...moments }) {
-  const told = Object.entries(moments).map(([name, bytes]) => [`memory ${name}`, `${megabytes(bytes)} (${megabytes(bytes - empty)})`]);
-  return Object.fromEntries(told);
+/** All of the browser's, and in brackets that of the page's own process and of the others. */
+function memoryTold(moments) {
+  const told = ({ bytes, kinds: { renderer = 0 } }) => `${megabytes(bytes)} (${megabytes(renderer)} + ${megabytes(bytes - renderer)})`;
+  return Object.fromEntries(Object.entries(moments).map(([name, memory]) => [`memory ${name}`, told(memory)]));
 }
 
-/** A long recording: its speed, the memory that it takes, and how long the page's thread is busy. */
+/** Seconds of a long recording in which the page's thread is watched. */
+const WATCHED_S = 30;
+
+/** A long recording: its speed, the memory that it takes, and, in another run, how long the page's thread is busy. */
 async function long(address, file) {
   const browser = await launch();
   const context = await browser.newContext(DESKTOP);
@@ -214,26 +217,32 @@ async function long(address, file) {
   // So that programs and students are there.
   await page.locator("#samples button").first().click();
   await idle(page);
-  let first_ms;
-  let took_ms;
-  let memory;
-  const tasks = await tasksWhile(page, async () => {
-    memory = watchMemory();
-    const begun = Date.now();
-    await page.locator("#file").setInputFiles(file);
-    await page.locator(".lane .finals .time").first().waitFor();
-    first_ms = Date.now() - begun;
-    await idle(page);
-    took_ms = Date.now() - begun;
-  });
-  const { before, peak } = memory.stop();
+  await page.waitForTimeout(5_000);
+  const watched = watchMemory();
+  const begun = Date.now();
+  await page.locator("#file").setInputFiles(file);
+  await page.locator(".lane .finals .time").first().waitFor();
+  const first_ms = Date.now() - begun;
+  await idle(page);
+  const took_ms = Date.now() - begun;
+  const { before, peak } = watched.stop();
+  await page.waitForTimeout(15_000);
+  const after = browserMemory();
   await page.locator("#samples button").first().click();
   await idle(page);
   await page.waitForTimeout(15_000);
+  const used_again = browserMemory();
+  // Watching takes memory itself.
+  const tasks = await tasksWhile(page, async () => {
+    await page.locator("#file").setInputFiles(file);
+    await page.waitForTimeout(WATCHED_S * 1e3);
+    await page.locator("#cancel").click();
+    await idle(page);
+  });
   report(`${file.split("/").at(-1)}, ${megabytes(statSync(file).size)}, all three`, {
     took: secs(took_ms),
     "first words": secs(first_ms),
-    ...memoryTold({ empty, before, peak, after: browserMemory() }),
+    ...memoryTold({ "of an empty page": empty, before, peak, "after 15 s": after, "with the next clip": used_again }),
     ...tasksTold(tasks),
   });
   await browser.close();
@@ -254,7 +263,7 @@ try {
   if (parts.includes("second")) await secondVisit(browser, server.address);
   if (parts.includes("live")) await live(browser, server.address);
   await browser.close();
-  const files = readdirSync(options.recordings).filter((name) => name.startsWith("long"));
+  const files = readdirSync(options.recordings).filter((name) => name.startsWith("long") && name.includes(options.match));
   for (const file of parts.includes("long") ? files : []) await long(server.address, join(options.recordings, file));
   if (options.out) writeFileSync(options.out, `${JSON.stringify(rows, null, 1)}\n`);
 } finally {

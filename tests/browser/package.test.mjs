@@ -136,13 +136,79 @@ describe("the module", () => {
     assert.equal(decoded_whole, false);
   });
 
+  test("hears a long file block by block, each word in one segment, and gives way at once", { timeout: 10 * MINUTE }, async () => {
+    // A person, eleven minutes of nothing, and twice more: longer than what is heard with one level.
+    const clip = join(own, "clip.wav");
+    ffmpeg("-i", CLIP.path, "-ar", "16000", "-ac", "1", clip);
+    const { rate, samples } = readWav(clip);
+    const later = [0, 11 * 60, 14 * 60].map((secs) => secs * rate);
+    const sound = new Int16Array(later.at(-1) + samples.length);
+    for (const at of later) sound.set(samples, at);
+    const path = join(folder, "long.wav");
+    writeWav(path, rate, [sound]);
+    const use = async ({ module, model, file, clip }) => {
+      const { load } = await import(module);
+      const sent = [];
+      const { postMessage } = Worker.prototype;
+      Worker.prototype.postMessage = function (message, ...more) {
+        const { Transcribe, Piece } = message.body ?? {};
+        if (Transcribe || Piece) sent.push(message.payload.byteLength);
+        if (message.body?.Cancel) cancelled += 1;
+        return postMessage.call(this, message, ...more);
+      };
+      let cancelled = 0;
+      const long = await (await fetch(file)).blob();
+      const short = new Blob([Uint8Array.from(atob(clip), (letter) => letter.charCodeAt(0))]);
+      const recognizer = await load(model, { languageModel: false });
+      const [segments, progress] = [[], []];
+      const whole = await recognizer.transcribe(long, { onSegment: (one) => segments.push(one), onProgress: (one) => progress.push(one) });
+      const blocks = sent.splice(0);
+      const reason = (promise) => promise.then(() => "finished", ({ code }) => code);
+      // Given up at its first words, while the rest is on its way.
+      const controller = new AbortController();
+      let late = 0;
+      const stopped = reason(recognizer.transcribe(long, { signal: controller.signal, onSegment: () => (controller.signal.aborted ? (late += 1) : controller.abort()) }));
+      const code = await stopped;
+      const early = new AbortController();
+      const opening = reason(recognizer.transcribe(long, { signal: early.signal }));
+      early.abort();
+      const answers = { whole, segments, progress, blocks, code, opening: await opening, cancelled };
+      // Three at once, of two recognizers.
+      const other = await load(model, { languageModel: false, onProgress() {} });
+      const texts = await Promise.all([recognizer.transcribe(short), recognizer.transcribe(long), other.transcribe(short)].map(async (one) => (await one).text));
+      const samples = await new OfflineAudioContext(1, 1, 16_000).decodeAudioData(await long.arrayBuffer());
+      const fromMemory = (await recognizer.transcribe(samples)).text;
+      const rejected = await reason(recognizer.transcribe(new Blob(["no sound"])));
+      await Promise.all([recognizer.dispose(), other.dispose()]);
+      return { ...answers, texts, fromMemory, rejected, late };
+    };
+    const told = await inPage(use, { model: SMALLEST.path, file: `${home.url}long.wav` });
+    const expected = native.transcribe(SMALLEST.folder, path);
+    assert.equal(told.whole.text, expected);
+    assert.ok(told.segments.length > 2, String(told.segments.length));
+    assert.equal(new Set(told.segments.map(({ id }) => id)).size, told.segments.length);
+    assert.ok(told.segments.every(({ isFinal, text, words }) => isFinal && text === words.map((word) => word.text).join(" ")));
+    assert.deepEqual(told.segments.flatMap(({ words }) => words), told.whole.words);
+    const seconds = told.progress.map(({ done }) => done);
+    assert.deepEqual(seconds, seconds.toSorted((a, b) => a - b));
+    assert.ok(told.progress.every(({ total }) => Math.abs(total - sound.length / rate) < 1), JSON.stringify(told.progress[0]));
+    // Never more than half a minute at once, and all of it once.
+    assert.ok(Math.max(...told.blocks) <= 4 * 31 * 16_000, String(Math.max(...told.blocks)));
+    assert.equal(told.blocks.reduce((sum, bytes) => sum + bytes, 0), 4 * sound.length);
+    assert.deepEqual([told.code, told.opening, told.late, told.rejected], ["aborted", "aborted", 0, "bad-audio"]);
+    assert.equal(told.cancelled, 1);
+    const short = native.transcribe(SMALLEST.folder, CLIP.path);
+    assert.deepEqual(told.texts, [short, expected, short]);
+    assert.equal(told.fromMemory, expected);
+  });
+
   test("stops when its signal says so, and keeps the model", { timeout: 5 * MINUTE }, async () => {
     const use = async ({ module, model }) => {
       const { load } = await import(module);
       const recognizer = await load(model, { languageModel: false });
       const noise = Float32Array.from({ length: 16_000 * 600 }, (_, i) => Math.sin(i * i * 1e-5) * 0.3);
       const controller = new AbortController();
-      const long = recognizer.transcribe(noise, { sampleRate: 16_000, signal: controller.signal, onPartial: () => controller.abort() });
+      const long = recognizer.transcribe(noise, { sampleRate: 16_000, signal: controller.signal, onProgress: () => controller.abort() });
       const code = await long.then(() => "finished", (error) => error.code);
       const early = await recognizer.transcribe(noise, { sampleRate: 16_000, signal: AbortSignal.abort() }).catch((error) => error.code);
       const { text } = await recognizer.transcribe(noise.subarray(0, 16_000), { sampleRate: 16_000 });
@@ -420,6 +486,37 @@ describe("the drawing that obeys", () => {
       await page.locator('#listen[aria-pressed="false"]').waitFor();
     } finally {
       await speaker.close();
+    }
+  });
+});
+
+describe("subtitles for a recording", () => {
+  test("are made while the file is heard, shown and offered", { timeout: 5 * MINUTE }, async () => {
+    const { page, context } = await openPage(browser, `${home.url}examples/subtitles.html`);
+    try {
+      await page.evaluate(() => {
+        globalThis.told = [];
+        const status = document.querySelector("#status");
+        new MutationObserver(() => told.push(status.textContent)).observe(status, { childList: true });
+      });
+      await page.getByLabel("File").setInputFiles(CLIP.path);
+      await page.locator("#status", { hasText: /^\d+ subtitles?\.$/ }).waitFor({ timeout: 3 * MINUTE });
+      assert.ok((await page.evaluate(() => told)).some((text) => /^Heard 00:00:0\d\.\d+ of 00:00:0\d/.test(text)));
+      const text = await page.locator("#save").evaluate(async (link) => (await fetch(link.href)).text());
+      const { medium = SMALLEST } = Object.fromEntries(DEFAULT.students.map((student) => [student.name, student]));
+      const words = native.transcribeWith(medium.lm, medium.folder, CLIP.path);
+      assert.match(text, /^WEBVTT\n\n00:00:0\d\.\d{3} --> 00:00:0\d\.\d{3}\n/);
+      assert.equal(text.split("\n").filter((line) => line && !/-->|WEBVTT/.test(line)).join(" "), words);
+      assert.ok(await page.locator("#video track").count());
+      await page.locator("#file").evaluate((input) => {
+        const files = new DataTransfer();
+        files.items.add(new File(["no sound"], "no.mp3"));
+        input.files = files.files;
+        input.dispatchEvent(new Event("change"));
+      });
+      await page.locator("#status", { hasText: /^No subtitles: / }).waitFor({ timeout: MINUTE });
+    } finally {
+      await context.close();
     }
   });
 });

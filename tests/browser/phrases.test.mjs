@@ -1,7 +1,7 @@
 // The visitor's own words: engines hear phrases as the native binary does, and the page has a box for them.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 
 import { engineReady, errorOf, idle, lane, only, state, teachWorkers, transcribeFile, wordsOf } from "./browser.mjs";
 import * as native from "./native.mjs";
-import { FAMILIES, MINUTE, MODELS, SMALLEST, scratch, useSite, withPage } from "./site.mjs";
+import { DEFAULT, FAMILIES, MINUTE, MODELS, SMALLEST, scratch, useSite, withPage } from "./site.mjs";
 import { readWav, withSilence, writeWav } from "./wav.mjs";
 
 useSite();
@@ -145,14 +145,21 @@ describe("the box of phrases", () => {
       assert.equal(await page.locator("#own-prompt").isVisible(), true);
       await transcribeFile(page, RIGHT);
       const phrase = lane(page, SMALLEST.name).locator(".phrase");
-      assert.match(await phrase.textContent(), /^right \d+ %$/);
+      assert.match(await phrase.textContent(), /^right score \d+ %$/);
       assert.equal(await lane(page, SMALLEST.name).locator(".verdict").textContent(), "1 phrase");
       // Phrases need no language model.
       assert.deepEqual(requests.filter((url) => url.endsWith("english.bin")), []);
       // A new list is heard at once, in what was given last.
       await typeList(page, "left\nturn <way:way>\n<way> = right | left");
       await lane(page, SMALLEST.name).locator(".verdict", { hasText: "none of these" }).waitFor();
-      assert.match(await lane(page, SMALLEST.name).locator(".placeholder").textContent(), /None of your phrases/);
+      // What was heard in place of it, and how far the nearest phrase was.
+      const none = lane(page, SMALLEST.name).locator(".none");
+      assert.match(await none.textContent(), /^none of these: “.+” (no phrase is near|nearest: “.+”, score \d+ % of the 35 % needed)$/);
+      assert.equal(await lane(page, SMALLEST.name).locator(".placeholder").isVisible(), false);
+      await page.locator("#phrases-threshold").fill("1");
+      await typeList(page, "right");
+      await none.filter({ hasText: /nearest: “right”, score \d\d % of the 100 % needed$/ }).waitFor();
+      await page.locator("#phrases-threshold").fill("");
       await typeList(page, "[turn] <way:way>\n<way> = right | left");
       await lane(page, SMALLEST.name).locator(".slot", { hasText: "way: right" }).waitFor();
       // Words can still be heard one by one.
@@ -291,16 +298,106 @@ describe("the box of phrases", () => {
           await page.locator("#phrases-example").click();
           await stateOf(page).filter({ hasText: "4 phrases" }).waitFor();
           await typeList(page, "[turn] <way:way>\n<way> = right | left");
+          await page.locator("#boosts").evaluate((details) => (details.open = true));
+          await page.locator("#boosts-example").click();
+          await page.locator("#boosts-state", { hasText: "not used while your own phrases are all that is heard" }).waitFor();
           await transcribeFile(page, RIGHT);
           await page.waitForTimeout(600);
           await idle(page);
           assert.deepEqual(await violations(page), []);
           const folder = process.env.FLEDGE_SCREENSHOTS;
           if (folder) await page.screenshot({ path: join(folder, `phrases-${name}-${colorScheme}.png`), fullPage: true });
+          await typeList(page, "left\nturn left");
+          await lane(page, SMALLEST.name).locator(".none").waitFor();
+          await idle(page);
+          assert.deepEqual(await violations(page), []);
+          await page.evaluate(() => scrollTo(0, 0));
+          if (folder) await page.screenshot({ path: join(folder, `none-of-these-${name}-${colorScheme}.png`) });
           const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
           assert.ok(wide <= 0, `${wide} px wider than the window`);
         });
       });
     }
   }
+});
+
+describe("the box of names and terms", () => {
+  const text = (page) => page.locator("#boosts-text");
+  const told = (page) => page.locator("#boosts-state");
+
+  async function type(page, list) {
+    await page.locator("#boosts").evaluate((details) => (details.open = true));
+    await text(page).fill(list);
+  }
+
+  test("makes them likelier at once, as the native binary does, unless phrases are all that is heard", { timeout: 5 * MINUTE }, async () => {
+    const [clip] = DEFAULT.named;
+    const list = clip.text.split(" ").map((word) => `${word} :8\n`).join("");
+    const file = scratch("boosts.txt");
+    writeFileSync(file, list);
+    await withPage({}, async ({ page }) => {
+      await engineReady(page);
+      await only(page, [SMALLEST.name]);
+      await page.locator("#samples button").first().click();
+      await idle(page);
+      const plain = await wordsOf(page, SMALLEST.name);
+      await type(page, list);
+      await told(page).filter({ hasText: `${clip.text.split(" ").length} phrases, likelier than other words` }).waitFor();
+      await idle(page);
+      const heard = native.transcribeWith(SMALLEST.lm, SMALLEST.folder, clip.path, "--boost", file);
+      assert.equal(await wordsOf(page, SMALLEST.name), heard);
+      assert.notEqual(heard, plain);
+      await typeList(page, "stop the music");
+      await told(page).filter({ hasText: "not used" }).waitFor();
+      await lane(page, SMALLEST.name).locator(".verdict", { hasText: "none of these" }).waitFor();
+      await page.locator("#phrases-clear").click();
+      await lane(page, SMALLEST.name).locator(".verdict", { hasText: /wrong|right/ }).waitFor();
+      assert.equal(await wordsOf(page, SMALLEST.name), heard);
+      await page.locator("#boosts-clear").click();
+      await page.waitForFunction((plain) => [...document.querySelectorAll(".lane:not([hidden]) .word")].map(({ textContent }) => textContent).join(" ") === plain, plain);
+      assert.equal(await told(page).textContent(), "");
+    });
+  });
+
+  test("says by the keyboard which line is wrong, and is kept and shared as phrases are", { timeout: 5 * MINUTE }, async () => {
+    const context = { permissions: ["microphone", "clipboard-read", "clipboard-write"] };
+    await withPage({ context }, async ({ page }) => {
+      await engineReady(page);
+      await page.locator("#boosts summary").focus();
+      await page.keyboard.press("Enter");
+      await page.keyboard.press("Tab");
+      await page.keyboard.type("quilter\nlinnell :many");
+      await page.locator("#boosts-error", { hasText: /line 2: .*many/ }).waitFor();
+      assert.equal(await text(page).getAttribute("aria-invalid"), "true");
+      assert.deepEqual(await violations(page), []);
+      await page.keyboard.press("Tab");
+      assert.equal(await page.evaluate(() => document.activeElement.id), "boosts-go");
+      await page.keyboard.press("Enter");
+      await page.keyboard.type("linnell");
+      await page.keyboard.press("End");
+      await page.keyboard.press("Shift+ArrowLeft");
+      for (let i = 0; i < 3; i += 1) await page.keyboard.press("Shift+ArrowLeft");
+      await page.keyboard.type("6");
+      await told(page).filter({ hasText: "2 phrases" }).waitFor();
+      assert.equal(await text(page).inputValue(), "quilter\nlinnell :6");
+      await page.reload();
+      await engineReady(page);
+      assert.equal(await text(page).inputValue(), "quilter\nlinnell :6");
+      await told(page).filter({ hasText: "2 phrases" }).waitFor();
+      await page.locator("#boosts summary").click();
+      await page.locator("#boosts-link").click();
+      await page.locator("#boosts-note", { hasText: "Copied." }).waitFor();
+      const link = await page.evaluate(() => navigator.clipboard.readText());
+      assert.match(link, /#boosts=/);
+      await page.locator("#boosts-clear").click();
+      await page.waitForFunction(() => location.hash === "");
+      assert.equal(await page.evaluate(() => localStorage.getItem("fledge-boosts")), null);
+      const other = await page.context().newPage();
+      await other.goto(link);
+      await told(other).filter({ hasText: "2 phrases" }).waitFor();
+      assert.equal(await text(other).inputValue(), "quilter\nlinnell :6");
+      assert.ok(await other.locator("#boosts").evaluate((details) => details.open));
+      await other.close();
+    });
+  });
 });

@@ -25,25 +25,35 @@ function descendants(ancestor) {
   return found;
 }
 
-/** Bytes that the browser's processes hold, what they share counted once. */
+/** Chromium's name for what a process does; its first process is the browser. */
+function kindOf(pid) {
+  const [, kind = "browser"] = readFileSync(`/proc/${pid}/cmdline`, "latin1").match(/--type=([a-z-]+)/) ?? [];
+  return kind;
+}
+
+/** Bytes that the browser's processes hold, what they share counted once: `bytes` in all, and by the kind of process. */
 export function browserMemory() {
-  let bytes = 0;
+  const kinds = {};
   for (const pid of descendants(process.pid)) {
     try {
       const [, kilobytes] = readFileSync(`/proc/${pid}/smaps_rollup`, "latin1").match(/^Pss:\s+(\d+) kB/m);
-      bytes += Number(kilobytes) * 1024;
+      const kind = kindOf(pid);
+      kinds[kind] = (kinds[kind] ?? 0) + Number(kilobytes) * 1024;
     } catch {
       // It has ended.
     }
   }
-  return bytes;
+  return { bytes: Object.values(kinds).reduce((sum, bytes) => sum + bytes, 0), kinds };
 }
 
-/** Watches the memory; `stop()` gives what there was before and the most since, in bytes. */
+/** Watches the memory; `stop()` gives what there was before and when it was most, as `browserMemory`. */
 export function watchMemory(interval_ms = 250) {
   const before = browserMemory();
   let peak = before;
-  const timer = setInterval(() => (peak = Math.max(peak, browserMemory())), interval_ms);
+  const timer = setInterval(() => {
+    const now = browserMemory();
+    if (now.bytes > peak.bytes) peak = now;
+  }, interval_ms);
   return {
     stop() {
       clearInterval(timer);

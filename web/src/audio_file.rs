@@ -6,6 +6,8 @@ mod blob_source;
 
 use std::cell::RefCell;
 
+use js_sys::ArrayBuffer;
+
 use shared_model::{
     audio::SAMPLE_RATE_HZ,
     audio_file::{AudioBlocks, AudioFileError, Stretch},
@@ -13,7 +15,7 @@ use shared_model::{
 
 use crate::{
     protocol::{FailureKind, NO_REQUEST, PROTOCOL_VERSION, Request, Response},
-    worker_channel::{Channel, Incoming},
+    worker_channel::{Channel, Incoming, buffer_of},
 };
 use blob_source::BlobSource;
 
@@ -39,6 +41,7 @@ pub fn start() {
     let reader = Reader {
         channel: channel.clone(),
         blocks: RefCell::default(),
+        ahead: RefCell::default(),
     };
     channel.on_message(move |incoming| reader.serve(incoming));
     let protocol = PROTOCOL_VERSION;
@@ -49,14 +52,16 @@ struct Reader {
     channel: Channel,
     /// The open file.
     blocks: RefCell<Option<AudioBlocks<'static>>>,
+    /// What was decoded beyond the last block that was given out.
+    ahead: RefCell<Vec<f32>>,
 }
 
 impl Reader {
-    fn serve(&self, incoming: Incoming) {
+    fn serve(&self, mut incoming: Incoming) {
         let id = incoming.id;
         let served = match (incoming.request, incoming.file) {
             (Request::OpenFile, Some(file)) => self.open(id, BlobSource::new(file)),
-            (Request::NextBlock, _) => self.next_block(id),
+            (Request::NextBlock, _) => self.next_block(id, incoming.payload.pop()),
             _ => Err(AudioFileError::Unsupported(
                 "the reader of audio files does nothing else".to_owned(),
             )),
@@ -83,16 +88,17 @@ impl Reader {
             expected_secs: blocks.expected_secs(),
         };
         self.blocks.replace(Some(blocks));
+        self.ahead.take();
         self.channel.post(id, &response, None);
         Ok(())
     }
 
-    fn next_block(&self, id: u32) -> Result<(), AudioFileError> {
+    fn next_block(&self, id: u32, spare: Option<ArrayBuffer>) -> Result<(), AudioFileError> {
         let mut open = self.blocks.borrow_mut();
         let Some(blocks) = open.as_mut() else {
             return Err(AudioFileError::Unsupported("no file is open".to_owned()));
         };
-        let mut samples = Vec::with_capacity(BLOCK_SAMPLES);
+        let mut samples = self.ahead.take();
         let mut is_last = false;
         while samples.len() < BLOCK_SAMPLES {
             match blocks.next_block()? {
@@ -103,13 +109,21 @@ impl Reader {
                 }
             }
         }
+        let end = samples.len().min(BLOCK_SAMPLES);
+        if is_last && end < samples.len() {
+            // What is left makes a block of its own.
+            is_last = false;
+        }
         let notices = if is_last {
             blocks.notices().iter().map(ToString::to_string).collect()
         } else {
             Vec::new()
         };
         let response = Response::Block { is_last, notices };
-        self.channel.post(id, &response, Some(&samples));
+        let payload = buffer_of(&samples[..end], spare);
+        self.channel.post_buffer(id, &response, Some(&payload));
+        samples.drain(..end);
+        self.ahead.replace(samples);
         Ok(())
     }
 }

@@ -7,14 +7,16 @@
 mod phrases;
 mod transcript;
 
-pub use phrases::{Boost, Phrase, PhraseWarning, Place, SlotValue, WantedPhrases};
+pub use phrases::{
+    Boost, Boosts, NearPhrase, OtherSpeech, Phrase, PhraseWarning, Place, SlotValue, WantedPhrases,
+};
 pub use transcript::{Aligned, LiveSegment, Transcript, Word, WordErrors};
 
 use serde::{Deserialize, Serialize};
 
 /// Changes with every change of meaning. A page and an engine from different builds (a stale browser
 /// cache) must not talk.
-pub const PROTOCOL_VERSION: u32 = 6;
+pub const PROTOCOL_VERSION: u32 = 7;
 
 /// The browser's cache in which fetched files are kept, each under its digest.
 pub const KEPT_FILES: &str = "fledge-files";
@@ -63,7 +65,7 @@ pub enum Request {
         phrases: Option<WantedPhrases>,
         /// Without phrases: these are likelier.
         #[serde(default)]
-        boosts: Vec<Boost>,
+        boosts: Boosts,
     },
     /// Payload: the next samples of the recording that a request began. Answer under that request's
     /// id: [`Response::Taken`], or what it ends with.
@@ -73,7 +75,8 @@ pub enum Request {
     /// To the reader of audio files. File: wav, flac, ogg vorbis, mp3 or sphere. Answer:
     /// [`Response::Opened`].
     OpenFile,
-    /// To the reader. Answer: [`Response::Block`].
+    /// To the reader. Payload, if there is one: a buffer that the answer may come in. Answer:
+    /// [`Response::Block`].
     NextBlock,
     /// Starts a live session. Answers: [`Response::LiveStarted`], then [`Response::Live`] until
     /// [`Response::LiveEnded`].
@@ -84,7 +87,7 @@ pub enum Request {
         phrases: Option<WantedPhrases>,
         /// Without phrases: these are likelier.
         #[serde(default)]
-        boosts: Vec<Boost>,
+        boosts: Boosts,
     },
     /// Payload: mono f32 samples at the rate of the session that request `of` began. No answer of its
     /// own.
@@ -94,6 +97,8 @@ pub enum Request {
     /// Whether a list of phrases can be used, with the student if there is one. Answer:
     /// [`Response::PhrasesChecked`].
     CheckPhrases { list: String },
+    /// The same of a list of boosted phrases. Answer: [`Response::PhrasesChecked`].
+    CheckBoosts { list: String },
     /// The error rate of utterances, each with its errors and the words of its reference. Answer:
     /// [`Response::ErrorRate`].
     ErrorRate { utterances: Vec<WordErrors> },
@@ -182,7 +187,7 @@ pub enum Response {
         words: Vec<Word>,
         phrases: Vec<Phrase>,
     },
-    /// The samples were taken; more may be sent.
+    /// The samples were taken; more may be sent. Payload: the buffer that they came in.
     Taken,
     Transcribed {
         transcript: Transcript,
@@ -206,7 +211,7 @@ pub enum Response {
         /// How long the file is, where its header tells.
         expected_secs: Option<f64>,
     },
-    /// Payload: mono f32 samples.
+    /// Payload: mono f32 samples; of all blocks but the last the same number.
     Block {
         is_last: bool,
         /// With the last one, what the visitor should know; each goes on with a sentence that begins
@@ -253,10 +258,10 @@ mod tests {
                 list: "stop".to_owned(),
                 ..WantedPhrases::default()
             }),
-            boosts: vec![Boost {
+            boosts: Boosts::Each(vec![Boost {
                 phrase: "go".to_owned(),
                 weight: Some(2.0),
-            }],
+            }]),
         };
         let text = serde_json::to_string(&request).unwrap();
         assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);
@@ -285,6 +290,16 @@ mod tests {
                     score: 0.9,
                     is_settled: false,
                 }]),
+                others: vec![OtherSpeech {
+                    text: "two".to_owned(),
+                    start_secs: 1.0,
+                    end_secs: 1.5,
+                    nearest: Some(NearPhrase {
+                        text: "ten".to_owned(),
+                        score: 0.1,
+                        threshold: 0.35,
+                    }),
+                }],
             },
         }]);
         let text = serde_json::to_string(&response).unwrap();

@@ -7,7 +7,7 @@ use std::{
     task::{Poll, Waker},
 };
 
-use js_sys::{Float32Array, Uint8Array};
+use js_sys::{ArrayBuffer, Float32Array};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{AbortController, Blob, DedicatedWorkerGlobalScope, MessageEvent};
 
@@ -16,21 +16,41 @@ use crate::{
     wire,
 };
 
-/// One request with its payload's bytes.
+/// One request with its payload: one buffer, or several where requests were joined.
 pub struct Incoming {
     pub id: u32,
     pub request: Request,
-    pub payload: Vec<u8>,
+    pub payload: Vec<ArrayBuffer>,
     pub file: Option<Blob>,
 }
 
 impl Incoming {
-    /// The payload as f32 samples; a last incomplete one is dropped.
+    /// The payload as f32 samples; a last incomplete one of a buffer is dropped.
     pub fn samples(&self) -> Vec<f32> {
-        self.payload
-            .chunks_exact(4)
-            .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
-            .collect()
+        let count = |buffer: &ArrayBuffer| buffer.byte_length() / 4;
+        let total: u32 = self.payload.iter().map(count).sum();
+        let mut samples = vec![0.0; total as usize];
+        let mut rest = samples.as_mut_slice();
+        for buffer in &self.payload {
+            let length = count(buffer);
+            let (part, later) = rest.split_at_mut(length as usize);
+            Float32Array::new_with_byte_offset_and_length(buffer, 0, length).copy_to(part);
+            rest = later;
+        }
+        samples
+    }
+}
+
+/// Samples in a buffer: `spare`, if it is just as long, else a new one. Buffers that are thrown away
+/// pile up until a browser looks for garbage.
+pub fn buffer_of(samples: &[f32], spare: Option<ArrayBuffer>) -> ArrayBuffer {
+    let fits = |buffer: &ArrayBuffer| buffer.byte_length() as usize == 4 * samples.len();
+    match spare.filter(fits) {
+        Some(buffer) => {
+            Float32Array::new(&buffer).copy_from(samples);
+            buffer
+        }
+        None => Float32Array::from(samples).buffer(),
     }
 }
 
@@ -73,6 +93,11 @@ impl Channel {
     }
 
     pub fn post(&self, id: u32, response: &Response, payload: Option<&[f32]>) {
+        let payload = payload.map(|samples| buffer_of(samples, None));
+        self.post_buffer(id, response, payload.as_ref());
+    }
+
+    pub fn post_buffer(&self, id: u32, response: &Response, payload: Option<&ArrayBuffer>) {
         if let Err(error) = self.try_post(id, response, payload) {
             web_sys::console::error_2(&JsValue::from_str("message not posted:"), &error);
         }
@@ -82,10 +107,9 @@ impl Channel {
         &self,
         id: u32,
         response: &Response,
-        payload: Option<&[f32]>,
+        payload: Option<&ArrayBuffer>,
     ) -> Result<(), JsValue> {
-        let payload = payload.map(|values| Float32Array::from(values).buffer());
-        let (message, moved) = wire::write(id, response, payload.as_ref())?;
+        let (message, moved) = wire::write(id, response, payload)?;
         self.scope.post_message_with_transfer(&message, &moved)
     }
 
@@ -109,9 +133,7 @@ impl Channel {
                 Ok(message) => accept(Incoming {
                     id: message.id,
                     request: message.body,
-                    payload: message
-                        .payload
-                        .map_or_else(Vec::new, |buffer| Uint8Array::new(&buffer).to_vec()),
+                    payload: message.payload.into_iter().collect(),
                     file: message.file,
                 }),
                 Err(error) => {

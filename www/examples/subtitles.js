@@ -21,8 +21,8 @@ find("#file").addEventListener("change", async ({ target }) => {
   status.textContent = "Fetching the model…";
   const recognizer = await load("english-medium");
   try {
-    const onPartial = ({ end }) => (status.textContent = `Heard up to ${clock(end)}…`);
-    const { words } = await recognizer.transcribe(file, { onPartial });
+    const onProgress = ({ done, total }) => (status.textContent = `Heard ${clock(done)}${total ? ` of ${clock(total)}` : ""}…`);
+    const { words } = await recognizer.transcribe(file, { onProgress });
     const text = cues(words).map((cue) => `\n${clock(cue[0].start)} --> ${clock(cue.at(-1).end)}\n${cue.map((word) => word.text).join(" ")}\n`);
     const url = URL.createObjectURL(new Blob(["WEBVTT\n", ...text], { type: "text/vtt" }));
     const video = find("#video");

@@ -8,10 +8,10 @@ use super::{
     PhraseList,
     grammar::{PhraseError, SlotValue},
     graph::PhraseGraph,
-    search::{Found, FoundPhrase, PhraseConfig, Search, TokenFacts, accepted},
+    search::{Found, FoundPhrase, PhraseConfig, Search, TokenFacts, accepted, rejected},
 };
 use crate::{
-    decode::{Hypothesis, LogProbs, TokenSpan, WORD_MARK, Word, words},
+    decode::{Hypothesis, LogProbs, TokenSpan, WORD_MARK, Word, greedy, words},
     tokens::Tokens,
 };
 
@@ -48,6 +48,30 @@ pub struct Slot {
     pub name: String,
     /// What was said.
     pub value: SlotValue,
+}
+
+/// Speech in which no phrase was heard: what was said between two pauses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OtherSpeech {
+    /// What the network alone would have written.
+    pub text: String,
+    /// Beginning of the first letter, seconds.
+    pub start_secs: f32,
+    /// End of the last letter, seconds.
+    pub end_secs: f32,
+    /// The phrase that it resembled most, if any.
+    pub nearest: Option<NearPhrase>,
+}
+
+/// A phrase that does not count.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NearPhrase {
+    /// As it would have been said.
+    pub text: String,
+    /// As of a [`PhraseHit`].
+    pub score: f32,
+    /// With this score it would have counted, unless other words stand beside it.
+    pub threshold: f32,
 }
 
 /// Hears the phrases of one list. Cheap to clone; searches share the graph.
@@ -104,6 +128,7 @@ impl PhraseDecoder {
                 frame_secs,
                 known: Vec::new(),
             },
+            words: Vec::new(),
         }
     }
 
@@ -135,12 +160,17 @@ pub struct PhraseSearch {
     decoder: PhraseDecoder,
     search: Search,
     times: FrameTimes,
+    /// Of the best path, phrase or not, times in frames.
+    words: Vec<Word>,
 }
 
 impl PhraseSearch {
     /// The next frames. `offset_secs`: time of the first of them.
     pub fn push(&mut self, log_probs: LogProbs<'_>, offset_secs: f32) {
-        self.times.note(self.search.num_frames(), offset_secs);
+        let first = self.search.num_frames();
+        self.times.note(first, offset_secs);
+        let written = words(&greedy(log_probs), &self.decoder.tokens, 1.0, first as f32);
+        self.words.extend(written);
         self.search.push(log_probs);
     }
 
@@ -155,6 +185,7 @@ impl PhraseSearch {
             pieces: self.search.found(),
             decoder: self.decoder.clone(),
             times: self.times.clone(),
+            words: self.words.clone(),
         }
     }
 
@@ -195,6 +226,7 @@ pub struct FoundPhrases {
     pieces: Vec<Found>,
     decoder: PhraseDecoder,
     times: FrameTimes,
+    words: Vec<Word>,
 }
 
 impl FoundPhrases {
@@ -203,6 +235,33 @@ impl FoundPhrases {
         let accepted = accepted(&self.pieces, config, self.times.frame_secs);
         let hits = accepted.into_iter().filter_map(|found| self.hit(found));
         hits.collect()
+    }
+
+    /// The utterances in which no phrase counts by these settings.
+    pub fn others(&self, config: &PhraseConfig) -> Vec<OtherSpeech> {
+        let rejected = rejected(&self.pieces, config, self.times.frame_secs).into_iter();
+        let others = rejected.map(|one| {
+            let (first, last) = one.frames;
+            let middle = |word: &&Word| (word.start_secs + word.end_secs) / 2.0;
+            let is_within =
+                |word: &&Word| (first as f32..=last as f32 + 1.0).contains(&middle(word));
+            let said = self.words.iter().filter(is_within);
+            let said: Vec<&str> = said.map(|word| word.text.as_str()).collect();
+            OtherSpeech {
+                text: said.join(" "),
+                start_secs: self.times.secs(first),
+                end_secs: self.times.secs(last) + self.times.frame_secs,
+                nearest: one.nearest.map(|found| NearPhrase {
+                    text: text_of(&self.words(found)),
+                    score: found.score,
+                    threshold: config.threshold,
+                }),
+            }
+        });
+        // Noise between words may leave a letter of no word.
+        others
+            .filter(|other| !other.text.is_empty() || other.nearest.is_some())
+            .collect()
     }
 
     fn hit(&self, found: &FoundPhrase) -> Option<PhraseHit> {
@@ -247,4 +306,9 @@ impl FoundPhrases {
         }
         words
     }
+}
+
+fn text_of(words: &[Word]) -> String {
+    let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+    texts.join(" ")
 }

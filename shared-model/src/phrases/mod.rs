@@ -25,7 +25,9 @@ mod search;
 mod sentences;
 mod similar;
 
-pub use decoder::{FoundPhrases, PhraseDecoder, PhraseHit, PhraseSearch, Slot};
+pub use decoder::{
+    FoundPhrases, NearPhrase, OtherSpeech, PhraseDecoder, PhraseHit, PhraseSearch, Slot,
+};
 pub use grammar::{
     MAX_LIST_BYTES, PhraseError, PhraseWarning, Place, SlotValue, with_threshold,
     without_thresholds,

@@ -13,7 +13,7 @@ use crate::{
 
 const MAX_CHUNK_SAMPLES: usize = MAX_CHUNK_BLOCKS * BLOCK_SAMPLES;
 
-/// From two minutes on a recording may well be a long one.
+/// From half a minute on a recording may well be a long one.
 const LONG_SAMPLES: usize = MAX_CHUNK_SAMPLES / 5;
 
 /// Whether to go on.

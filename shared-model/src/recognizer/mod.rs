@@ -1,7 +1,7 @@
 //! PCM in, words out.
 //!
 //! ```text
-//! samples -> chunks of at most 10 min -> regions with sound (activity)
+//! samples -> chunks of at most 3 min -> regions with sound (activity)
 //!         -> windows of at most 20 s (windows) -> level -> features -> network
 //!         -> log-probabilities, unless the sound is none of a voice (speech)
 //!         -> windows joined between words (stitch) -> decoder -> words with times
@@ -42,7 +42,7 @@ use crate::{
     },
     features::{FeatureConfig, FeatureExtractor},
     model::{CtcModel, ModelConfig},
-    phrases::{PhraseDecoder, PhraseHit},
+    phrases::{OtherSpeech, PhraseDecoder, PhraseHit},
     tokens::Tokens,
 };
 use pitch::PitchTracker;
@@ -124,6 +124,9 @@ pub struct Transcript {
     /// Where only phrases are heard ([`Decoder::Phrases`]): those that the words are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phrases: Vec<PhraseHit>,
+    /// And what was said that is none of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherSpeech>,
 }
 
 impl Transcript {
@@ -134,6 +137,7 @@ impl Transcript {
             text: texts.join(" "),
             words,
             phrases: Vec::new(),
+            others: Vec::new(),
         }
     }
 
@@ -149,8 +153,12 @@ impl Transcript {
             self.words
                 .truncate(self.phrases.iter().map(|phrase| phrase.words.len()).sum());
         }
+        // What is said behind the last word is heard again.
+        let end_secs = self.words.last().map_or(0.0, |word| word.end_secs);
+        self.others.retain(|other| other.end_secs <= end_secs);
         Self {
             phrases: self.phrases,
+            others: self.others,
             ..Self::from_words(self.words)
         }
     }

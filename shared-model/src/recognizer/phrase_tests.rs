@@ -68,11 +68,40 @@ fn a_clip_is_its_phrase_with_the_slots_value_and_other_speech_is_none() {
         phrase.start_secs < 0.6 && phrase.end_secs > 1.2,
         "{phrase:?}"
     );
+    assert!(timer.others.is_empty(), "{timer:?}");
     assert_eq!(
         texts(&heard("turn-on-the-kitchen-light")),
         ["turn on the kitchen light"]
     );
-    assert_eq!(heard("seven-two-nine-four"), Transcript::default());
+    let digits = heard("seven-two-nine-four");
+    assert_eq!((digits.text.as_str(), &digits.phrases[..]), ("", &[][..]));
+    let [other] = &digits.others[..] else {
+        panic!("{digits:?}")
+    };
+    // By the best path, whose first word is one letter too long.
+    assert!(other.text.ends_with("two nine four"), "{other:?}");
+    assert!(other.start_secs < 0.6 && other.end_secs > 1.2, "{other:?}");
+}
+
+#[test]
+fn a_phrase_that_does_not_count_is_told_with_its_score_and_what_it_needed() {
+    for (inside_speech, threshold, counts) in [(false, 0.35, false), (true, 1.0, true)] {
+        let config = PhraseConfig {
+            threshold,
+            inside_speech,
+        };
+        let recognizer = recognizer("kitchen light\nstop\n", config);
+        let heard = tests::now(recognizer.transcribe(&clip("turn-on-the-kitchen-light"))).unwrap();
+        let [other] = &heard.others[..] else {
+            panic!("{heard:?}")
+        };
+        assert_eq!(other.text, "turn on the kitchen light");
+        let nearest = other.nearest.as_ref().unwrap();
+        assert_eq!(nearest.text, "kitchen light");
+        assert_eq!(nearest.threshold, threshold);
+        // Alone its score is too low, or it would do but for the words beside it.
+        assert_eq!(nearest.score < threshold, counts, "{nearest:?}");
+    }
 }
 
 #[test]

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use super::activity::ascending;
 
-/// Longest audio that is heard as one recording, with one level: memory is bounded by it. 10 minutes.
-pub(super) const MAX_CHUNK_BLOCKS: usize = 60_000;
+/// Longest audio that is heard as one recording, with one level: memory is bounded by it, and a long
+/// recording's first words wait for it. 3 minutes.
+pub(super) const MAX_CHUNK_BLOCKS: usize = 18_000;
 /// The end of a chunk is looked for in this much of it.
 const CHUNK_END_BLOCKS: usize = 6000;
 /// Longest window. Attention and memory grow with it; training utterances are rarely longer.
@@ -149,10 +150,10 @@ mod tests {
     fn a_chunk_ends_in_the_quietest_place_of_its_last_minute() {
         let mut levels = vec![-20.0; MAX_CHUNK_BLOCKS];
         levels[1000..1060].fill(-80.0);
-        levels[56_000..56_040].fill(-30.0);
-        levels[57_000..57_040].fill(-25.0);
+        levels[14_000..14_040].fill(-30.0);
+        levels[15_000..15_040].fill(-25.0);
         let end = chunk_end(&levels);
-        assert!((56_010..56_030).contains(&end), "{end}");
+        assert!((14_010..14_030).contains(&end), "{end}");
         assert_eq!(chunk_end(&[-20.0; 10]), 10);
     }
 

@@ -3,7 +3,7 @@
 use super::{Decoder, Posteriors, Transcript};
 use crate::{
     decode::{Calibration, Hypothesis, LogProbs, Word, evident_words, greedy},
-    phrases::{FoundPhrases, PhraseDecoder, PhraseHit, PhraseSearch},
+    phrases::{FoundPhrases, OtherSpeech, PhraseDecoder, PhraseHit, PhraseSearch},
     tokens::Tokens,
 };
 
@@ -55,6 +55,7 @@ pub struct Writer<'a> {
     calibration: Option<Calibration>,
     words: Vec<Word>,
     phrases: Vec<PhraseHit>,
+    others: Vec<OtherSpeech>,
     listener: Option<PhraseListener<'a>>,
     /// Where the audio of the last stretch ends.
     end_secs: f32,
@@ -70,6 +71,7 @@ impl<'a> Writer<'a> {
             calibration: None,
             words: Vec::new(),
             phrases: Vec::new(),
+            others: Vec::new(),
             listener: match decoder {
                 Decoder::Phrases(phrases) => Some(PhraseListener::new(phrases, frame_secs)),
                 Decoder::Greedy | Decoder::Beam(_) => None,
@@ -125,6 +127,7 @@ impl<'a> Writer<'a> {
             self.words.extend(hit.words.iter().cloned());
             self.phrases.push(hit);
         }
+        self.others.extend(found.others(phrases.config()));
     }
 
     /// Words and phrases that were given so far.
@@ -138,6 +141,7 @@ impl<'a> Writer<'a> {
         self.close(found);
         Transcript {
             phrases: self.phrases,
+            others: self.others,
             ..Transcript::from_words(self.words)
         }
     }

@@ -14,9 +14,16 @@ use crate::js;
 /// Read at once: a call into the browser costs as much as some hundred kilobytes.
 const WINDOW_BYTES: u64 = 1 << 20;
 
+/// What was read is freed when the browser looks for garbage, which Chromium does by the array buffers
+/// that it counts; what it holds of a file is not among them, and grew to the size of the file. A
+/// buffer that nobody writes into takes no memory, and counts.
+const COUNTED_BYTES: u32 = 16 << 20;
+
 thread_local! {
     /// The file that is read, beside its source: sources may move between threads, a file may not.
     static FILE: RefCell<Option<Blob>> = const { RefCell::new(None) };
+    /// One for all windows: each would be garbage, too.
+    static READER: Option<JsValue> = js::construct("FileReaderSync", &[]).ok();
 }
 
 /// One at a time: a new one takes the place of the last.
@@ -45,11 +52,14 @@ impl BlobSource {
         let bytes = FILE.with_borrow(|file| -> Result<Uint8Array, JsValue> {
             let file = file.as_ref().ok_or("no file is open")?;
             let part = file.slice_with_f64_and_f64(start as f64, end as f64)?;
-            let reader = js::construct("FileReaderSync", &[])?;
-            let buffer: ArrayBuffer =
-                js::call(&reader, "readAsArrayBuffer", &[part.into()])?.dyn_into()?;
+            let read = READER.with(|reader| {
+                let reader = reader.as_ref().ok_or("this browser reads no files here")?;
+                js::call(reader, "readAsArrayBuffer", &[part.into()])
+            });
+            let buffer: ArrayBuffer = read?.dyn_into()?;
             Ok(Uint8Array::new(&buffer))
         })?;
+        let _ = js::construct("ArrayBuffer", &[COUNTED_BYTES.into()]);
         self.window.resize(bytes.length() as usize, 0);
         bytes.copy_to(&mut self.window);
         self.window_start = start;

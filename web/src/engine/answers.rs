@@ -8,7 +8,9 @@ use shared_model::{
     tokens::normalize_text,
 };
 
-use crate::protocol::{Aligned, Phrase, Response, SlotValue, Transcript, Word, WordErrors};
+use crate::protocol::{
+    Aligned, NearPhrase, OtherSpeech, Phrase, Response, SlotValue, Transcript, Word, WordErrors,
+};
 
 /// Those of the cards.
 const BOOTSTRAP_RESAMPLES: usize = 1000;
@@ -75,6 +77,20 @@ pub fn transcript_of(transcript: recognizer::Transcript, hears_phrases: bool) ->
         text: transcript.text,
         words: transcript.words.into_iter().map(word_of).collect(),
         phrases: hears_phrases.then(|| phrases.collect()),
+        others: transcript.others.into_iter().map(other_of).collect(),
+    }
+}
+
+fn other_of(other: phrases::OtherSpeech) -> OtherSpeech {
+    OtherSpeech {
+        text: other.text,
+        start_secs: other.start_secs,
+        end_secs: other.end_secs,
+        nearest: other.nearest.map(|phrase| NearPhrase {
+            text: phrase.text,
+            score: phrase.score,
+            threshold: phrase.threshold,
+        }),
     }
 }
 

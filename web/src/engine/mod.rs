@@ -144,7 +144,7 @@ impl Queue {
                 .is_some_and(|following| following.request == next.request)
             {
                 if let Some(following) = waiting.pop_front() {
-                    next.payload.extend_from_slice(&following.payload);
+                    next.payload.extend(following.payload);
                 }
             }
         }

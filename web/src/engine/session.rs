@@ -18,12 +18,12 @@ use super::{
     EngineDevice, Failure,
     answers::{alignment_of, error_rate, errors_of, phrase_of, transcript_of, word_of},
     download::{fetch_folder, fetch_lm},
-    student::{Student, check_phrases},
+    student::{Student, check_boosts, check_phrases},
     turns::in_turns,
 };
 use crate::{
     protocol::{
-        Boost, FailureKind, LiveSegment, LoadPhase, LoadTimes, RemoteFile, Request, Response,
+        Boosts, FailureKind, LiveSegment, LoadPhase, LoadTimes, RemoteFile, Request, Response,
         WantedPhrases,
     },
     worker_channel::{Channel, Incoming},
@@ -100,6 +100,11 @@ impl Session {
                     self.channel.post(id, &checked, None);
                 })
             }
+            Request::CheckBoosts { list } => {
+                check_boosts(&list, self.student.as_ref()).map(|checked| {
+                    self.channel.post(id, &checked, None);
+                })
+            }
             Request::ErrorRate { utterances } => {
                 self.channel.post(id, &error_rate(&utterances), None);
                 Ok(())
@@ -133,7 +138,7 @@ impl Session {
     fn hearing(
         &self,
         phrases: Option<&WantedPhrases>,
-        boosts: &[Boost],
+        boosts: &Boosts,
     ) -> Result<Listener, Failure> {
         Ok(Listener {
             recognizer: self.student()?.hearing(phrases, boosts)?,
@@ -247,7 +252,7 @@ impl Session {
         let id = incoming.id;
         let student = self.student()?;
         let samples = samples_of(&incoming, sample_rate_hz)?;
-        let recognizer = student.hearing(None, &[])?;
+        let recognizer = student.hearing(None, &Boosts::None)?;
         let log_probs = recognizer.log_probs(&samples).await?;
         let vocab_size = recognizer.tokens().len();
         self.channel
@@ -369,7 +374,7 @@ async fn hear(
         !channel.is_cancelled(id)
     };
     let mut next = Some(first);
-    while let Some(piece) = next {
+    while let Some(mut piece) = next {
         let is_more = matches!(
             piece.request,
             Request::Transcribe { more: true, .. } | Request::Piece { more: true, .. }
@@ -391,7 +396,7 @@ async fn hear(
             .recognize_ms
             .set(heard.recognize_ms.get() + channel.now() - resampled);
         next = if is_more {
-            channel.post(id, &Response::Taken, None);
+            channel.post_buffer(id, &Response::Taken, piece.payload.pop().as_ref());
             channel.next_piece(id).await
         } else {
             None

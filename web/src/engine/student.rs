@@ -10,7 +10,7 @@ use shared_model::{
 };
 
 use super::Failure;
-use crate::protocol::{Boost, FailureKind, PhraseWarning, Place, Response, WantedPhrases};
+use crate::protocol::{Boosts, FailureKind, PhraseWarning, Place, Response, WantedPhrases};
 
 pub struct Student {
     recognizer: Rc<Recognizer>,
@@ -44,22 +44,16 @@ impl Student {
     pub fn hearing(
         &self,
         phrases: Option<&WantedPhrases>,
-        boosts: &[Boost],
+        boosts: &Boosts,
     ) -> Result<Rc<Recognizer>, Failure> {
-        match phrases {
-            Some(_) if !boosts.is_empty() => Err(Failure::new(
+        match (phrases, boost_list(boosts)?) {
+            (Some(_), Some(_)) => Err(Failure::new(
                 FailureKind::Phrases,
                 "phrases are all that is heard: none can be boosted",
             )),
-            Some(wanted) => self.hearing_only(wanted),
-            None if boosts.is_empty() => Ok(self.recognizer.clone()),
-            None => {
-                let boosts = boosts.iter().map(|one| (one.phrase.clone(), one.weight));
-                let boosting = self
-                    .recognizer
-                    .boosting(&BoostList::new(boosts)?, &self.beam);
-                Ok(Rc::new(boosting?))
-            }
+            (Some(wanted), None) => self.hearing_only(wanted),
+            (None, Some(boosts)) => Ok(Rc::new(self.recognizer.boosting(&boosts, &self.beam)?)),
+            (None, None) => Ok(self.recognizer.clone()),
         }
     }
 
@@ -114,6 +108,33 @@ pub fn check_phrases(text: &str, student: Option<&Student>) -> Result<Response, 
     })
 }
 
+/// As [`check_phrases`], of boosted ones.
+///
+/// # Errors
+/// As there.
+pub fn check_boosts(text: &str, student: Option<&Student>) -> Result<Response, Failure> {
+    let list = BoostList::parse(text, BoostList::DEFAULT_WEIGHT)?;
+    if let Some(student) = student {
+        student.recognizer.boosting(&list, &student.beam)?;
+    }
+    Ok(Response::PhrasesChecked {
+        phrases: list.boosts.len(),
+        warnings: Vec::new(),
+        with_student: student.is_some(),
+    })
+}
+
+fn boost_list(boosts: &Boosts) -> Result<Option<BoostList>, DecodeError> {
+    let list = match boosts {
+        Boosts::None => return Ok(None),
+        Boosts::Each(boosts) => {
+            BoostList::new(boosts.iter().map(|one| (one.phrase.clone(), one.weight)))
+        }
+        Boosts::List(text) => BoostList::parse(text, BoostList::DEFAULT_WEIGHT),
+    };
+    list.map(Some)
+}
+
 impl From<PhraseError> for Failure {
     fn from(error: PhraseError) -> Self {
         Self {
@@ -125,7 +146,17 @@ impl From<PhraseError> for Failure {
 
 impl From<DecodeError> for Failure {
     fn from(error: DecodeError) -> Self {
-        Self::new(FailureKind::Phrases, error)
+        let at = match &error {
+            DecodeError::Boost { line, .. } => Some(Place {
+                line: *line,
+                column: 1,
+            }),
+            _ => None,
+        };
+        Self {
+            at,
+            ..Self::new(FailureKind::Phrases, error)
+        }
     }
 }
 

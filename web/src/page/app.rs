@@ -1,6 +1,6 @@
 //! The page as a whole: its parts, what it is doing, and what each control makes of them.
 
-mod phrases;
+mod own_words;
 
 use std::{
     cell::{Cell, RefCell},
@@ -23,7 +23,7 @@ use super::{
     listening::Listening,
     microphone::Microphone,
     offer::Offer,
-    phrase_box::PhraseBox,
+    own_words::{Use, WordBox},
     recording::{Recording, Sound},
     said::Said,
     samples,
@@ -61,7 +61,8 @@ pub struct App {
     toolbar: Rc<Toolbar>,
     check: Rc<Check>,
     settings: Settings,
-    phrases: Rc<PhraseBox>,
+    phrases: Rc<WordBox>,
+    boosts: Rc<WordBox>,
     storage: Rc<Storage>,
     file: HtmlInputElement,
     cancel: HtmlButtonElement,
@@ -91,7 +92,8 @@ impl App {
             toolbar: Toolbar::new(said.player.clone())?,
             said,
             settings: Settings::new()?,
-            phrases: PhraseBox::new()?,
+            phrases: WordBox::new(Use::Phrases)?,
+            boosts: WordBox::new(Use::Boosts)?,
             storage: Rc::new(Storage::new()?),
             file: by_id("file")?,
             cancel: by_id("cancel")?,
@@ -128,17 +130,22 @@ impl App {
         let app = self.clone();
         drop_target::bind(move |file, target| {
             let is_text = file.type_().starts_with("text/") || file.name().ends_with(".jsgf");
-            if is_text || target.is_some_and(|target| app.phrases.holds(&target)) {
+            let is_over = |one: &WordBox| target.as_ref().is_some_and(|target| one.holds(target));
+            if is_over(&app.boosts) {
+                app.boosts.take_file(file.into());
+            } else if is_text || is_over(&app.phrases) {
                 app.phrases.take_file(file.into());
             } else {
                 app.accept_file(&file.name(), &file);
             }
         })?;
-        let app = self.clone();
-        self.phrases.bind(move || {
-            let app = app.clone();
-            spawn_local(async move { app.on_phrases().await });
-        })?;
+        for words in [&self.phrases, &self.boosts] {
+            let app = self.clone();
+            words.bind(move || {
+                let app = app.clone();
+                spawn_local(async move { app.on_own_words().await });
+            })?;
+        }
         self.bind_settings();
         Ok(())
     }
@@ -210,7 +217,7 @@ impl App {
         if let Some(lane) = self.offer.racing().await.first() {
             let _ = lane.host.client().await;
         }
-        self.check_phrases().await;
+        self.check_own_words().await;
     }
 
     fn show_family(self: &Rc<Self>, name: &str) {
@@ -317,7 +324,7 @@ impl App {
             self.toolbar.show(can_play);
             self.refresh_storage();
             let app = self.clone();
-            spawn_local(async move { app.check_phrases().await });
+            spawn_local(async move { app.check_own_words().await });
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use js_sys::Float32Array;
+use js_sys::{ArrayBuffer, Float32Array};
 use web_sys::Blob;
 
 use super::{
@@ -106,12 +106,17 @@ impl AudioReader {
 }
 
 impl OpenFile {
-    /// The next block, and with the last one what the visitor should know of the file.
+    /// The next block, in the buffer `spare` if it can be, and with the last one what the visitor
+    /// should know of the file.
     ///
     /// # Errors
     /// The file is damaged.
-    pub async fn next_block(&self) -> Result<(Block, Vec<String>), Failure> {
-        let answer = self.reader.request(&Request::NextBlock, None, |_| {}).await;
+    pub async fn next_block(
+        &self,
+        spare: Option<ArrayBuffer>,
+    ) -> Result<(Block, Vec<String>), Failure> {
+        let answer = self.reader.request(&Request::NextBlock, spare, |_| {});
+        let answer = answer.await;
         let answer = answer.map_err(given_up)?;
         match (answer.response, answer.payload) {
             (Response::Block { is_last, notices }, Some(samples)) => {

@@ -1,12 +1,15 @@
-//! What is to become of sound: any words, or the visitor's phrases and nothing else.
+//! What is to become of sound: any words, some of them likelier, or the visitor's phrases and nothing
+//! else.
 
-use crate::protocol::WantedPhrases;
+use crate::protocol::{Boosts, WantedPhrases};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoding {
     /// Words are written with a language model; phrases need none.
     pub with_lm: bool,
     pub phrases: Option<WantedPhrases>,
+    /// None with phrases.
+    pub boosts: Boosts,
 }
 
 impl Decoding {

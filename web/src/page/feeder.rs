@@ -2,11 +2,11 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use js_sys::{ArrayBuffer, Float32Array};
+use js_sys::ArrayBuffer;
 
 use super::{
     bell::Bell,
-    tape::{Block, Tape},
+    tape::{Copied, Tape},
     turn::Turn,
     worker_client::WorkerClient,
 };
@@ -27,21 +27,18 @@ impl Feeder {
             let (count, bell) = &*self.taken;
             bell.until(|| (count.get() >= sent).then_some(())).await;
             // Where the file is damaged the words up to there are still good.
-            let block = self.tape.next(self.lane).await.unwrap_or_else(|_| Block {
-                samples: Float32Array::new_with_length(0),
+            let spare = || self.client.take_spare();
+            let block = self.tape.next(self.lane, spare).await;
+            let block = block.unwrap_or_else(|_| Copied {
+                samples: ArrayBuffer::new(0),
                 is_last: true,
             });
             self.client
-                .push_piece(self.request, !block.is_last, copy(&block.samples));
+                .push_piece(self.request, !block.is_last, block.samples);
             sent += 1;
             if block.is_last {
                 break;
             }
         }
     }
-}
-
-/// What is sent is taken away, and other lanes need it.
-pub fn copy(samples: &Float32Array) -> ArrayBuffer {
-    samples.slice(0, samples.length()).buffer()
 }

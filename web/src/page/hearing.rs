@@ -49,7 +49,7 @@ impl Hearing {
                     return Ok(Vec::new());
                 }
                 // The first block tells a file that cannot be read before any lane begins.
-                let first = open.next_block().await?;
+                let first = open.next_block(None).await?;
                 let tape = Tape::new(open.sample_rate_hz, open.expected_secs, &takers);
                 let tape = Rc::new(tape);
                 let (to, turn, notices) = (tape.clone(), turn.clone(), notices.clone());
@@ -88,7 +88,7 @@ async fn read(
         if !tape.push(block).await || is_last || !turn.is_current() {
             return notices;
         }
-        match open.next_block().await {
+        match open.next_block(tape.take_spare()).await {
             Ok(next) => (block, notices) = next,
             Err(failure) => {
                 let message = failure.message.clone();

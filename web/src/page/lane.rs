@@ -14,7 +14,7 @@ use super::{
     dom::{now, sentence},
     engine_host::EngineHost,
     engines::Engines,
-    feeder::{Feeder, copy},
+    feeder::Feeder,
     lane_view::LaneView,
     live_view::LiveView,
     recording::MicrophoneSound,
@@ -204,7 +204,7 @@ impl Lane {
         decoding: &Decoding,
         turn: &Turn,
     ) -> Result<Response, Failure> {
-        let first = tape.next(self.number).await?;
+        let first = tape.next(self.number, || client.take_spare()).await?;
         let phrases = decoding.phrases.clone();
         let hears_phrases = phrases.is_some();
         let request = Request::Transcribe {
@@ -213,7 +213,7 @@ impl Lane {
             reference: truth.filter(|_| !hears_phrases).map(str::to_owned),
             more: !first.is_last,
             phrases,
-            boosts: Vec::new(),
+            boosts: decoding.boosts.clone(),
         };
         let taken = Rc::new((Cell::new(0), Bell::default()));
         if !first.is_last {
@@ -255,9 +255,8 @@ impl Lane {
             }
             _ => {}
         };
-        let samples = copy(&first.samples);
         self.host
-            .ask(client, &request, Some(samples), progress)
+            .ask(client, &request, Some(first.samples), progress)
             .await
     }
 
@@ -277,15 +276,16 @@ impl Lane {
         let is_long = *audio_secs > LONG_SECS;
         let told = view.words().len();
         let rest = transcript.words.get(told..).unwrap_or_default();
+        let others = &transcript.others;
         let shown = match (errors, &transcript.phrases) {
             (_, Some(phrases)) => {
-                view.set_verdict(&match phrases.len() {
-                    0 => "none of these".to_owned(),
-                    1 => "1 phrase".to_owned(),
-                    count => format!("{count} phrases"),
-                });
-                let told = view.num_phrases();
-                view.push_phrases(rest, phrases.get(told..).unwrap_or_default(), is_long)
+                view.set_verdict(&count_phrases(phrases.len(), others.len()));
+                if is_long {
+                    let told = view.num_phrases();
+                    view.push_phrases(rest, phrases.get(told..).unwrap_or_default(), is_long)
+                } else {
+                    view.show_phrases(&transcript.words, phrases, others)
+                }
             }
             (Some(errors), None) => {
                 view.set_verdict(&match errors.errors {
@@ -299,7 +299,7 @@ impl Lane {
         if let Err(error) = shown {
             web_sys::console::error_1(&error);
         }
-        if transcript.words.is_empty() {
+        if transcript.words.is_empty() && (is_long || others.is_empty()) {
             view.set_placeholder(nothing(transcript.phrases.is_some()));
         }
         let speed = audio_secs * 1e3 / recognize_ms.max(0.01);
@@ -388,7 +388,7 @@ impl Lane {
         let request = Request::LiveStart {
             sample_rate_hz,
             phrases: decoding.phrases.clone(),
-            boosts: Vec::new(),
+            boosts: decoding.boosts.clone(),
         };
         let session = client.next_id();
         client.request(&request, None, |_| {}).await?;
@@ -418,6 +418,16 @@ impl Lane {
             Some(failure) => Err(failure),
             None => stopped.map(|_| ()),
         }
+    }
+}
+
+fn count_phrases(phrases: usize, others: usize) -> String {
+    match (phrases, others) {
+        (0, _) => "none of these".to_owned(),
+        (1, 0) => "1 phrase".to_owned(),
+        (1, others) => format!("1 phrase, {others} × none of these"),
+        (phrases, 0) => format!("{phrases} phrases"),
+        (phrases, others) => format!("{phrases} phrases, {others} × none of these"),
     }
 }
 

@@ -7,11 +7,11 @@ use web_sys::{Element, HtmlElement};
 
 use super::{
     dom::{append_text, clear, create, create_text, document},
-    phrase_view::phrase_paragraph,
+    phrase_view::{other_paragraph, phrase_paragraph},
 };
 use crate::{
     export, figures,
-    protocol::{Aligned, Phrase, Word},
+    protocol::{Aligned, OtherSpeech, Phrase, Word},
 };
 
 /// Words below this confidence are marked as unsure.
@@ -235,6 +235,15 @@ impl LaneView {
     }
 
     /// Something was said that is no phrase.
+    pub fn push_other(&self, other: &OtherSpeech) -> Result<(), JsValue> {
+        self.set_placeholder("");
+        let paragraph = other_paragraph(other)?;
+        self.finals.append_child(&paragraph)?;
+        self.follow();
+        Ok(())
+    }
+
+    /// Something was said of which no letter was heard.
     pub fn push_none(&self) -> Result<(), JsValue> {
         let last = self.finals.last_element_child();
         if last.is_none_or(|last| last.class_name() != "none") {
@@ -243,6 +252,28 @@ impl LaneView {
             self.follow();
         }
         Ok(())
+    }
+
+    /// All that was heard of a short recording, in the order it was said.
+    pub fn show_phrases(
+        &self,
+        words: &[Word],
+        phrases: &[Phrase],
+        others: &[OtherSpeech],
+    ) -> Result<(), JsValue> {
+        clear(&self.finals);
+        self.words.take();
+        self.num_phrases.set(0);
+        let (mut rest, mut others) = (words, others.iter().peekable());
+        for phrase in phrases {
+            while let Some(other) = others.next_if(|other| other.start_secs < phrase.start_secs) {
+                self.push_other(other)?;
+            }
+            let (own, later) = rest.split_at(phrase.num_words().min(rest.len()));
+            self.push_phrases(own, std::slice::from_ref(phrase), false)?;
+            rest = later;
+        }
+        others.try_for_each(|other| self.push_other(other))
     }
 
     /// The words beside what was said: a wrong one struck out, and what it should have been after it.

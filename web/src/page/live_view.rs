@@ -37,11 +37,15 @@ impl LiveView {
     }
 
     fn push(&self, transcript: &Transcript) -> Result<(), JsValue> {
-        match &transcript.phrases {
-            Some(phrases) if phrases.is_empty() => self.view.push_none(),
-            Some(phrases) => self.view.push_phrases(&transcript.words, phrases, false),
-            None => self.view.push_segment(&transcript.words),
+        let Some(phrases) = &transcript.phrases else {
+            return self.view.push_segment(&transcript.words);
+        };
+        if phrases.is_empty() && transcript.others.is_empty() {
+            return self.view.push_none();
         }
+        self.view.push_phrases(&transcript.words, phrases, false)?;
+        let mut others = transcript.others.iter();
+        others.try_for_each(|other| self.view.push_other(other))
     }
 
     /// From the end of the last word to the moment when it stands.

@@ -22,7 +22,7 @@ mod listening;
 mod live_view;
 mod microphone;
 mod offer;
-mod phrase_box;
+mod own_words;
 mod phrase_view;
 mod player;
 mod probe;

@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
 };
 
-use js_sys::Float32Array;
+use js_sys::{ArrayBuffer, Float32Array};
 
 use super::{bell::Bell, worker_client::Failure};
 
@@ -20,6 +20,30 @@ pub struct Block {
     pub is_last: bool,
 }
 
+/// A lane's own copy of a block: what is sent to a worker is taken away, and other lanes need it.
+pub struct Copied {
+    pub samples: ArrayBuffer,
+    pub is_last: bool,
+}
+
+impl Block {
+    /// `spare`: a buffer that may be written into.
+    fn copied(&self, spare: Option<ArrayBuffer>) -> Copied {
+        let fits = |buffer: &ArrayBuffer| buffer.byte_length() == 4 * self.samples.length();
+        let samples = match spare.filter(fits) {
+            Some(buffer) => {
+                Float32Array::new(&buffer).set(&self.samples, 0);
+                buffer
+            }
+            None => self.samples.slice(0, self.samples.length()).buffer(),
+        };
+        Copied {
+            samples,
+            is_last: self.is_last,
+        }
+    }
+}
+
 pub struct Tape {
     pub sample_rate_hz: u32,
     /// How long the recording is, where that is known.
@@ -30,6 +54,8 @@ pub struct Tape {
     /// The number of the block that each lane takes next.
     takers: RefCell<BTreeMap<usize, usize>>,
     failure: RefCell<Option<Failure>>,
+    /// The buffer of a block that all have taken.
+    spare: RefCell<Option<ArrayBuffer>>,
     bell: Bell,
 }
 
@@ -42,6 +68,7 @@ impl Tape {
             first: Cell::default(),
             takers: RefCell::new(takers.iter().map(|taker| (*taker, 0)).collect()),
             failure: RefCell::default(),
+            spare: RefCell::default(),
             bell: Bell::default(),
         }
     }
@@ -68,11 +95,20 @@ impl Tape {
         self.bell.ring();
     }
 
-    /// The next block for a lane.
+    /// A buffer for the next block.
+    pub fn take_spare(&self) -> Option<ArrayBuffer> {
+        self.spare.borrow_mut().take()
+    }
+
+    /// The next block for a lane, in the buffer that `spare` gives, if that is just as long.
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn next(&self, taker: usize) -> Result<Block, Failure> {
+    pub async fn next(
+        &self,
+        taker: usize,
+        spare: impl FnOnce() -> Option<ArrayBuffer>,
+    ) -> Result<Copied, Failure> {
         self.bell
             .until(|| {
                 let number = self.takers.borrow().get(&taker).copied()?;
@@ -88,9 +124,10 @@ impl Tape {
             })
             .await
             .map(|(number, block)| {
+                let copied = block.copied(spare());
                 self.takers.borrow_mut().insert(taker, number + 1);
                 self.forget();
-                block
+                copied
             })
     }
 
@@ -120,7 +157,8 @@ impl Tape {
             .unwrap_or(usize::MAX);
         let mut blocks = self.blocks.borrow_mut();
         while blocks.len() >= MAX_BLOCKS && self.first.get() < least {
-            blocks.pop_front();
+            let gone = blocks.pop_front().map(|block| block.samples.buffer());
+            *self.spare.borrow_mut() = gone;
             self.first.set(self.first.get() + 1);
         }
         drop(blocks);

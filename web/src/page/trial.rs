@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     engine_choice::{self, Choice, Wish},
-    protocol::{EngineKind, Request, Response},
+    protocol::{Boosts, EngineKind, Request, Response},
 };
 
 /// Where the browser keeps the result: the engine's name and the adapter's.
@@ -115,7 +115,7 @@ async fn time(client: &WorkerClient) -> Result<f64, Failure> {
         reference: None,
         more: false,
         phrases: None,
-        boosts: Vec::new(),
+        boosts: Boosts::None,
     };
     let mut least_ms = f64::INFINITY;
     for _ in 0..RUNS {

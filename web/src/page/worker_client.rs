@@ -121,6 +121,8 @@ pub struct WorkerClient {
     start: Later<Result<Started, String>>,
     /// Why nothing can be asked any more.
     dead: RefCell<Option<String>>,
+    /// A buffer that came back, for the next samples.
+    spare: RefCell<Option<ArrayBuffer>>,
 }
 
 impl WorkerClient {
@@ -170,6 +172,7 @@ impl WorkerClient {
             live: RefCell::default(),
             start: Later::new(),
             dead: RefCell::default(),
+            spare: RefCell::default(),
         });
         let weak = Rc::downgrade(&client);
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
@@ -276,6 +279,11 @@ impl WorkerClient {
         self.post(&Request::Piece { of, more }, Some(samples), None);
     }
 
+    /// A buffer of samples that the worker has taken.
+    pub fn take_spare(&self) -> Option<ArrayBuffer> {
+        self.spare.borrow_mut().take()
+    }
+
     /// Asks the worker to stop a request; its answer still comes.
     pub fn cancel(&self, request: u32) {
         self.post(&Request::Cancel { request }, None, None);
@@ -350,6 +358,9 @@ impl WorkerClient {
             Response::Unusable { reason } => self.die(reason),
             Response::Crashed { message } => self.die(message),
             Response::Loading(_) | Response::Transcribing { .. } | Response::Taken => {
+                if payload.is_some() {
+                    *self.spare.borrow_mut() = payload;
+                }
                 // Taken out while it runs: it may send requests itself.
                 let taken = self.pending.borrow_mut().remove(&id);
                 if let Some(mut pending) = taken {

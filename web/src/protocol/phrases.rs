@@ -15,7 +15,17 @@ pub struct WantedPhrases {
     pub threshold: Option<f64>,
 }
 
-/// A phrase that is likelier than the language model believes.
+/// Phrases that are likelier than the language model believes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub enum Boosts {
+    #[default]
+    None,
+    Each(Vec<Boost>),
+    /// The text of a list, as `fledge transcribe --boost` reads it.
+    List(String),
+}
+
+/// One of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Boost {
     pub phrase: String,
@@ -45,6 +55,27 @@ impl Phrase {
     pub fn num_words(&self) -> usize {
         self.text.split_whitespace().count()
     }
+}
+
+/// Speech in which no phrase was heard, from pause to pause.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OtherSpeech {
+    /// What would have been written without phrases.
+    pub text: String,
+    pub start_secs: f32,
+    pub end_secs: f32,
+    /// The phrase that it resembled most, if any.
+    pub nearest: Option<NearPhrase>,
+}
+
+/// A phrase that does not count.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NearPhrase {
+    pub text: String,
+    /// 0 to 1.
+    pub score: f32,
+    /// The least score of a phrase that counts.
+    pub threshold: f32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Phrase;
+use super::{OtherSpeech, Phrase};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Word {
@@ -20,6 +20,9 @@ pub struct Transcript {
     /// Where nothing but phrases is heard: those that the words are.
     #[serde(default)]
     pub phrases: Option<Vec<Phrase>>,
+    /// And what was said that is none of them.
+    #[serde(default)]
+    pub others: Vec<OtherSpeech>,
 }
 
 /// Word errors against a reference.

@@ -20,7 +20,7 @@ mod paths;
 mod tests;
 
 pub use config::{DEFAULT_THRESHOLD, PhraseConfig, phrase_score};
-pub(super) use found::{Found, FoundPhrase, accepted};
+pub(super) use found::{Found, FoundPhrase, accepted, rejected};
 
 use std::sync::Arc;
 

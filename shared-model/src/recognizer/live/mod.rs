@@ -350,6 +350,10 @@ fn shifted(mut transcript: Transcript, offset_secs: f32) -> Transcript {
         phrase.start_secs += offset_secs;
         phrase.end_secs += offset_secs;
     }
+    for other in &mut transcript.others {
+        other.start_secs += offset_secs;
+        other.end_secs += offset_secs;
+    }
     transcript
 }
 

@@ -214,7 +214,7 @@ impl Check {
                 .await
                 .map_err(|one| Failure::state(&one))?;
             let open = self.reader.open(&file, turn).await?;
-            let (block, _) = open.next_block().await?;
+            let (block, _) = open.next_block(None).await?;
             clips.push(KnownClip {
                 samples: block.samples,
                 sample_rate_hz: open.sample_rate_hz,

@@ -4,7 +4,7 @@ use js_sys::Float32Array;
 
 use crate::{
     page::worker_client::{Failure, WorkerClient},
-    protocol::{Request, Response, WordErrors},
+    protocol::{Boosts, Request, Response, WordErrors},
 };
 
 /// A clip whose words are known.
@@ -47,7 +47,7 @@ pub async fn transcribe(
         reference: Some(clip.text.clone()),
         more: false,
         phrases: None,
-        boosts: Vec::new(),
+        boosts: Boosts::None,
     };
     let samples = clip.samples.slice(0, clip.samples.length()).buffer();
     let answer = client.request(&request, Some(samples), |_| {}).await?;

@@ -1,7 +1,8 @@
-//! The visitor's own words: a list of phrases that is all that is heard, typed, dropped or opened,
-//! kept in this browser and shared by a link.
+//! The visitor's own words: phrases that are all that is heard, and phrases that are likelier than
+//! others. Each list is typed, dropped or opened, kept in this browser and shared by a link.
 
 mod kept;
+mod options;
 mod view;
 
 use std::{cell::RefCell, rc::Rc};
@@ -9,21 +10,22 @@ use std::{cell::RefCell, rc::Rc};
 use gloo::timers::callback::Timeout;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{Blob, Element, EventTarget, HtmlInputElement};
+use web_sys::{Blob, Element, EventTarget, HtmlInputElement, UrlSearchParams};
 
 use super::{
     dom::{by_id, listen, sentence, window},
     saving,
     worker_client::{Failure, WorkerClient},
 };
-use crate::protocol::{FailureKind, Request, Response, WantedPhrases};
+use crate::protocol::{Boosts, FailureKind, Request, Response, WantedPhrases};
+use options::Options;
 use view::BoxView;
 
 /// After so long without a key the list is taken as it is.
 const TYPED_MS: u32 = 500;
-/// Longest file that is read into the box.
+/// Longest file that is read into a box.
 const MAX_FILE_BYTES: f64 = 1e6;
-const EXAMPLE: &str = "\
+const PHRASES: &str = "\
 turn [the] (light|lamp) (on|off)
 turn (on|off) the <room:room> (light|lamp)
 set a timer for <number:minutes> minutes
@@ -31,31 +33,75 @@ stop the music
 
 <room> = kitchen | bedroom | (living room | lounge) {living room}
 ";
+const BOOSTS: &str = "\
+# A name or a term a line; behind a colon how much likelier, 0 to 100 (4 where there is none).
+mister quilter
+linnell :8
+";
 
-/// Owns the box and what is in it.
-pub struct PhraseBox {
+/// What a list is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Nothing else is heard.
+    Phrases,
+    /// They are likelier.
+    Boosts,
+}
+
+impl Use {
+    /// Of its elements, of its place in the browser's storage and of its link.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Phrases => "phrases",
+            Self::Boosts => "boosts",
+        }
+    }
+
+    fn in_use(self) -> &'static str {
+        match self {
+            Self::Phrases => "all that is heard",
+            Self::Boosts => "likelier than other words",
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Self::Phrases => PHRASES,
+            Self::Boosts => BOOSTS,
+        }
+    }
+}
+
+/// Owns a box and what is in it.
+pub struct WordBox {
+    what: Use,
     view: BoxView,
-    inside: HtmlInputElement,
-    threshold: HtmlInputElement,
+    /// Of phrases.
+    options: Option<Options>,
     file: HtmlInputElement,
     typing: RefCell<Option<Timeout>>,
-    /// What was found right, and whether a student was asked.
-    checked: RefCell<Option<(WantedPhrases, bool)>>,
+    /// What was found right, as parameters, and whether a student was asked.
+    checked: RefCell<Option<(String, bool)>>,
     changed: RefCell<Option<Rc<dyn Fn()>>>,
 }
 
-impl PhraseBox {
-    pub fn new() -> Result<Rc<Self>, JsValue> {
+impl WordBox {
+    pub fn new(what: Use) -> Result<Rc<Self>, JsValue> {
+        let name = what.name();
+        let options = match what {
+            Use::Phrases => Some(Options::new()?),
+            Use::Boosts => None,
+        };
         let here = Rc::new(Self {
-            view: BoxView::new()?,
-            inside: by_id("phrases-inside")?,
-            threshold: by_id("phrases-threshold")?,
-            file: by_id("phrases-file")?,
+            what,
+            view: BoxView::new(name, what.in_use())?,
+            options,
+            file: by_id(&format!("{name}-file"))?,
             typing: RefCell::default(),
             checked: RefCell::default(),
             changed: RefCell::default(),
         });
-        match (kept::linked(), kept::stored()) {
+        match (kept::linked(name), kept::stored(name)) {
             (Some(linked), _) => {
                 here.fill(&linked);
                 here.view.open();
@@ -63,7 +109,7 @@ impl PhraseBox {
             (None, Some(stored)) => here.fill(&stored),
             (None, None) => {}
         }
-        here.view.show_use(here.wanted().is_some());
+        here.show_use();
         Ok(here)
     }
 
@@ -72,7 +118,7 @@ impl PhraseBox {
         *self.changed.borrow_mut() = Some(Rc::new(changed));
         let here = self.clone();
         listen(&self.view.text, "input", move |_| here.on_key());
-        for control in [&self.inside, &self.threshold] {
+        for control in self.options.iter().flat_map(Options::controls) {
             let here = self.clone();
             listen(control, "change", move |_| here.take_change());
         }
@@ -86,16 +132,21 @@ impl PhraseBox {
             }
         });
         let here = self.clone();
-        let buttons: Element = by_id("phrases-buttons")?;
+        let buttons: Element = by_id(&format!("{}-buttons", self.what.name()))?;
         listen(&buttons, "click", move |event| {
             let target = event.target();
             let target = target.and_then(|target| target.dyn_into::<Element>().ok());
-            here.on_button(&target.map_or_else(String::new, |target| target.id()));
+            let id = target.map_or_else(String::new, |target| target.id());
+            here.on_button(id.rsplit('-').next().unwrap_or_default());
         });
         let here = self.clone();
         let window: EventTarget = window()?.into();
         listen(&window, "hashchange", move |_| {
-            if let Some(linked) = kept::linked().filter(|one| Some(one) != here.wanted().as_ref()) {
+            let linked = kept::linked(here.what.name());
+            let is_new = |linked: &UrlSearchParams| {
+                Some(String::from(linked.to_string())) != here.parameters()
+            };
+            if let Some(linked) = linked.filter(is_new) {
                 here.fill(&linked);
                 here.view.open();
                 here.tell_change();
@@ -104,23 +155,47 @@ impl PhraseBox {
         Ok(())
     }
 
-    /// The phrases in the box, if there are any.
-    pub fn wanted(&self) -> Option<WantedPhrases> {
+    /// The list, if there is a word in it.
+    fn list(&self) -> Option<String> {
         let list = self.view.list();
-        let threshold = Some(self.threshold.value_as_number());
-        (!list.trim().is_empty()).then(|| WantedPhrases {
+        (!list.trim().is_empty()).then_some(list)
+    }
+
+    pub fn is_used(&self) -> bool {
+        self.list().is_some()
+    }
+
+    /// The phrases in the box, if there are any.
+    pub fn phrases(&self) -> Option<WantedPhrases> {
+        let list = self.list()?;
+        let options = self.options.as_ref()?;
+        Some(WantedPhrases {
             list,
-            inside_speech: self.inside.checked(),
-            threshold: threshold.filter(|value| value.is_finite()),
+            inside_speech: options.hears_inside(),
+            threshold: options.threshold(),
         })
     }
 
-    fn fill(&self, wanted: &WantedPhrases) {
-        self.view.set_list(&wanted.list);
-        self.inside.set_checked(wanted.inside_speech);
-        match wanted.threshold {
-            Some(threshold) => self.threshold.set_value_as_number(threshold),
-            None => self.threshold.set_value(""),
+    pub fn boosts(&self) -> Boosts {
+        self.list().map_or(Boosts::None, Boosts::List)
+    }
+
+    /// What is kept and shared.
+    fn parameters(&self) -> Option<String> {
+        let list = self.list()?;
+        let parameters = UrlSearchParams::new().ok()?;
+        parameters.append(self.what.name(), &list);
+        if let Some(options) = &self.options {
+            options.write(&parameters);
+        }
+        Some(parameters.to_string().into())
+    }
+
+    fn fill(&self, parameters: &UrlSearchParams) {
+        let list = parameters.get(self.what.name()).unwrap_or_default();
+        self.view.set_list(&list);
+        if let Some(options) = &self.options {
+            options.read(parameters);
         }
     }
 
@@ -133,9 +208,8 @@ impl PhraseBox {
 
     /// The visitor changed something: it is kept, and no link has it any more.
     fn take_change(&self) {
-        kept::unlink();
-        let wanted = self.wanted();
-        let has_room = kept::store(wanted.as_ref());
+        kept::unlink(self.what.name());
+        let has_room = kept::store(self.what.name(), self.parameters().as_deref());
         self.tell_change();
         if !has_room {
             self.view
@@ -143,36 +217,45 @@ impl PhraseBox {
         }
     }
 
+    fn show_use(&self) {
+        self.view.show_use(self.is_used());
+        if let Some(options) = &self.options {
+            options.show_use(self.is_used());
+        }
+    }
+
     fn tell_change(&self) {
-        self.view.show_use(self.wanted().is_some());
+        self.show_use();
         let changed = self.changed.borrow().clone();
         if let Some(changed) = changed {
             changed();
         }
     }
 
-    fn on_button(self: &Rc<Self>, id: &str) {
-        match id {
-            "phrases-example" => {
-                self.view.set_list(EXAMPLE);
+    fn on_button(self: &Rc<Self>, button: &str) {
+        match button {
+            "example" => {
+                self.view.set_list(self.what.example());
                 self.take_change();
             }
-            "phrases-clear" => {
-                self.fill(&WantedPhrases::default());
+            "clear" => {
+                if let Ok(nothing) = UrlSearchParams::new() {
+                    self.fill(&nothing);
+                }
                 self.view.focus();
                 self.take_change();
             }
-            "phrases-link" => self.copy_link(),
-            "phrases-go" => self.view.go_to_error(),
+            "link" => self.copy_link(),
+            "go" => self.view.go_to_error(),
             _ => {}
         }
     }
 
     fn copy_link(self: &Rc<Self>) {
-        let Some(wanted) = self.wanted() else {
+        let Some(parameters) = self.parameters() else {
             return self.view.say("There is no phrase to share.");
         };
-        let Some(link) = kept::link(&wanted) else {
+        let Some(link) = kept::link(&parameters) else {
             return self
                 .view
                 .say("The list is too long for a link: share it as a file.");
@@ -201,24 +284,32 @@ impl PhraseBox {
         });
     }
 
+    /// The words are there, and something else keeps them from being used.
+    pub fn show_idle(&self, why: &str) {
+        if self.is_used() {
+            self.view.show_state(why);
+        }
+    }
+
     /// Asks an engine whether the list can be used, and shows what it says; whether it can.
     pub async fn check(&self, client: &Result<Rc<WorkerClient>, Failure>) -> bool {
-        let wanted = self.wanted();
-        let Some(asked) = wanted.clone() else {
+        let (Some(list), Some(asked)) = (self.list(), self.parameters()) else {
             self.view.clear_notes();
             return true;
         };
-        let list = asked.list.clone();
+        let request = match self.what {
+            Use::Phrases => Request::CheckPhrases { list },
+            Use::Boosts => Request::CheckBoosts { list },
+        };
         let answer = match client {
             Ok(client) => {
-                let request = Request::CheckPhrases { list };
                 let answer = client.request(&request, None, |_| {}).await;
                 answer.map(|answer| answer.response)
             }
             Err(failure) => Err(failure.clone()),
         };
         // Something else may stand there by now.
-        if self.wanted() != wanted {
+        if self.parameters().as_ref() != Some(&asked) {
             return false;
         }
         match answer {
@@ -244,7 +335,7 @@ impl PhraseBox {
 
     /// Whether a student may know better what can be written than who was asked.
     pub fn needs_check(&self) -> bool {
-        let wanted = self.wanted();
+        let wanted = self.parameters();
         let checked = self.checked.borrow();
         let known = checked
             .as_ref()

@@ -1,4 +1,4 @@
-//! What the box of phrases shows.
+//! What a box of the visitor's words shows.
 
 use std::cell::Cell;
 
@@ -22,22 +22,22 @@ pub struct BoxView {
     go: HtmlElement,
     note: HtmlElement,
     state: HtmlElement,
-    prompt: HtmlElement,
-    own_prompt: HtmlElement,
+    /// What stands in the state where the words are used.
+    in_use: &'static str,
     error_at: Cell<Option<Place>>,
 }
 
 impl BoxView {
-    pub fn new() -> Result<Self, JsValue> {
+    /// The elements whose ids begin with `name`.
+    pub fn new(name: &str, in_use: &'static str) -> Result<Self, JsValue> {
         Ok(Self {
-            root: by_id("phrases")?,
-            text: by_id("phrases-text")?,
-            error: by_id("phrases-error")?,
-            go: by_id("phrases-go")?,
-            note: by_id("phrases-note")?,
-            state: by_id("phrases-state")?,
-            prompt: by_id("prompt")?,
-            own_prompt: by_id("own-prompt")?,
+            root: by_id(name)?,
+            text: by_id(&format!("{name}-text"))?,
+            error: by_id(&format!("{name}-error"))?,
+            go: by_id(&format!("{name}-go"))?,
+            note: by_id(&format!("{name}-note"))?,
+            state: by_id(&format!("{name}-state"))?,
+            in_use,
             error_at: Cell::default(),
         })
     }
@@ -58,12 +58,13 @@ impl BoxView {
         let _ = self.text.focus();
     }
 
-    /// Whether phrases are all that is heard.
-    pub fn show_use(&self, is_used: bool) {
-        self.prompt.set_hidden(is_used);
-        self.own_prompt.set_hidden(!is_used);
-        let state = if is_used { "all that is heard" } else { "" };
+    /// In the line that folds the box away.
+    pub fn show_state(&self, state: &str) {
         self.state.set_text_content(Some(state));
+    }
+
+    pub fn show_use(&self, is_used: bool) {
+        self.show_state(if is_used { self.in_use } else { "" });
     }
 
     pub fn say(&self, text: &str) {
@@ -78,7 +79,7 @@ impl BoxView {
     pub fn show_error(&self, message: &str, at: Option<Place>) {
         self.say("");
         self.set_error(message, at);
-        self.state.set_text_content(Some("cannot be used yet"));
+        self.show_state("cannot be used yet");
     }
 
     fn set_error(&self, message: &str, at: Option<Place>) {
@@ -95,8 +96,7 @@ impl BoxView {
             1 => "1 phrase".to_owned(),
             count => format!("{count} phrases"),
         };
-        let state = format!("{count}, all that is heard");
-        self.state.set_text_content(Some(&state));
+        self.show_state(&format!("{count}, {}", self.in_use));
         clear(&self.note);
         let lines = warnings.iter().take(SHOWN).map(|warning| {
             let Place { line, column } = warning.at;
