@@ -21,6 +21,7 @@ use crate::{
     encoder::{Encoder, Frontend},
     nn::{
         builder::Builder,
+        fusion,
         host::{self, ALONE},
         linear::Linear,
         mask::FrameMask,
@@ -178,7 +179,7 @@ impl CtcModel {
     pub fn forward(&self, features: Tensor<3>, lengths: &[usize], mode: &mut Mode) -> CtcOutput {
         let (features, mask) = self.admit(features, lengths);
         let features = match self.config.normalization {
-            Normalization::Utterance => normalize::by_utterance(features, &mask),
+            Normalization::Utterance => normalize::by_utterance(features, &mask, self.operations),
             Normalization::None => features,
         };
         self.encode(features, &mask, mode)
@@ -199,7 +200,9 @@ impl CtcModel {
         let (features, mask) = self.admit(features, lengths);
         let visible = lengthened(visible, features.dims()[1]);
         let features = match self.config.normalization {
-            Normalization::Utterance => normalize::by_utterance(features, &mask) * visible,
+            Normalization::Utterance => {
+                normalize::by_utterance(features, &mask, self.operations) * visible
+            }
             Normalization::None => {
                 let mean = normalize::band_means(features.clone(), &mask);
                 let shown = (features - mean.clone()) * visible + mean;
@@ -290,6 +293,10 @@ impl CtcModel {
         let features = lengthened(features, shortest);
         let lengths = lengths.iter().map(|&length| length.min(time)).collect();
         let mask = FrameMask::new(lengths, time.max(shortest), &device);
+        // A graphics adapter's kernels read no padded frame.
+        if fusion::is_on_adapter(&features, self.operations) {
+            return (features, mask);
+        }
         (mask.overwrite_padding(features), mask)
     }
 
@@ -298,9 +305,13 @@ impl CtcModel {
         let hidden = self
             .encoder
             .forward(x.clone(), &mask, self.operations, mode);
-        let logits = self
-            .head
-            .observed(hidden.last().cloned().unwrap_or(x), mode);
+        let last = hidden.last().cloned().unwrap_or(x);
+        let fused = fusion::are_tried(self.operations)
+            .then(|| fusion::linear(&last, self.head.weights().pair, &mask, self.operations));
+        let logits = match fused.flatten() {
+            Some(logits) => logits,
+            None => self.head.observed(last, mode),
+        };
         CtcOutput {
             logits,
             hidden,
@@ -323,6 +334,14 @@ fn lengthened(features: Tensor<3>, least: usize) -> Tensor<3> {
     }
     if ALONE {
         return lengthened_on_host(features, least);
+    }
+    if fusion::on_adapter_alone() {
+        // No utterance has a frame of the encoder then, and nothing of its values is read.
+        return host::tensor(
+            vec![0.0; batch * least * n_mels],
+            [batch, least, n_mels],
+            &features.device(),
+        );
     }
     let more = Tensor::zeros([batch, least - time, n_mels], &features.device());
     match time {

@@ -19,6 +19,10 @@ pub(crate) fn tensor<const D: usize>(
     shape: [usize; D],
     device: &Device,
 ) -> Tensor<D> {
+    #[cfg(feature = "gpu")]
+    if super::wgsl::ALONE {
+        return super::wgsl::from_values(&values, shape, device);
+    }
     let data = TensorData::new(values, shape);
     // The common way can convert from any type of number to any other.
     #[cfg(all(feature = "cpu", not(feature = "gpu"), target_arch = "wasm32"))]
@@ -48,6 +52,10 @@ pub(crate) fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
 pub(crate) async fn read<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, String> {
     if ALONE {
         return Ok(values(x));
+    }
+    #[cfg(feature = "gpu")]
+    if super::wgsl::ALONE {
+        return super::wgsl::read(x).await;
     }
     let data = x.into_data_async().await;
     data.map(|data| data.iter::<f32>().collect())
