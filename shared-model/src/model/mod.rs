@@ -91,6 +91,7 @@ impl CtcModel {
         device: &Device,
     ) -> Result<Self, WeightError> {
         config.validate()?;
+        fusion::check_heads(config)?;
         let mut builder = Builder::new(source, device);
         let corpus = CorpusStats {
             mean: builder.buffer(CORPUS_MEAN, config.n_mels, Init::Constant(0.0))?,
@@ -306,17 +307,22 @@ impl CtcModel {
             .encoder
             .forward(x.clone(), &mask, self.operations, mode);
         let last = hidden.last().cloned().unwrap_or(x);
-        let fused = fusion::are_tried(self.operations)
-            .then(|| fusion::linear(&last, self.head.weights().pair, &mask, self.operations));
-        let logits = match fused.flatten() {
-            Some(logits) => logits,
-            None => self.head.observed(last, mode),
-        };
+        let logits = self.logits(last, &mask, mode);
         CtcOutput {
             logits,
             hidden,
             lengths: mask.lengths().to_vec(),
         }
+    }
+
+    fn logits(&self, hidden: Tensor<3>, mask: &FrameMask, mode: &mut Mode) -> Tensor<3> {
+        if fusion::are_tried(self.operations)
+            && let Some(y) =
+                fusion::linear(&hidden, self.head.weights().pair, mask, self.operations)
+        {
+            return y;
+        }
+        self.head.observed(hidden, mode)
     }
 
     /// Every norm that may keep running statistics.

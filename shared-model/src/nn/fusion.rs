@@ -4,8 +4,8 @@
 //! operations, which are the definition.
 
 #![cfg_attr(
-    not(any(feature = "cpu", feature = "gpu")),
-    allow(unused_variables, reason = "without a backend nothing is fused")
+    not(all(feature = "cpu", feature = "gpu")),
+    allow(unused_variables, reason = "not every part is fused on each backend")
 )]
 
 use burn::prelude::*;
@@ -22,7 +22,7 @@ use super::{
     },
     mask::FrameMask,
 };
-use crate::kernels::operations::CpuOperations;
+use crate::{kernels::operations::CpuOperations, network::ModelConfig, weights::WeightError};
 
 /// Whether to try fused operations.
 #[inline(always)]
@@ -37,6 +37,17 @@ pub(crate) fn on_adapter_alone() -> bool {
     return wgsl::ALONE;
     #[cfg(not(feature = "gpu"))]
     false
+}
+
+/// # Errors
+/// [`WeightError::Config`] if heads are wider than a graphics adapter's kernels take, and nothing else
+/// is there.
+pub(crate) fn check_heads(config: &ModelConfig) -> Result<(), WeightError> {
+    #[cfg(feature = "gpu")]
+    if wgsl::ALONE {
+        return wgsl::check_heads(config.d_model / config.n_heads);
+    }
+    Ok(())
 }
 
 /// Whether the CPU's operations can take `x`.

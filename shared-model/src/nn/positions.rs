@@ -128,6 +128,7 @@ impl RotaryTables {
         host::tensor(values, [1, time, 1, d_head], &self.device)
     }
 
+    #[cfg(feature = "cpu")]
     pub(crate) fn angles(&self) -> Arc<Angles> {
         self.angles.clone()
     }

@@ -27,7 +27,7 @@ use super::{
     mask::FrameMask,
     positions::Angles,
 };
-use crate::kernels::operations::CpuOperations;
+use crate::{kernels::operations::CpuOperations, weights::WeightError};
 
 /// In the browser's module for graphics adapters nothing else computes, and what is known while
 /// compiling leaves burn's operations out, which are most of such a module.
@@ -55,6 +55,17 @@ fn is_small(x: &Tensor<3>) -> bool {
 #[inline(always)]
 pub(crate) fn takes_heads(x: &Tensor<3>, d_head: usize, operations: CpuOperations) -> bool {
     ALONE || (d_head <= MAX_D_HEAD && takes(x, operations))
+}
+
+/// # Errors
+/// [`WeightError::Config`] for heads that are wider than what a workgroup shares.
+pub(crate) fn check_heads(d_head: usize) -> Result<(), WeightError> {
+    if d_head <= MAX_D_HEAD {
+        return Ok(());
+    }
+    Err(WeightError::Config(format!(
+        "d_model / n_heads is {d_head}: on WebGPU at most {MAX_D_HEAD} are computed; choose the CPU"
+    )))
 }
 
 /// What the kernels of one pass read about its frames: `[batch, time, lengths...]`.
@@ -257,6 +268,7 @@ pub(crate) fn from_values<const D: usize>(
     shape: [usize; D],
     device: &Device,
 ) -> Tensor<D> {
+    #[allow(irrefutable_let_patterns, reason = "there may be other backends")]
     let DispatchDevice::Cube(device) = device.as_dispatch() else {
         unreachable!("a graphics adapter was asked for")
     };
