@@ -179,6 +179,7 @@ impl CtcModel {
     /// encoder length of `time`, but at least 1.
     pub fn forward(&self, features: Tensor<3>, lengths: &[usize], mode: &mut Mode) -> CtcOutput {
         let (features, mask) = self.admit(features, lengths);
+        let features = self.zeroed(features, &mask);
         let features = match self.config.normalization {
             Normalization::Utterance => normalize::by_utterance(features, &mask, self.operations),
             Normalization::None => features,
@@ -199,6 +200,7 @@ impl CtcModel {
         mode: &mut Mode,
     ) -> CtcOutput {
         let (features, mask) = self.admit(features, lengths);
+        let features = mask.overwrite_padding(features);
         let visible = lengthened(visible, features.dims()[1]);
         let features = match self.config.normalization {
             Normalization::Utterance => {
@@ -221,6 +223,7 @@ impl CtcModel {
         mode: &mut Mode,
     ) -> CtcOutput {
         let (features, mask) = self.admit(features, lengths);
+        let features = self.zeroed(features, &mask);
         self.encode(features, &mask, mode)
     }
 
@@ -229,7 +232,7 @@ impl CtcModel {
         self.head.forward(hidden)
     }
 
-    /// The same network, computed on the CPU as told; [`CpuOperations::Fused`] unless told.
+    /// The same network, computed as told; [`CpuOperations::Fused`] unless told.
     pub fn with_operations(mut self, operations: CpuOperations) -> Self {
         self.operations = operations;
         self
@@ -283,7 +286,7 @@ impl CtcModel {
         self
     }
 
-    /// Zeroes what lies behind each utterance and makes sure that an encoder frame comes out.
+    /// Makes sure that an encoder frame comes out, and says which frames are real.
     fn admit(&self, features: Tensor<3>, lengths: &[usize]) -> (Tensor<3>, FrameMask) {
         let [batch, time, _] = features.dims();
         assert_eq!(batch, lengths.len(), "one length an utterance");
@@ -294,11 +297,18 @@ impl CtcModel {
         let features = lengthened(features, shortest);
         let lengths = lengths.iter().map(|&length| length.min(time)).collect();
         let mask = FrameMask::new(lengths, time.max(shortest), &device);
-        // A graphics adapter's kernels read no padded frame.
-        if fusion::is_on_adapter(&features, self.operations) {
-            return (features, mask);
+        (features, mask)
+    }
+
+    /// The features with zeros behind each utterance, which a graphics adapter's kernels do not ask for.
+    fn zeroed(&self, features: Tensor<3>, mask: &FrameMask) -> Tensor<3> {
+        let is_adapters = fusion::on_adapter_alone()
+            || (fusion::is_on_adapter(&features, self.operations) && !self.device().is_autodiff());
+        if is_adapters {
+            features
+        } else {
+            mask.overwrite_padding(features)
         }
-        (mask.overwrite_padding(features), mask)
     }
 
     fn encode(&self, features: Tensor<3>, mask: &FrameMask, mode: &mut Mode) -> CtcOutput {

@@ -93,7 +93,7 @@ pub(crate) fn norm(
     operations: CpuOperations,
 ) -> Option<Tensor<3>> {
     #[cfg(feature = "gpu")]
-    if wgsl::takes(x, operations) {
+    if wgsl::takes_with(x, &weights.0, operations) {
         return Some(wgsl::norm(x, weights, running, epsilon));
     }
     #[cfg(feature = "cpu")]
@@ -131,7 +131,7 @@ pub(crate) fn masked_conv_gelu(
     operations: CpuOperations,
 ) -> Option<Tensor<3>> {
     #[cfg(feature = "gpu")]
-    if wgsl::takes(x, operations) {
+    if wgsl::takes_with(x, &conv.1, operations) {
         return Some(wgsl::conv_gelu(x, conv, left, masks));
     }
     None
@@ -147,7 +147,7 @@ pub(crate) fn feed_forward(
     options: FeedForwardOptions<'_>,
 ) -> Option<Tensor<3>> {
     #[cfg(feature = "gpu")]
-    if wgsl::takes(x, options.pass.operations) && drops_nothing(&options.masks) {
+    if wgsl::takes_with(x, &norm.0, options.pass.operations) && drops_nothing(&options.masks) {
         return Some(wgsl::feed_forward(x, norm, up, down, &options));
     }
     #[cfg(feature = "cpu")]
@@ -167,8 +167,9 @@ pub(crate) fn attention(
 ) -> Option<Tensor<3>> {
     #[cfg(feature = "gpu")]
     {
-        let d_head = x.dims()[2] / options.n_heads;
-        if wgsl::takes_heads(x, d_head, options.pass.operations) && drops_nothing(&options.masks) {
+        let takes = wgsl::takes_with(x, &norm.0, options.pass.operations)
+            && wgsl::takes_heads(x.dims()[2] / options.n_heads);
+        if takes && drops_nothing(&options.masks) {
             return Some(wgsl::attention(x, norm, qkv, out, &options));
         }
     }
@@ -186,7 +187,9 @@ pub(crate) fn convolution(
     options: ConvolutionOptions<'_>,
 ) -> Option<Tensor<3>> {
     #[cfg(feature = "gpu")]
-    if wgsl::takes(x, options.pass.operations) && drops_nothing(&[options.mask]) {
+    if wgsl::takes_with(x, &weights.norm.0, options.pass.operations)
+        && drops_nothing(&[options.mask])
+    {
         return Some(wgsl::convolution(x, weights, options));
     }
     #[cfg(feature = "cpu")]
@@ -204,7 +207,7 @@ pub(crate) fn linear(
     operations: CpuOperations,
 ) -> Option<Tensor<3>> {
     #[cfg(feature = "gpu")]
-    if wgsl::takes(x, operations) {
+    if wgsl::takes_with(x, &map.1, operations) {
         return Some(wgsl::linear(x, map, mask));
     }
     None

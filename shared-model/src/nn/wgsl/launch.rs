@@ -51,7 +51,9 @@ struct WgslKernel(Text);
 
 impl KernelMetadata for WgslKernel {
     fn id(&self) -> KernelId {
-        KernelId::new::<Self>().info(self.0.clone())
+        // The kernels look after their own bounds.
+        let id = KernelId::new::<Self>().mode(ExecutionMode::Unchecked);
+        id.info(self.0.clone())
     }
 
     fn address_type(&self) -> ElemType {
@@ -64,7 +66,7 @@ impl CubeKernel for WgslKernel {
     fn define(&self) -> KernelDefinition {
         let settings = KernelSettings::new(
             cubecl::ir::settings::Dim3::new_single(),
-            ExecutionMode::Checked,
+            ExecutionMode::Unchecked,
             cubecl::ir::AddressType::U32,
         );
         KernelDefinition {

@@ -37,8 +37,9 @@ pub(crate) const ALONE: bool = cfg!(all(
     target_arch = "wasm32"
 ));
 
-/// Rows, `batch * time`, above which burn's products are faster than these kernels.
-const MAX_ROWS: usize = 4096;
+/// Rows, `batch * time`, up to which a launch counts for more than what it computes: a window of half a
+/// minute. Of larger batches, which a trainer has, nothing was measured: burn composes them.
+const MAX_ROWS: usize = 1024;
 
 /// Whether the kernels are to compute what follows from `x`, `[batch, time, channels]`.
 #[inline(always)]
@@ -47,14 +48,21 @@ pub(crate) fn takes(x: &Tensor<3>, operations: CpuOperations) -> bool {
 }
 
 fn is_small(x: &Tensor<3>) -> bool {
-    let [batch, time, _] = x.dims();
-    batch * time <= MAX_ROWS
+    let [batch, time, channels] = x.dims();
+    // The front end has up to eight times as many frames as the blocks.
+    batch * time <= 8 * MAX_ROWS && channels > 0
 }
 
-/// As [`takes`], where heads are of `d_head` channels.
+/// As [`takes`], with a weight that may be trained.
 #[inline(always)]
-pub(crate) fn takes_heads(x: &Tensor<3>, d_head: usize, operations: CpuOperations) -> bool {
-    ALONE || (d_head <= MAX_D_HEAD && takes(x, operations))
+pub(crate) fn takes_with(x: &Tensor<3>, weight: &Tensor<1>, operations: CpuOperations) -> bool {
+    ALONE || (takes(x, operations) && is_plain(weight))
+}
+
+/// Whether heads of `d_head` channels fit.
+#[inline(always)]
+pub(crate) fn takes_heads(d_head: usize) -> bool {
+    ALONE || d_head <= MAX_D_HEAD
 }
 
 /// # Errors

@@ -21,10 +21,15 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) me:
 
     let my_row = me / 16u;
     let my_column = me % 16u;
-    var sums: array<vec4f, 4u * PANELS>;
-    for (var i = 0u; i < 4u * PANELS; i++) {
-        sums[i] = vec4f();
-    }
+    // One a row, and the same of the second panel: variables stay in registers, an array may not.
+    var a0 = vec4f();
+    var a1 = vec4f();
+    var a2 = vec4f();
+    var a3 = vec4f();
+    var b0 = vec4f();
+    var b1 = vec4f();
+    var b2 = vec4f();
+    var b3 = vec4f();
     for (var start = 0u; start < D_IN; start += DEPTH) {
         let depth = start + my_column;
         var loaded = vec4f();
@@ -45,17 +50,24 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) me:
         }
         workgroupBarrier();
         for (var k = 0u; k < DEPTH; k++) {
-            let a = left[k * 4u + my_row];
-            for (var panel = 0u; panel < PANELS; panel++) {
-                let b = right[panel * 256u + k * 16u + my_column];
-                sums[panel * 4u] += a.x * b;
-                sums[panel * 4u + 1u] += a.y * b;
-                sums[panel * 4u + 2u] += a.z * b;
-                sums[panel * 4u + 3u] += a.w * b;
+            let rows = left[k * 4u + my_row];
+            let columns = right[k * 16u + my_column];
+            a0 += rows.x * columns;
+            a1 += rows.y * columns;
+            a2 += rows.z * columns;
+            a3 += rows.w * columns;
+            if PANELS == 2u {
+                let gates = right[(PANELS - 1u) * 256u + k * 16u + my_column];
+                b0 += rows.x * gates;
+                b1 += rows.y * gates;
+                b2 += rows.z * gates;
+                b3 += rows.w * gates;
             }
         }
         workgroupBarrier();
     }
+    var sums = array<vec4f, 4>(a0, a1, a2, a3);
+    var gates = array<vec4f, 4>(b0, b1, b2, b3);
     for (var r = 0u; r < 4u; r++) {
         let row = first_row + my_row * 4u + r;
         for (var c = 0u; c < 4u; c++) {
@@ -64,7 +76,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) me:
                 let first = sums[r][c] + bias[column];
                 var second = 0.0;
                 if PANELS == 2u {
-                    second = sums[(PANELS - 1u) * 4u + r][c] + bias[(PANELS - 1u) * D_OUT + column];
+                    second = gates[r][c] + bias[(PANELS - 1u) * D_OUT + column];
                 }
                 y[row * D_OUT + column] = finish(row, column, first, second);
             }
