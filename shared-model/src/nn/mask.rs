@@ -70,6 +70,7 @@ impl FrameMask {
     }
 
     /// Frames of the padded batch.
+    #[cfg(feature = "gpu")]
     pub(crate) fn time(&self) -> usize {
         self.time
     }
