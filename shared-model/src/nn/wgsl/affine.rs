@@ -12,7 +12,7 @@ const TILE: [usize; 2] = [16, 64];
 pub(super) enum Load<'a> {
     Rows,
     /// Rows after layer norm.
-    Normed(NormPair, f64),
+    Normed(&'a NormPair, f64),
     /// Three frames of `channels`, every second frame; the first begins `left` frames before the
     /// utterance. `frames_in`: of the input.
     Windows {
@@ -23,14 +23,14 @@ pub(super) enum Load<'a> {
 }
 
 /// What follows a map.
-pub(super) enum Finish {
+pub(super) enum Finish<'a> {
     Plain,
     Silu,
     Gelu,
     /// Halves the number of columns, and zeroes padded frames.
     Glu,
     /// The input of the branch plus a share of it.
-    Residual(Primitive, f64),
+    Residual(&'a Primitive, f64),
 }
 
 /// `finish(map(load(x)))`, `[batch, time, d_out]`; `frames`: of the result.
@@ -38,7 +38,7 @@ pub(super) fn affine(
     x: &Primitive,
     (weight, bias): Pair,
     load: Load<'_>,
-    finish: Finish,
+    finish: Finish<'_>,
     frames: &Handle,
     [batch, time]: [usize; 2],
 ) -> Primitive {
@@ -71,8 +71,8 @@ fn loading(launch: Launch, load: Load<'_>) -> Launch {
         Load::Normed((gamma, beta), epsilon) => launch
             .part(include_str!("affine/load_normed.wgsl"))
             .number("EPSILON", epsilon)
-            .floats("gamma", &primitive(&gamma))
-            .floats("beta", &primitive(&beta)),
+            .floats("gamma", &primitive(gamma))
+            .floats("beta", &primitive(beta)),
         Load::Windows {
             frames_in,
             channels,
@@ -85,7 +85,7 @@ fn loading(launch: Launch, load: Load<'_>) -> Launch {
     }
 }
 
-fn finishing(launch: Launch, finish: &Finish) -> Launch {
+fn finishing(launch: Launch, finish: &Finish<'_>) -> Launch {
     match finish {
         Finish::Plain => launch.part(include_str!("affine/finish_plain.wgsl")),
         Finish::Silu => launch.part(include_str!("affine/finish_silu.wgsl")),

@@ -149,9 +149,9 @@ pub(crate) fn feed_forward(
     let [batch, time, _] = x.dims();
     let x = primitive(x);
     let (frames, shape) = (frames(options.pass.mask, &x), [batch, time]);
-    let load = Load::Normed(norm, options.epsilon);
+    let load = Load::Normed(&norm, options.epsilon);
     let raised = affine(&x, up.pair, load, Finish::Silu, frames, shape);
-    let finish = Finish::Residual(x, options.scale);
+    let finish = Finish::Residual(&x, options.scale);
     tensor(affine(
         &raised,
         down.pair,
@@ -173,14 +173,14 @@ pub(crate) fn attention(
     let [batch, time, width] = x.dims();
     let x = primitive(x);
     let (frames, shape) = (frames(options.pass.mask, &x), [batch, time]);
-    let load = Load::Normed(norm, options.epsilon);
+    let load = Load::Normed(&norm, options.epsilon);
     let qkv = affine(&x, qkv.pair, load, Finish::Plain, frames, shape);
     let angles = options.pass.rotary.map(|rotary| {
         let upload = |angles: &Angles| UploadedAngles::new(angles, &x.client);
         &rotary.on_adapter(upload).0
     });
     let attended = attend(&qkv, frames, angles, [batch, time, width], options.n_heads);
-    let finish = Finish::Residual(x, 1.0);
+    let finish = Finish::Residual(&x, 1.0);
     tensor(affine(
         &attended,
         out.pair,
@@ -201,7 +201,7 @@ pub(crate) fn convolution(
     let [batch, time, _] = shape;
     let x = primitive(x);
     let frames = frames(options.pass.mask, &x);
-    let load = Load::Normed(weights.norm_in, options.epsilon);
+    let load = Load::Normed(&weights.norm_in, options.epsilon);
     let gated = affine(
         &x,
         weights.gate.pair,
@@ -210,14 +210,14 @@ pub(crate) fn convolution(
         frames,
         [batch, time],
     );
-    let norm = row_norm(weights.norm, options.running, options.epsilon);
+    let norm = row_norm(&weights.norm, options.running, options.epsilon);
     let mixed = rows(
         &gated,
         shape,
-        Source::Depthwise(weights.depthwise, frames),
+        Source::Depthwise(&weights.depthwise, frames),
         norm,
     );
-    let finish = Finish::Residual(x, 1.0);
+    let finish = Finish::Residual(&x, 1.0);
     tensor(affine(
         &mixed,
         weights.out.pair,
@@ -235,11 +235,11 @@ pub(crate) fn norm(
     running: Option<RunningNorm>,
     epsilon: f64,
 ) -> Tensor<3> {
-    let norm = row_norm(weights, running, epsilon);
+    let norm = row_norm(&weights, running, epsilon);
     tensor(rows(&primitive(x), x.dims(), Source::Rows, norm))
 }
 
-fn row_norm(weights: NormPair, running: Option<RunningNorm>, epsilon: f64) -> RowNorm {
+fn row_norm(weights: &NormPair, running: Option<RunningNorm>, epsilon: f64) -> RowNorm<'_> {
     match running {
         Some(running) => RowNorm::Batch(weights, running),
         None => RowNorm::Layer(weights, epsilon),
@@ -296,6 +296,7 @@ pub(crate) fn from_values<const D: usize>(
 ///
 /// # Errors
 /// What the adapter fails with.
+#[cfg(all(not(feature = "cpu"), target_arch = "wasm32"))]
 pub(crate) async fn read<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, String> {
     let Primitive { client, handle, .. } = primitive(&x);
     let read = client.read_async(vec![handle]).await;

@@ -6,9 +6,9 @@ use super::launch::{Launch, Primitive, primitive, uploaded};
 use crate::nn::branch::{NormPair, Pair, RunningNorm};
 
 /// By what rows are normalised.
-pub(super) enum RowNorm {
-    Layer(NormPair, f64),
-    Batch(NormPair, RunningNorm),
+pub(super) enum RowNorm<'a> {
+    Layer(&'a NormPair, f64),
+    Batch(&'a NormPair, RunningNorm),
     None,
 }
 
@@ -18,7 +18,7 @@ pub(super) enum Source<'a> {
     /// The sum with a table `[time, channels]`.
     WithTable(&'a Handle, &'a Handle),
     /// The convolution with one kernel a channel, `[taps, channels]`; SiLU after the norm.
-    Depthwise(Pair, &'a Handle),
+    Depthwise(&'a Pair, &'a Handle),
 }
 
 /// `norm(source(x))`, `[batch, time, channels]`.
@@ -26,7 +26,7 @@ pub(super) fn rows(
     x: &Primitive,
     shape: [usize; 3],
     source: Source<'_>,
-    norm: RowNorm,
+    norm: RowNorm<'_>,
 ) -> Primitive {
     let [batch, time, width] = shape;
     let launch = Launch::new(include_str!("rows/main.wgsl"), x).count("WIDTH", width);
@@ -39,13 +39,13 @@ pub(super) fn rows(
         Source::Depthwise((weight, bias), frames) => launch
             .part(include_str!("rows/depthwise.wgsl"))
             .count("TAPS", weight.dims()[0])
-            .floats("weight", &primitive(&weight))
-            .floats("bias", &primitive(&bias))
+            .floats("weight", &primitive(weight))
+            .floats("bias", &primitive(bias))
             .buffer("frames", "u32", frames),
     };
     let launch = match norm {
         RowNorm::None => launch.part(include_str!("rows/no_norm.wgsl")),
-        RowNorm::Layer(pair, epsilon) => scaled(launch, &pair)
+        RowNorm::Layer(pair, epsilon) => scaled(launch, pair)
             .part(include_str!("rows/layer_norm.wgsl"))
             .number("EPSILON", epsilon),
         RowNorm::Batch(pair, RunningNorm { mean, inverse_std }) => {
@@ -54,7 +54,7 @@ pub(super) fn rows(
                 .chain(&inverse_std)
                 .map(|value| value.to_ne_bytes());
             let running = uploaded(&x.client, running);
-            scaled(launch, &pair)
+            scaled(launch, pair)
                 .part(include_str!("rows/batch_norm.wgsl"))
                 .buffer("running", "f32", &running)
         }
