@@ -55,7 +55,7 @@ impl Encoder {
         let device = x.device();
         let (x, rotary) = match self.positions {
             Positions::None => (x, None),
-            Positions::Sinusoid => (add_sinusoids(x), None),
+            Positions::Sinusoid => (add_sinusoids(x, mask, operations), None),
             Positions::Rotary => {
                 let tables = RotaryTables::new(time, d_model / self.n_heads, &device);
                 (x, Some(tables))

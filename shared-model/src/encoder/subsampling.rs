@@ -12,7 +12,7 @@ use crate::{
     nn::{
         activation::gelu,
         builder::Builder,
-        fused::{are_tried, conv_gelu},
+        fusion::{are_tried, conv_gelu, masked_conv_gelu},
         linear::Linear,
         mask::FrameMask,
         norm::Norm,
@@ -106,7 +106,7 @@ impl Frontend {
     }
 
     /// `[batch, time, n_mels]` to `[batch, time', d_model]` and the mask at that resolution.
-    /// Padded frames of the input must be zero and `time` must give at least one encoder frame.
+    /// Padded frames of the input must be zero, but for a graphics adapter's kernels, and `time` must give at least one encoder frame.
     pub(crate) fn forward(
         &self,
         features: Tensor<3>,
@@ -115,20 +115,29 @@ impl Frontend {
         mode: &mut Mode,
     ) -> (Tensor<3>, FrameMask) {
         let mut x = features;
-        let mut mask = mask.clone();
+        let mut resized: Option<FrameMask> = None;
         let convs = [Some(&self.conv_a), Some(&self.conv_b), self.conv_c.as_ref()];
         for (index, (conv, &is_padded)) in
             convs.into_iter().flatten().zip(&self.paddings).enumerate()
         {
-            if index > 0 {
-                x = mask.zero_padding(x);
-            }
-            x = strided_conv(conv, x, is_padded, operations, mode);
-            mask = mask.resized(|frames| conv_length(frames, is_padded), &x.device());
+            let mask = resized.as_ref().unwrap_or(mask);
+            let next = mask.resized(|frames| conv_length(frames, is_padded));
+            let masks = [mask, &next];
+            let left = usize::from(is_padded);
+            x = match masked_conv_gelu(&x, conv.weights().pair, left, masks, operations) {
+                Some(y) => y,
+                None if index == 0 => strided_conv(conv, x, is_padded, operations, mode),
+                None => {
+                    let x = mask.zero_padding(x);
+                    strided_conv(conv, x, is_padded, operations, mode)
+                }
+            };
             if index == 0 {
-                x = self.norm.forward(x, &mask, operations, mode);
+                x = self.norm.forward(x, &next, operations, mode);
             }
+            resized = Some(next);
         }
+        let mask = resized.unwrap_or_else(|| mask.resized(|frames| frames));
         (x, mask)
     }
 

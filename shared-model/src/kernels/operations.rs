@@ -1,12 +1,13 @@
-//! How the CPU computes the network's parts.
+//! How the network's parts are computed.
 
-/// Which operations stand for a branch of the network on the CPU backend. Other devices compose
-/// burn's operations, whatever is chosen.
+/// Which operations stand for a branch of the network on the CPU backend, and on graphics adapters
+/// where nothing is differentiated and utterances are few. Whatever else there is composes burn's
+/// operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CpuOperations {
     /// Compositions of burn's own operations: the definition.
     Composed,
-    /// One operation a branch; the same up to rounding.
+    /// One operation a branch, on graphics adapters two or three; the same up to rounding.
     #[default]
     Fused,
     /// As [`Self::Fused`], but factors of matrix products are rounded to bf16 (8 bits of

@@ -21,6 +21,7 @@ use crate::{
     encoder::{Encoder, Frontend},
     nn::{
         builder::Builder,
+        fusion,
         host::{self, ALONE},
         linear::Linear,
         mask::FrameMask,
@@ -90,6 +91,7 @@ impl CtcModel {
         device: &Device,
     ) -> Result<Self, WeightError> {
         config.validate()?;
+        fusion::check_heads(config)?;
         let mut builder = Builder::new(source, device);
         let corpus = CorpusStats {
             mean: builder.buffer(CORPUS_MEAN, config.n_mels, Init::Constant(0.0))?,
@@ -177,8 +179,9 @@ impl CtcModel {
     /// encoder length of `time`, but at least 1.
     pub fn forward(&self, features: Tensor<3>, lengths: &[usize], mode: &mut Mode) -> CtcOutput {
         let (features, mask) = self.admit(features, lengths);
+        let features = self.zeroed(features, &mask);
         let features = match self.config.normalization {
-            Normalization::Utterance => normalize::by_utterance(features, &mask),
+            Normalization::Utterance => normalize::by_utterance(features, &mask, self.operations),
             Normalization::None => features,
         };
         self.encode(features, &mask, mode)
@@ -197,9 +200,12 @@ impl CtcModel {
         mode: &mut Mode,
     ) -> CtcOutput {
         let (features, mask) = self.admit(features, lengths);
+        let features = mask.overwrite_padding(features);
         let visible = lengthened(visible, features.dims()[1]);
         let features = match self.config.normalization {
-            Normalization::Utterance => normalize::by_utterance(features, &mask) * visible,
+            Normalization::Utterance => {
+                normalize::by_utterance(features, &mask, self.operations) * visible
+            }
             Normalization::None => {
                 let mean = normalize::band_means(features.clone(), &mask);
                 let shown = (features - mean.clone()) * visible + mean;
@@ -217,6 +223,7 @@ impl CtcModel {
         mode: &mut Mode,
     ) -> CtcOutput {
         let (features, mask) = self.admit(features, lengths);
+        let features = self.zeroed(features, &mask);
         self.encode(features, &mask, mode)
     }
 
@@ -225,7 +232,7 @@ impl CtcModel {
         self.head.forward(hidden)
     }
 
-    /// The same network, computed on the CPU as told; [`CpuOperations::Fused`] unless told.
+    /// The same network, computed as told; [`CpuOperations::Fused`] unless told.
     pub fn with_operations(mut self, operations: CpuOperations) -> Self {
         self.operations = operations;
         self
@@ -279,7 +286,7 @@ impl CtcModel {
         self
     }
 
-    /// Zeroes what lies behind each utterance and makes sure that an encoder frame comes out.
+    /// Makes sure that an encoder frame comes out, and says which frames are real.
     fn admit(&self, features: Tensor<3>, lengths: &[usize]) -> (Tensor<3>, FrameMask) {
         let [batch, time, _] = features.dims();
         assert_eq!(batch, lengths.len(), "one length an utterance");
@@ -290,7 +297,18 @@ impl CtcModel {
         let features = lengthened(features, shortest);
         let lengths = lengths.iter().map(|&length| length.min(time)).collect();
         let mask = FrameMask::new(lengths, time.max(shortest), &device);
-        (mask.overwrite_padding(features), mask)
+        (features, mask)
+    }
+
+    /// The features with zeros behind each utterance, which a graphics adapter's kernels do not ask for.
+    fn zeroed(&self, features: Tensor<3>, mask: &FrameMask) -> Tensor<3> {
+        let is_adapters = fusion::on_adapter_alone()
+            || (fusion::is_on_adapter(&features, self.operations) && !self.device().is_autodiff());
+        if is_adapters {
+            features
+        } else {
+            mask.overwrite_padding(features)
+        }
     }
 
     fn encode(&self, features: Tensor<3>, mask: &FrameMask, mode: &mut Mode) -> CtcOutput {
@@ -298,14 +316,23 @@ impl CtcModel {
         let hidden = self
             .encoder
             .forward(x.clone(), &mask, self.operations, mode);
-        let logits = self
-            .head
-            .observed(hidden.last().cloned().unwrap_or(x), mode);
+        let last = hidden.last().cloned().unwrap_or(x);
+        let logits = self.logits(last, &mask, mode);
         CtcOutput {
             logits,
             hidden,
             lengths: mask.lengths().to_vec(),
         }
+    }
+
+    fn logits(&self, hidden: Tensor<3>, mask: &FrameMask, mode: &mut Mode) -> Tensor<3> {
+        if fusion::are_tried(self.operations)
+            && let Some(y) =
+                fusion::linear(&hidden, self.head.weights().pair, mask, self.operations)
+        {
+            return y;
+        }
+        self.head.observed(hidden, mode)
     }
 
     /// Every norm that may keep running statistics.
@@ -323,6 +350,14 @@ fn lengthened(features: Tensor<3>, least: usize) -> Tensor<3> {
     }
     if ALONE {
         return lengthened_on_host(features, least);
+    }
+    if fusion::on_adapter_alone() {
+        // No utterance has a frame of the encoder then, and nothing of its values is read.
+        return host::tensor(
+            vec![0.0; batch * least * n_mels],
+            [batch, least, n_mels],
+            &features.device(),
+        );
     }
     let more = Tensor::zeros([batch, least - time, n_mels], &features.device());
     match time {

@@ -2,9 +2,13 @@
 
 use burn::prelude::*;
 
-use crate::nn::{
-    host::{self, ALONE},
-    mask::FrameMask,
+use crate::{
+    kernels::operations::CpuOperations,
+    nn::{
+        fusion,
+        host::{self, ALONE},
+        mask::FrameMask,
+    },
 };
 
 /// Added to a band's variance. Far below the variance of speech (log-mel bands have 4 to 10), far
@@ -13,7 +17,12 @@ pub const NORMALIZATION_EPSILON: f64 = 1e-3;
 
 /// `(x - mean) / sqrt(variance + epsilon)` with each band's mean and (biased) variance over the
 /// utterance's real frames. `[batch, time, n_mels]`, zero in padded frames before and after.
-pub(super) fn by_utterance(x: Tensor<3>, mask: &FrameMask) -> Tensor<3> {
+pub(super) fn by_utterance(x: Tensor<3>, mask: &FrameMask, operations: CpuOperations) -> Tensor<3> {
+    if fusion::are_tried(operations)
+        && let Some(y) = fusion::normalize(&x, mask, NORMALIZATION_EPSILON, operations)
+    {
+        return y;
+    }
     if ALONE {
         return by_utterance_on_host(x, mask);
     }
@@ -68,7 +77,7 @@ mod tests {
         let values = [1.0, 8.0, 2.0, 8.0, 6.0, 8.5, 4.0, -3.0, 0.0, 0.0, 0.0, 0.0];
         let x = Tensor::<3>::from_data(TensorData::new(values.to_vec(), [2, 3, 2]), &device);
         let mask = FrameMask::new(vec![3, 1], 3, &device);
-        let by_device = host::values(by_utterance(x.clone(), &mask));
+        let by_device = host::values(by_utterance(x.clone(), &mask, CpuOperations::Composed));
         let on_host = host::values(by_utterance_on_host(x, &mask));
         // Band 0 of the first: mean 3, variance (4 + 1 + 9) / 3.
         let scale = 1.0 / (14.0f32 / 3.0 + 1e-3).sqrt();

@@ -4,7 +4,7 @@ use std::f64::consts::FRAC_1_SQRT_2;
 
 use burn::{prelude::*, tensor::activation};
 
-use super::fused;
+use super::fusion;
 
 /// `x * sigmoid(x)`.
 pub(crate) fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
@@ -15,7 +15,7 @@ pub(crate) fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     // On every backend but the CPU's, burn's operation is exact forward, but differentiates the
     // tanh approximation.
-    if fused::is_supported(&x) || !x.is_autodiff() {
+    if fusion::is_on_cpu(&x) || !x.is_autodiff() {
         return activation::gelu(x);
     }
     let phi = (x.clone() * FRAC_1_SQRT_2).erf() * 0.5 + 0.5;

@@ -9,12 +9,11 @@ use super::{
     branch::AttentionOptions,
     builder::Builder,
     dropout::{draw, dropout},
-    fused,
+    fusion,
     linear::Linear,
     mask::FrameMask,
     norm::{EPSILON, Norm},
     pass::Pass,
-    positions::RotaryTables,
 };
 use crate::{
     kernels::drop_mask::DropMask,
@@ -67,17 +66,15 @@ impl SelfAttention {
             operations,
         } = pass;
         let masks = [(); 2].map(|()| draw(self.dropout, mode));
-        if fused::are_tried(operations) {
+        if fusion::are_tried(operations) {
             let options = AttentionOptions {
                 n_heads: self.n_heads,
-                lengths: mask.lengths(),
-                angles: rotary.map(RotaryTables::angles),
+                pass,
                 masks,
                 epsilon: EPSILON,
-                operations,
             };
             let (norm, qkv, out) = (self.norm.weights(), self.qkv.weights(), self.out.weights());
-            if let Some(y) = fused::attention(&x, norm, qkv, out, options) {
+            if let Some(y) = fusion::attention(&x, norm, qkv, out, options) {
                 return y;
             }
         }

@@ -2,15 +2,15 @@
 
 #![cfg_attr(
     not(feature = "cpu"),
-    allow(dead_code, reason = "only the CPU's operations read it")
+    allow(dead_code, reason = "only the CPU's operations read all of it")
 )]
 
 use std::sync::Arc;
 
 use burn::prelude::*;
 
-use super::positions::Angles;
-use crate::kernels::{drop_mask::DropMask, int8::Int8Matrix, operations::CpuOperations};
+use super::pass::Pass;
+use crate::kernels::{drop_mask::DropMask, int8::Int8Matrix};
 
 /// A weight and a bias.
 pub(crate) type Pair = (Tensor<2>, Tensor<1>);
@@ -29,35 +29,29 @@ pub(crate) type NormPair = (Tensor<1>, Tensor<1>);
 /// What attention depends on besides weights.
 pub(crate) struct AttentionOptions<'a> {
     pub n_heads: usize,
-    /// Real frames of each utterance: the keys.
-    pub lengths: &'a [usize],
-    /// Of rotary positions.
-    pub angles: Option<Arc<Angles>>,
+    pub pass: Pass<'a>,
     /// Dropout of the attention weights and of the result.
     pub masks: [Option<DropMask>; 2],
     pub epsilon: f64,
-    pub operations: CpuOperations,
 }
 
 /// What a feed-forward branch depends on besides weights.
-pub(crate) struct FeedForwardOptions {
+pub(crate) struct FeedForwardOptions<'a> {
+    pub pass: Pass<'a>,
     /// Of the inner and of the outer dropout.
     pub masks: [Option<DropMask>; 2],
     /// Of the branch beside the residual connection.
     pub scale: f64,
     pub epsilon: f64,
-    pub operations: CpuOperations,
 }
 
 /// What a convolution branch depends on besides weights.
 pub(crate) struct ConvolutionOptions<'a> {
-    /// Real frames of each utterance.
-    pub lengths: &'a [usize],
+    pub pass: Pass<'a>,
     pub mask: Option<DropMask>,
     /// What the inner norm normalises by, if it is a batch norm.
     pub running: Option<RunningNorm>,
     pub epsilon: f64,
-    pub operations: CpuOperations,
 }
 
 /// What a batch norm normalises by in evaluation, `[channels]` each.

@@ -11,7 +11,7 @@ use super::{
     branch::{ConvolutionOptions, ConvolutionWeights},
     builder::Builder,
     dropout::{draw, dropout},
-    fused::{self, convolution},
+    fusion::{self, convolution},
     host::ALONE,
     linear::Linear,
     norm::{EPSILON, Norm},
@@ -54,8 +54,8 @@ impl ConvModule {
             mask, operations, ..
         } = pass;
         let drop_mask = draw(self.dropout, mode);
-        if fused::are_tried(operations)
-            && (ALONE || self.norm.is_layer())
+        if fusion::are_tried(operations)
+            && (ALONE || self.norm.is_layer() || fusion::is_on_adapter(&x, operations))
             && let Some(y) = self.fused(&x, pass, drop_mask)
         {
             return y;
@@ -83,11 +83,10 @@ impl ConvModule {
             out: self.out.weights(),
         };
         let options = ConvolutionOptions {
-            lengths: pass.mask.lengths(),
+            pass,
             mask,
             running: self.norm.running(),
             epsilon: EPSILON,
-            operations: pass.operations,
         };
         convolution(x, weights, options)
     }

@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use rand::Rng;
 
-use super::{fused, host};
+use super::{fusion, host};
 use crate::{kernels::drop_mask::DropMask, network::Mode};
 
 /// The next mask of a training pass, which drops with probability `p`; `None` in evaluation and at
@@ -22,7 +22,7 @@ pub(crate) fn dropout<const D: usize>(x: Tensor<D>, mask: Option<DropMask>) -> T
     };
     let shape = x.dims();
     let (channels, rows) = (shape[D - 1], shape[..D - 1].iter().product());
-    if cfg!(feature = "autodiff") && !fused::is_supported(&x) {
+    if cfg!(feature = "autodiff") && !fusion::is_on_cpu(&x) {
         let factors = factors_on_device(&mask, [rows, channels], &x.device());
         return x * factors.reshape(shape);
     }

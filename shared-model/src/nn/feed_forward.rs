@@ -7,7 +7,7 @@ use super::{
     branch::FeedForwardOptions,
     builder::Builder,
     dropout::{draw, dropout},
-    fused,
+    fusion,
     linear::Linear,
     norm::{EPSILON, Norm},
     pass::Pass,
@@ -42,14 +42,14 @@ impl FeedForward {
     pub(crate) fn forward(&self, x: Tensor<3>, pass: Pass<'_>, mode: &mut Mode) -> Tensor<3> {
         let masks = [(); 2].map(|()| draw(self.dropout, mode));
         let (norm, up, down) = (self.norm.weights(), self.up.weights(), self.down.weights());
-        if fused::are_tried(pass.operations) {
+        if fusion::are_tried(pass.operations) {
             let options = FeedForwardOptions {
+                pass,
                 masks,
                 scale: SHARE,
                 epsilon: EPSILON,
-                operations: pass.operations,
             };
-            if let Some(y) = fused::feed_forward(&x, norm, up, down, options) {
+            if let Some(y) = fusion::feed_forward(&x, norm, up, down, options) {
                 return y;
             }
         }

@@ -19,6 +19,10 @@ pub(crate) fn tensor<const D: usize>(
     shape: [usize; D],
     device: &Device,
 ) -> Tensor<D> {
+    #[cfg(feature = "gpu")]
+    if super::wgsl::ALONE {
+        return super::wgsl::from_values(&values, shape, device);
+    }
     let data = TensorData::new(values, shape);
     // The common way can convert from any type of number to any other.
     #[cfg(all(feature = "cpu", not(feature = "gpu"), target_arch = "wasm32"))]
@@ -49,9 +53,15 @@ pub(crate) async fn read<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, Strin
     if ALONE {
         return Ok(values(x));
     }
-    let data = x.into_data_async().await;
-    data.map(|data| data.iter::<f32>().collect())
-        .map_err(|error| error.to_string())
+    // Not by a constant: what a future may still do is compiled, whether it comes to that or not.
+    #[cfg(all(feature = "gpu", not(feature = "cpu"), target_arch = "wasm32"))]
+    return super::wgsl::read(x).await;
+    #[cfg(not(all(feature = "gpu", not(feature = "cpu"), target_arch = "wasm32")))]
+    {
+        let data = x.into_data_async().await;
+        data.map(|data| data.iter::<f32>().collect())
+            .map_err(|error| error.to_string())
+    }
 }
 
 /// `x` with its values changed on the host; `change` gets them in rows.

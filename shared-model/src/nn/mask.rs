@@ -1,8 +1,12 @@
 //! Which frames of a padded batch are real.
 
+use std::cell::OnceCell;
+
 use burn::prelude::*;
 
 use super::host::{self, ALONE};
+#[cfg(feature = "gpu")]
+use super::wgsl::Frames;
 
 /// Added to attention scores of padded keys. Finite, so that an utterance without a single real
 /// frame gives a uniform row instead of NaN.
@@ -11,15 +15,17 @@ const PADDED_KEY_SCORE: f32 = -1e9;
 /// Valid frames of a batch at one time resolution.
 ///
 /// Made once a forward pass and shared by all layers. When no utterance is padded every method
-/// gives its input back and no tensor exists.
-#[derive(Clone)]
+/// gives its input back.
 pub(crate) struct FrameMask {
     lengths: Vec<usize>,
     time: usize,
-    padded: Option<PaddedTensors>,
+    device: Device,
+    /// Made when the first layer asks for them.
+    padded: OnceCell<PaddedTensors>,
+    #[cfg(feature = "gpu")]
+    on_adapter: OnceCell<Frames>,
 }
 
-#[derive(Clone)]
 struct PaddedTensors {
     /// `[batch, time, 1]`: 1 where real, 0 where padded.
     real: Tensor<3>,
@@ -30,33 +36,43 @@ struct PaddedTensors {
 impl FrameMask {
     /// `lengths`: valid frames of each utterance; `time`: frames of the padded batch.
     pub(crate) fn new(lengths: Vec<usize>, time: usize, device: &Device) -> Self {
-        let batch = lengths.len();
-        let padded = lengths.iter().any(|&length| length < time).then(|| {
-            let real: Vec<f32> = lengths
-                .iter()
-                .flat_map(|&length| (0..time).map(move |t| if t < length { 1.0 } else { 0.0 }))
-                .collect();
-            let key_bias = real.iter().map(|r| (1.0 - r) * PADDED_KEY_SCORE).collect();
-            PaddedTensors {
-                real: host::tensor(real, [batch, time, 1], device),
-                key_bias: host::tensor(key_bias, [batch, 1, 1, time], device),
-            }
-        });
         Self {
             lengths,
             time,
-            padded,
+            device: device.clone(),
+            padded: OnceCell::new(),
+            #[cfg(feature = "gpu")]
+            on_adapter: OnceCell::new(),
         }
     }
 
+    fn padded(&self) -> Option<&PaddedTensors> {
+        self.has_padding().then(|| {
+            self.padded
+                .get_or_init(|| PaddedTensors::new(&self.lengths, self.time, &self.device))
+        })
+    }
+
+    /// What kernels of a graphics adapter read about the frames, made by `upload` the first time.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn on_adapter(&self, upload: impl FnOnce(&Self) -> Frames) -> &Frames {
+        self.on_adapter.get_or_init(|| upload(self))
+    }
+
     /// The mask of frames that were resampled by `length`, a function from frames to frames.
-    pub(crate) fn resized(&self, length: impl Fn(usize) -> usize, device: &Device) -> Self {
+    pub(crate) fn resized(&self, length: impl Fn(usize) -> usize) -> Self {
         let lengths = self.lengths.iter().map(|&frames| length(frames)).collect();
-        Self::new(lengths, length(self.time), device)
+        Self::new(lengths, length(self.time), &self.device)
     }
 
     pub(crate) fn lengths(&self) -> &[usize] {
         &self.lengths
+    }
+
+    /// Frames of the padded batch.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn time(&self) -> usize {
+        self.time
     }
 
     /// Real frames of the whole batch.
@@ -69,8 +85,10 @@ impl FrameMask {
 
     /// `[batch, time, channels]` with padded frames set to zero.
     pub(crate) fn zero_padding(&self, x: Tensor<3>) -> Tensor<3> {
-        match &self.padded {
-            Some(_) if ALONE => self.zero_on_host(x),
+        if ALONE && self.has_padding() {
+            return self.zero_on_host(x);
+        }
+        match self.padded() {
             Some(padded) => x * padded.real.clone(),
             None => x,
         }
@@ -89,8 +107,10 @@ impl FrameMask {
 
     /// As [`Self::zero_padding`], for input whose padding may hold anything, NaN included.
     pub(crate) fn overwrite_padding(&self, x: Tensor<3>) -> Tensor<3> {
-        match &self.padded {
-            Some(_) if ALONE => self.zero_on_host(x),
+        if ALONE && self.has_padding() {
+            return self.zero_on_host(x);
+        }
+        match self.padded() {
             Some(padded) => {
                 let is_padding = padded.real.clone().equal_elem(0.0).expand(x.dims());
                 x.mask_fill(is_padding, 0.0)
@@ -101,14 +121,29 @@ impl FrameMask {
 
     /// `[batch, heads, query, key]` scores with padded keys out of reach.
     pub(crate) fn hide_padded_keys(&self, scores: Tensor<4>) -> Tensor<4> {
-        match &self.padded {
+        match self.padded() {
             Some(padded) => scores + padded.key_bias.clone(),
             None => scores,
         }
     }
 
     pub(crate) fn has_padding(&self) -> bool {
-        self.padded.is_some()
+        self.lengths.iter().any(|&length| length < self.time)
+    }
+}
+
+impl PaddedTensors {
+    fn new(lengths: &[usize], time: usize, device: &Device) -> Self {
+        let batch = lengths.len();
+        let real: Vec<f32> = lengths
+            .iter()
+            .flat_map(|&length| (0..time).map(move |t| if t < length { 1.0 } else { 0.0 }))
+            .collect();
+        let key_bias = real.iter().map(|r| (1.0 - r) * PADDED_KEY_SCORE).collect();
+        Self {
+            real: host::tensor(real, [batch, time, 1], device),
+            key_bias: host::tensor(key_bias, [batch, 1, 1, time], device),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Layers without policy. Activations are `[batch, time, channels]` throughout.
 //!
-//! Each branch of a block is composed of burn's operations, which every device has. On the CPU it
-//! uses [`fused`] instead, which has the whole branch as one operation.
+//! Each branch of a block is composed of burn's operations, which every device has. Where a backend
+//! has it as one operation or a few, [`fusion`] finds that.
 
 pub(crate) mod activation;
 pub(crate) mod attention;
@@ -12,8 +12,7 @@ pub(crate) mod dropout;
 pub(crate) mod feed_forward;
 #[cfg(feature = "cpu")]
 pub(crate) mod fused;
-#[cfg(not(feature = "cpu"))]
-pub(crate) mod fused_absent;
+pub(crate) mod fusion;
 pub(crate) mod host;
 pub(crate) mod linear;
 pub(crate) mod mask;
@@ -24,6 +23,5 @@ pub(crate) mod positions;
 pub(crate) mod rows;
 #[cfg(all(feature = "cpu", target_arch = "wasm32", target_feature = "simd128"))]
 mod simd128_affine;
-
-#[cfg(not(feature = "cpu"))]
-pub(crate) use fused_absent as fused;
+#[cfg(feature = "gpu")]
+pub(crate) mod wgsl;

@@ -5,7 +5,7 @@ use burn::{module::Param, prelude::*, tensor::module};
 use super::{
     branch::RunningNorm,
     builder::Builder,
-    fused,
+    fusion,
     host::{self, ALONE},
     mask::FrameMask,
 };
@@ -156,7 +156,7 @@ impl Norm {
     ) -> Tensor<3> {
         match (&self.running, mode.training()) {
             (None, _) => self.forward_layer(x, operations),
-            (Some(running), None) => self.forward_running(x, running),
+            (Some(running), None) => self.forward_running(x, running, operations),
             (Some(running), Some(context)) => {
                 let (x, stats) = self.forward_batch(x, mask, &running.name);
                 context.batch_stats.extend(stats);
@@ -168,8 +168,8 @@ impl Norm {
     /// Layer norm; only for a norm that was made by [`Self::layer`].
     pub(crate) fn forward_layer(&self, x: Tensor<3>, operations: CpuOperations) -> Tensor<3> {
         let (weight, bias) = self.weights();
-        if fused::are_tried(operations)
-            && let Some(y) = fused::layer_norm(&x, self.weights(), EPSILON)
+        if fusion::are_tried(operations)
+            && let Some(y) = fusion::norm(&x, self.weights(), None, EPSILON, operations)
         {
             return y;
         }
@@ -186,7 +186,23 @@ impl Norm {
         self.running.is_none()
     }
 
-    fn forward_running(&self, x: Tensor<3>, running: &RunningStats) -> Tensor<3> {
+    fn forward_running(
+        &self,
+        x: Tensor<3>,
+        running: &RunningStats,
+        operations: CpuOperations,
+    ) -> Tensor<3> {
+        if fusion::is_on_adapter(&x, operations)
+            && let Some(y) = fusion::norm(
+                &x,
+                self.weights(),
+                Some(running.norm()),
+                EPSILON,
+                operations,
+            )
+        {
+            return y;
+        }
         let RunningNorm { mean, inverse_std } = running.norm();
         if ALONE {
             let (gamma, beta) = self.weights();

@@ -1,10 +1,17 @@
 //! Where a frame is: absolute sinusoids or rotary positions.
 
-use std::sync::Arc;
+use std::{cell::OnceCell, sync::Arc};
 
 use burn::prelude::*;
 
-use super::host::{self, ALONE};
+#[cfg(feature = "gpu")]
+use super::wgsl::UploadedAngles;
+use super::{
+    fusion,
+    host::{self, ALONE},
+    mask::FrameMask,
+};
+use crate::kernels::operations::CpuOperations;
 
 /// Angle in radians by which each of `pairs` pairs of channels turns from a frame to the next
 /// (Vaswani et al. 2017, section 3.5; base 10000, as in rotary positions, Su et al. 2021, equation
@@ -15,9 +22,18 @@ pub fn turn_rates(pairs: usize) -> Vec<f64> {
 }
 
 /// `[batch, time, d_model]` plus [`sinusoids`].
-pub(crate) fn add_sinusoids(x: Tensor<3>) -> Tensor<3> {
+pub(crate) fn add_sinusoids(
+    x: Tensor<3>,
+    mask: &FrameMask,
+    operations: CpuOperations,
+) -> Tensor<3> {
     let [_, time, d_model] = x.dims();
     let table = sinusoids(time, d_model);
+    if fusion::are_tried(operations)
+        && let Some(y) = fusion::add_to_each(&x, &table, mask, operations)
+    {
+        return y;
+    }
     if ALONE {
         return host::changed(x, |values| add_to_each(values, &table));
     }
@@ -73,40 +89,58 @@ impl Angles {
 /// channels `i` and `i + d_head / 2`.
 pub(crate) struct RotaryTables {
     angles: Arc<Angles>,
-    /// `[1, time, 1, d_head]`
-    cos: Tensor<4>,
-    /// `[1, time, 1, d_head]`, the first half negated.
-    signed_sin: Tensor<4>,
+    device: Device,
+    /// `[1, time, 1, d_head]` each: cosines, and sines with the first half negated. Made when the
+    /// first layer asks for them.
+    tables: OnceCell<[Tensor<4>; 2]>,
+    #[cfg(feature = "gpu")]
+    on_adapter: OnceCell<UploadedAngles>,
 }
 
 impl RotaryTables {
     pub(crate) fn new(time: usize, d_head: usize, device: &Device) -> Self {
-        let half = d_head / 2;
-        let angles = Arc::new(Angles::new(time, half));
-        let table = |values: &[f32], first_sign: f32| {
-            let rows = values.chunks_exact(half.max(1));
-            let rows = rows.flat_map(|row| {
-                row.iter()
-                    .map(move |v| first_sign * v)
-                    .chain(row.iter().copied())
-            });
-            let values: Vec<f32> = rows.collect();
-            host::tensor(values, [1, time, 1, d_head], device)
-        };
         Self {
-            cos: table(&angles.cos, 1.0),
-            signed_sin: table(&angles.sin, -1.0),
-            angles,
+            angles: Arc::new(Angles::new(time, d_head / 2)),
+            device: device.clone(),
+            tables: OnceCell::new(),
+            #[cfg(feature = "gpu")]
+            on_adapter: OnceCell::new(),
         }
     }
 
+    /// The angles as kernels of a graphics adapter read them, made by `upload` the first time.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn on_adapter(
+        &self,
+        upload: impl FnOnce(&Angles) -> UploadedAngles,
+    ) -> &UploadedAngles {
+        self.on_adapter.get_or_init(|| upload(&self.angles))
+    }
+
+    fn table(&self, values: &[f32], first_sign: f32, d_head: usize) -> Tensor<4> {
+        let half = (d_head / 2).max(1);
+        let rows = values.chunks_exact(half).flat_map(|row| {
+            let first = row.iter().map(move |value| first_sign * value);
+            first.chain(row.iter().copied())
+        });
+        let values: Vec<f32> = rows.collect();
+        let time = values.len() / d_head.max(1);
+        host::tensor(values, [1, time, 1, d_head], &self.device)
+    }
+
+    #[cfg(feature = "cpu")]
     pub(crate) fn angles(&self) -> Arc<Angles> {
         self.angles.clone()
     }
 
     /// Turns each pair of channels by its frame's angle: `[batch, time, heads, d_head]` to the same.
     pub(crate) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
-        let half = x.dims()[3] / 2;
+        let d_head = x.dims()[3];
+        let half = d_head / 2;
+        let [cos, signed_sin] = self.tables.get_or_init(|| {
+            let Angles { cos, sin } = &*self.angles;
+            [self.table(cos, 1.0, d_head), self.table(sin, -1.0, d_head)]
+        });
         let swapped = Tensor::cat(
             vec![
                 x.clone().narrow(3, half, half),
@@ -114,7 +148,7 @@ impl RotaryTables {
             ],
             3,
         );
-        x * self.cos.clone() + swapped * self.signed_sin.clone()
+        x * cos.clone() + swapped * signed_sin.clone()
     }
 }
 

@@ -41,7 +41,7 @@ use crate::{
         WordEvidence, evident_words,
     },
     features::{FeatureConfig, FeatureExtractor},
-    model::{CtcModel, ModelConfig},
+    model::{CpuOperations, CtcModel, ModelConfig},
     phrases::{OtherSpeech, PhraseDecoder, PhraseHit},
     tokens::Tokens,
 };
@@ -317,6 +317,12 @@ impl Recognizer {
     /// shapes mean fewer kernels to compile.
     pub fn with_pad_to_frames_multiple(mut self, frames: usize) -> Self {
         self.pad_to_frames_multiple = frames.max(1);
+        self
+    }
+
+    /// The same network, computed as told ([`CtcModel::with_operations`]).
+    pub fn with_operations(mut self, operations: CpuOperations) -> Self {
+        self.model = self.model.with_operations(operations);
         self
     }
 

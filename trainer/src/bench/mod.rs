@@ -51,6 +51,7 @@ use crate::{
 };
 use machine::{Machine, replay};
 pub use rates::{PhaseRate, phase_rates};
+pub(crate) use steps::launched;
 use subjects::{Subject, subjects, synthetic_batch};
 
 /// The batch, and how often it is repeated.

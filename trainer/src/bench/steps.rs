@@ -165,19 +165,30 @@ fn wait(device: &OpenDevice) {
     let _ = device.device.sync();
 }
 
-#[cfg(feature = "gpu")]
 fn kernels(subject: &mut Subject, batch: &Batch, device: &OpenDevice) -> Option<Kernels> {
     (device.kind == DeviceKind::Gpu).then(|| {
-        super::kernels::observe(|| {
+        launched(|| {
             run(subject, batch, 0);
             wait(device);
         })
     })
 }
 
+/// What `work`, which must wait for the device before it returns, launches on graphics cards.
+#[cfg(feature = "gpu")]
+pub(crate) fn launched(work: impl FnOnce()) -> Kernels {
+    super::kernels::observe(work)
+}
+
+/// Nothing: there is no support for graphics cards.
 #[cfg(not(feature = "gpu"))]
-fn kernels(_subject: &mut Subject, _batch: &Batch, _device: &OpenDevice) -> Option<Kernels> {
-    None
+pub(crate) fn launched(work: impl FnOnce()) -> Kernels {
+    work();
+    Kernels {
+        launches: 0,
+        kernel_ms: None,
+        kernels: vec![],
+    }
 }
 
 /// Memory in use: of an NVIDIA card by its own tool, else of this process.

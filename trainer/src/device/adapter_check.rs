@@ -49,7 +49,7 @@ impl Trial {
 /// Greatest relative differences from the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Agreement {
-    /// Of the logits of real frames.
+    /// Of the logits of real frames, with gradients and without.
     pub forward: f32,
     /// Of the gradients of all weights.
     pub gradients: f32,
@@ -128,24 +128,34 @@ fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }
 
-/// Runs the trial on a device (without autodiff; it is added here).
-fn compute(trial: &Trial, device: &Device) -> Result<Computed, WeightError> {
-    let device = device.clone().autodiff();
+/// The network of a trial, and what it makes of the batch.
+fn forward(trial: &Trial, device: &Device) -> Result<(CtcModel, CtcOutput), WeightError> {
     let Trial { config, lengths } = trial;
     let (batch, frames) = (lengths.len(), lengths.iter().copied().max().unwrap_or(0));
-    let model = CtcModel::init(config, 7, &device)?;
-    let before = model.weights();
+    let model = CtcModel::init(config, 7, device)?;
     let features = TensorData::new(
         pattern(batch * frames * config.n_mels, 2.0),
         [batch, frames, config.n_mels],
     );
-    let output = model.forward(
-        Tensor::<3>::from_data(features, &device),
-        lengths,
-        &mut Mode::Eval,
-    );
-    let mut logits = read(output.logits.clone().inner());
-    zero_padding(&mut logits, &output);
+    let features = Tensor::<3>::from_data(features, device);
+    let output = model.forward(features, lengths, &mut Mode::Eval);
+    Ok((model, output))
+}
+
+/// Logits of real frames.
+fn logits(output: &CtcOutput) -> Vec<f32> {
+    let mut logits = read(output.logits.clone().without_autodiff());
+    zero_padding(&mut logits, output);
+    logits
+}
+
+/// Runs the trial on a device (without autodiff; it is added here).
+fn compute(trial: &Trial, device: &Device) -> Result<Computed, WeightError> {
+    let (model, output) = forward(trial, &device.clone().autodiff())?;
+    let before = model.weights();
+    // What is not differentiated may be computed by other kernels.
+    let mut logits_of_both = logits(&output);
+    logits_of_both.extend(logits(&forward(trial, device)?.1));
     let gradients = gradients(&model, output);
     let mut reader = ReadGradients {
         gradients: &gradients,
@@ -165,7 +175,7 @@ fn compute(trial: &Trial, device: &Device) -> Result<Computed, WeightError> {
         })
         .collect();
     Ok(Computed {
-        logits,
+        logits: logits_of_both,
         gradients: gradient_values,
         changes,
     })

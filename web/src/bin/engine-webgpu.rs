@@ -17,10 +17,9 @@ fn main() {
         Ok(web::engine::EngineDevice {
             device,
             adapter: Some(name).filter(|name| !name.is_empty()),
-            // Fewer different lengths, fewer programs for the GPU to compile: those of the warm-up
-            // do for every utterance below ten seconds.
-            pad_to_frames_multiple: 256,
-            warm_up_secs: &[2, 5, 10],
+            // Fewer different sizes of buffers; the GPU's programs depend on no length.
+            pad_to_frames_multiple: 32,
+            warm_up_secs: &[1],
         })
     });
 }

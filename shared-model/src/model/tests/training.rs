@@ -255,7 +255,7 @@ fn what_is_hidden_leaves_what_is_visible_as_it_is() {
     let mask = FrameMask::new(LENGTHS.to_vec(), TIME, &device);
 
     // Normalised over all of it, then hidden by hand.
-    let normalized = normalize::by_utterance(features.clone(), &mask);
+    let normalized = normalize::by_utterance(features.clone(), &mask, CpuOperations::Composed);
     let by_hand = values(normalized.clone());
     let by_hand: Vec<f32> = by_hand
         .iter()

@@ -17,7 +17,7 @@ use crate::{
     },
     nn::{
         branch::{AffineWeights, AttentionOptions, NormPair},
-        positions::Angles,
+        positions::{Angles, RotaryTables},
     },
 };
 
@@ -37,15 +37,17 @@ pub(crate) fn attention(
         n_heads: options.n_heads,
         // Without a single key all are seen: such a frame is padding, and stays finite.
         keys: options
-            .lengths
+            .pass
+            .mask
+            .lengths()
             .iter()
             .map(|&length| if length == 0 { time } else { length.min(time) })
             .collect(),
-        angles: options.angles,
+        angles: options.pass.rotary.map(RotaryTables::angles),
         masks: options.masks,
         epsilon: options.epsilon as f32,
-        factors: Factors::of(options.operations),
-        int8: int8_of(options.operations, [qkv.int8, out.int8]),
+        factors: Factors::of(options.pass.operations),
+        int8: int8_of(options.pass.operations, [qkv.int8, out.int8]),
     };
     is_supported(x).then(|| apply_6(kernel, x, norm, qkv.pair, out.pair))
 }

@@ -38,12 +38,12 @@ pub(crate) fn convolution(
     } = weights;
     let kernel = Convolution {
         time: x.dims()[1],
-        lengths: options.lengths.to_vec(),
+        lengths: options.pass.mask.lengths().to_vec(),
         mask: options.mask,
         running: options.running,
         epsilon: options.epsilon as f32,
-        factors: Factors::of(options.operations),
-        int8: int8_of(options.operations, [gate.int8, out.int8]),
+        factors: Factors::of(options.pass.operations),
+        int8: int8_of(options.pass.operations, [gate.int8, out.int8]),
     };
     is_supported(x).then(|| apply_10(kernel, x, norm_in, gate.pair, depthwise, norm, out.pair))
 }

@@ -23,14 +23,14 @@ pub(crate) fn feed_forward(
     norm: NormPair,
     up: AffineWeights,
     down: AffineWeights,
-    options: FeedForwardOptions,
+    options: FeedForwardOptions<'_>,
 ) -> Option<Tensor<3>> {
     let kernel = FeedForward {
         masks: options.masks,
         scale: options.scale as f32,
         epsilon: options.epsilon as f32,
-        factors: Factors::of(options.operations),
-        int8: int8_of(options.operations, [up.int8, down.int8]),
+        factors: Factors::of(options.pass.operations),
+        int8: int8_of(options.pass.operations, [up.int8, down.int8]),
     };
     is_supported(x).then(|| apply_6(kernel, x, norm, up.pair, down.pair))
 }

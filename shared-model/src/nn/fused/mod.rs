@@ -199,12 +199,6 @@ fn tensor(values: Vec<f32>, shape: &[usize]) -> Primitive {
     Primitive::from_data(TensorData::new(values, shape.to_vec()))
 }
 
-/// Whether to try fused operations.
-#[inline(always)]
-pub(crate) fn are_tried(operations: CpuOperations) -> bool {
-    ALONE || operations != CpuOperations::Composed
-}
-
 /// Whether a kernel can take `x`.
 #[inline(always)]
 pub(crate) fn is_supported<const D: usize>(x: &Tensor<D>) -> bool {
