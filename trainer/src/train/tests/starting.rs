@@ -3,23 +3,6 @@
 use super::*;
 
 /// A network as a model folder holds it.
-fn as_model(network: &TrainedNetwork) -> LoadedModel {
-    use shared_model::bundle::{CardInfo, ModelParts, Precision, read_model, write_model};
-    let files = write_model(&ModelParts {
-        features: &recipe(&[]).features,
-        model: &network.config,
-        tokens: &Tokens::characters(),
-        weights: &network.weights,
-        beam: None,
-        precision: Precision::F32,
-        evaluations: &[],
-        card: &CardInfo {
-            name: network.name.clone(),
-            ..CardInfo::default()
-        },
-    });
-    read_model(&files.unwrap()).unwrap()
-}
 
 #[test]
 fn networks_begin_with_the_weights_of_the_model_that_they_name() {

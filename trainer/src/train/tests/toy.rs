@@ -332,3 +332,22 @@ pub(super) fn losses(events: &[TrainEvent], name: &str) -> Vec<f64> {
     };
     events.iter().filter_map(of_event).collect()
 }
+
+/// As it would be exported.
+pub(super) fn as_model(network: &TrainedNetwork) -> LoadedModel {
+    use shared_model::bundle::{CardInfo, ModelParts, Precision, read_model, write_model};
+    let files = write_model(&ModelParts {
+        features: &recipe(&[]).features,
+        model: &network.config,
+        tokens: &Tokens::characters(),
+        weights: &network.weights,
+        beam: None,
+        precision: Precision::F32,
+        evaluations: &[],
+        card: &CardInfo {
+            name: network.name.clone(),
+            ..CardInfo::default()
+        },
+    });
+    read_model(&files.unwrap()).unwrap()
+}
