@@ -18,7 +18,7 @@ use cubecl::logging::{LaunchObservation, LaunchObserver};
 use shared_model::{
     bundle::{Files, read_model},
     model::{
-        CpuOperations, CtcModel, Mode, ModelConfig, NormKind, Normalization, Positions,
+        CtcModel, Mode, ModelConfig, NormKind, Normalization, Operations, Positions,
         SubsamplingPadding,
     },
     recognizer::{Decoder, Recognizer},
@@ -126,7 +126,7 @@ fn every_kind_of_network_is_computed_as_burn_does_on_the_cpu() {
     ];
     for config in configs {
         let [on_cpu, on_adapter] = both(&config);
-        let on_cpu = on_cpu.with_operations(CpuOperations::Composed);
+        let on_cpu = on_cpu.with_operations(Operations::Composed);
         for (lengths, time) in [
             (&[150][..], 150),
             (&[150], 256),
@@ -183,7 +183,7 @@ fn an_utterance_takes_at_most_half_of_the_dispatches_of_burns_operations() {
         let mut found = vec![];
         let count = launches(|| found = block_on(on_adapter.log_probs(&samples)).unwrap());
         assert!(count <= most, "{count} dispatches for {name}");
-        let on_cpu = recognizer(Device::flex()).with_operations(CpuOperations::Composed);
+        let on_cpu = recognizer(Device::flex()).with_operations(Operations::Composed);
         let expected = block_on(on_cpu.log_probs(&samples)).unwrap();
         let error = greatest_difference(&expected, &found);
         assert!(error < TOLERANCE, "{error} for {name}");

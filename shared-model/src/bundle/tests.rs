@@ -16,7 +16,7 @@ use super::{
 use crate::{
     decode::{BeamConfig, Calibration, Calibrations},
     features::FeatureConfig,
-    model::{CpuOperations, CtcModel, Mode, ModelConfig, NormKind, SubsamplingPadding},
+    model::{CtcModel, Mode, ModelConfig, NormKind, Operations, SubsamplingPadding},
     tokens::Tokens,
     weights::{WeightError, WeightTensor, Weights},
 };

@@ -6,7 +6,7 @@ mod subsampling;
 use burn::prelude::*;
 
 use crate::{
-    kernels::operations::CpuOperations,
+    kernels::operations::Operations,
     network::{Mode, ModelConfig, Positions},
     nn::{
         builder::Builder,
@@ -48,7 +48,7 @@ impl Encoder {
         &self,
         x: Tensor<3>,
         mask: &FrameMask,
-        operations: CpuOperations,
+        operations: Operations,
         mode: &mut Mode,
     ) -> Vec<Tensor<3>> {
         let [_, time, d_model] = x.dims();

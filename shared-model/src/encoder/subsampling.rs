@@ -7,7 +7,7 @@
 use burn::prelude::*;
 
 use crate::{
-    kernels::operations::CpuOperations,
+    kernels::operations::Operations,
     network::{Mode, ModelConfig, conv_length},
     nn::{
         activation::gelu,
@@ -29,7 +29,7 @@ fn strided_conv(
     conv: &Linear,
     x: Tensor<3>,
     is_padded: bool,
-    operations: CpuOperations,
+    operations: Operations,
     mode: &mut Mode,
 ) -> Tensor<3> {
     let [batch, time, c_in] = x.dims();
@@ -111,7 +111,7 @@ impl Frontend {
         &self,
         features: Tensor<3>,
         mask: &FrameMask,
-        operations: CpuOperations,
+        operations: Operations,
         mode: &mut Mode,
     ) -> (Tensor<3>, FrameMask) {
         let mut x = features;

@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use super::bf16::{self, RightTiles};
 use super::{
     int8::Int8Matrix,
-    operations::CpuOperations,
+    operations::Operations,
     view::{Into, View, end},
 };
 
@@ -93,7 +93,7 @@ pub(crate) enum Factors {
 }
 
 impl Factors {
-    pub(crate) fn of(operations: CpuOperations) -> Self {
+    pub(crate) fn of(operations: Operations) -> Self {
         #[cfg(target_arch = "x86_64")]
         if operations.multiplies_bf16() {
             return Self::Bf16;

@@ -4,7 +4,7 @@
 /// where nothing is differentiated and utterances are few. Whatever else there is composes burn's
 /// operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CpuOperations {
+pub enum Operations {
     /// Compositions of burn's own operations: the definition.
     Composed,
     /// One operation a branch, on graphics adapters two or three; the same up to rounding.
@@ -16,7 +16,7 @@ pub enum CpuOperations {
     FusedBf16,
 }
 
-impl CpuOperations {
+impl Operations {
     /// Whether products are in bf16 on this processor.
     pub fn multiplies_bf16(self) -> bool {
         self == Self::FusedBf16 && has_bf16()

@@ -2,7 +2,7 @@
 
 use super::{
     matmul::{Factors, RightFactor},
-    operations::CpuOperations,
+    operations::Operations,
     view::{Into, View},
 };
 
@@ -26,7 +26,7 @@ pub fn add_product(
     right: Right<'_>,
     scale: f32,
     [rows, depth, columns]: [usize; 3],
-    operations: CpuOperations,
+    operations: Operations,
 ) {
     let right = match right {
         Right::Plain(values) => View::strided(values, depth, columns, columns),
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn products_can_be_computed_by_hand() {
         let left = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        for operations in [CpuOperations::Fused, CpuOperations::FusedBf16] {
+        for operations in [Operations::Fused, Operations::FusedBf16] {
             let mut out = [1.0; 4];
             let right = Right::Plain(&[1.0, 0.0, 0.0, 1.0, 1.0, -1.0]);
             add_product(&mut out, &left, right, 2.0, [2, 3, 2], operations);

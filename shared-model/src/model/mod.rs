@@ -7,7 +7,7 @@ mod tests;
 pub use normalize::NORMALIZATION_EPSILON;
 
 pub use crate::{
-    kernels::operations::CpuOperations,
+    kernels::operations::Operations,
     network::{
         BatchStats, Mode, ModelConfig, NormKind, Normalization, Positions, Product,
         SubsamplingPadding, TrainContext,
@@ -58,7 +58,7 @@ pub struct CtcModel {
     #[module(skip)]
     corpus: CorpusStats,
     #[module(skip)]
-    operations: CpuOperations,
+    operations: Operations,
 }
 
 /// Mean and standard deviation of the training corpus's features, `[n_mels]` each.
@@ -107,7 +107,7 @@ impl CtcModel {
             )?,
             config: config.clone(),
             corpus,
-            operations: CpuOperations::default(),
+            operations: Operations::default(),
         })
     }
 
@@ -232,14 +232,14 @@ impl CtcModel {
         self.head.forward(hidden)
     }
 
-    /// The same network, computed as told; [`CpuOperations::Fused`] unless told.
-    pub fn with_operations(mut self, operations: CpuOperations) -> Self {
+    /// The same network, computed as told; [`Operations::Fused`] unless told.
+    pub fn with_operations(mut self, operations: Operations) -> Self {
         self.operations = operations;
         self
     }
 
     /// As set by [`Self::with_operations`].
-    pub fn operations(&self) -> CpuOperations {
+    pub fn operations(&self) -> Operations {
         self.operations
     }
 

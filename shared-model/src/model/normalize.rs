@@ -3,7 +3,7 @@
 use burn::prelude::*;
 
 use crate::{
-    kernels::operations::CpuOperations,
+    kernels::operations::Operations,
     nn::{
         fusion,
         host::{self, ALONE},
@@ -17,7 +17,7 @@ pub const NORMALIZATION_EPSILON: f64 = 1e-3;
 
 /// `(x - mean) / sqrt(variance + epsilon)` with each band's mean and (biased) variance over the
 /// utterance's real frames. `[batch, time, n_mels]`, zero in padded frames before and after.
-pub(super) fn by_utterance(x: Tensor<3>, mask: &FrameMask, operations: CpuOperations) -> Tensor<3> {
+pub(super) fn by_utterance(x: Tensor<3>, mask: &FrameMask, operations: Operations) -> Tensor<3> {
     if fusion::are_tried(operations)
         && let Some(y) = fusion::normalize(&x, mask, NORMALIZATION_EPSILON, operations)
     {
@@ -77,7 +77,7 @@ mod tests {
         let values = [1.0, 8.0, 2.0, 8.0, 6.0, 8.5, 4.0, -3.0, 0.0, 0.0, 0.0, 0.0];
         let x = Tensor::<3>::from_data(TensorData::new(values.to_vec(), [2, 3, 2]), &device);
         let mask = FrameMask::new(vec![3, 1], 3, &device);
-        let by_device = host::values(by_utterance(x.clone(), &mask, CpuOperations::Composed));
+        let by_device = host::values(by_utterance(x.clone(), &mask, Operations::Composed));
         let on_host = host::values(by_utterance_on_host(x, &mask));
         // Band 0 of the first: mean 3, variance (4 + 1 + 9) / 3.
         let scale = 1.0 / (14.0f32 / 3.0 + 1e-3).sqrt();

@@ -22,12 +22,12 @@ use super::{
     },
     mask::FrameMask,
 };
-use crate::{kernels::operations::CpuOperations, network::ModelConfig, weights::WeightError};
+use crate::{kernels::operations::Operations, network::ModelConfig, weights::WeightError};
 
 /// Whether to try fused operations.
 #[inline(always)]
-pub(crate) fn are_tried(operations: CpuOperations) -> bool {
-    host::ALONE || on_adapter_alone() || operations != CpuOperations::Composed
+pub(crate) fn are_tried(operations: Operations) -> bool {
+    host::ALONE || on_adapter_alone() || operations != Operations::Composed
 }
 
 /// Whether there is nothing but a graphics adapter's kernels.
@@ -61,7 +61,7 @@ pub(crate) fn is_on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
 
 /// Whether kernels of a graphics adapter take `x`.
 #[inline(always)]
-pub(crate) fn is_on_adapter(x: &Tensor<3>, operations: CpuOperations) -> bool {
+pub(crate) fn is_on_adapter(x: &Tensor<3>, operations: Operations) -> bool {
     #[cfg(feature = "gpu")]
     return wgsl::takes(x, operations);
     #[cfg(not(feature = "gpu"))]
@@ -74,7 +74,7 @@ pub(crate) fn normalize(
     x: &Tensor<3>,
     mask: &FrameMask,
     epsilon: f64,
-    operations: CpuOperations,
+    operations: Operations,
 ) -> Option<Tensor<3>> {
     #[cfg(feature = "gpu")]
     if wgsl::takes(x, operations) {
@@ -90,7 +90,7 @@ pub(crate) fn norm(
     weights: NormPair,
     running: Option<RunningNorm>,
     epsilon: f64,
-    operations: CpuOperations,
+    operations: Operations,
 ) -> Option<Tensor<3>> {
     #[cfg(feature = "gpu")]
     if wgsl::takes_with(x, &weights.0, operations) {
@@ -112,7 +112,7 @@ pub(crate) fn conv_gelu(
     conv: Pair,
     left: usize,
     out_time: usize,
-    operations: CpuOperations,
+    operations: Operations,
 ) -> Option<Tensor<3>> {
     #[cfg(feature = "cpu")]
     return fused::conv_gelu(x, conv, left, out_time, operations);
@@ -128,7 +128,7 @@ pub(crate) fn masked_conv_gelu(
     conv: Pair,
     left: usize,
     masks: [&FrameMask; 2],
-    operations: CpuOperations,
+    operations: Operations,
 ) -> Option<Tensor<3>> {
     #[cfg(feature = "gpu")]
     if wgsl::takes_with(x, &conv.1, operations) {
@@ -204,7 +204,7 @@ pub(crate) fn linear(
     x: &Tensor<3>,
     map: Pair,
     mask: &FrameMask,
-    operations: CpuOperations,
+    operations: Operations,
 ) -> Option<Tensor<3>> {
     #[cfg(feature = "gpu")]
     if wgsl::takes_with(x, &map.1, operations) {
@@ -219,7 +219,7 @@ pub(crate) fn add_to_each(
     x: &Tensor<3>,
     table: &[f32],
     mask: &FrameMask,
-    operations: CpuOperations,
+    operations: Operations,
 ) -> Option<Tensor<3>> {
     #[cfg(feature = "gpu")]
     if wgsl::takes(x, operations) {

@@ -10,7 +10,7 @@ use super::{
     mask::FrameMask,
 };
 use crate::{
-    kernels::{operations::CpuOperations, running_norm::scale_by_channel},
+    kernels::{operations::Operations, running_norm::scale_by_channel},
     network::{BatchStats, Mode, NormKind},
     weights::{Init, WeightError, WeightTensor, Weights},
 };
@@ -151,7 +151,7 @@ impl Norm {
         &self,
         x: Tensor<3>,
         mask: &FrameMask,
-        operations: CpuOperations,
+        operations: Operations,
         mode: &mut Mode,
     ) -> Tensor<3> {
         match (&self.running, mode.training()) {
@@ -166,7 +166,7 @@ impl Norm {
     }
 
     /// Layer norm; only for a norm that was made by [`Self::layer`].
-    pub(crate) fn forward_layer(&self, x: Tensor<3>, operations: CpuOperations) -> Tensor<3> {
+    pub(crate) fn forward_layer(&self, x: Tensor<3>, operations: Operations) -> Tensor<3> {
         let (weight, bias) = self.weights();
         if fusion::are_tried(operations)
             && let Some(y) = fusion::norm(&x, self.weights(), None, EPSILON, operations)
@@ -190,7 +190,7 @@ impl Norm {
         &self,
         x: Tensor<3>,
         running: &RunningStats,
-        operations: CpuOperations,
+        operations: Operations,
     ) -> Tensor<3> {
         if fusion::is_on_adapter(&x, operations)
             && let Some(y) = fusion::norm(
@@ -305,12 +305,7 @@ mod tests {
         let x = Tensor::<3>::from_data([[[1.0], [2.0]], [[6.0], [50.0]]], &device);
         let mask = FrameMask::new(vec![2, 1], 2, &device);
         let mut context = TrainContext::new(1);
-        let y = norm.forward(
-            x,
-            &mask,
-            CpuOperations::Fused,
-            &mut Mode::Train(&mut context),
-        );
+        let y = norm.forward(x, &mask, Operations::Fused, &mut Mode::Train(&mut context));
         let y: Vec<f32> = y.into_data().iter::<f32>().collect();
         let std = (14.0f32 / 3.0).sqrt();
         for (found, expected) in y.iter().zip([-2.0 / std, -1.0 / std, 3.0 / std]) {
@@ -366,12 +361,7 @@ mod tests {
         let mask = FrameMask::new(vec![0], 3, &device);
         let mut context = TrainContext::new(1);
         let x = Tensor::ones([1, 3, 4], &device);
-        let y = norm.forward(
-            x,
-            &mask,
-            CpuOperations::Fused,
-            &mut Mode::Train(&mut context),
-        );
+        let y = norm.forward(x, &mask, Operations::Fused, &mut Mode::Train(&mut context));
         assert!(y.into_data().iter::<f32>().all(|v| v.is_finite()));
         assert!(context.batch_stats.is_empty());
     }

@@ -1,7 +1,7 @@
 //! What the layers of one forward pass share.
 
 use super::{mask::FrameMask, positions::RotaryTables};
-use crate::kernels::operations::CpuOperations;
+use crate::kernels::operations::Operations;
 
 /// Handed from block to block.
 #[derive(Clone, Copy)]
@@ -9,5 +9,5 @@ pub(crate) struct Pass<'a> {
     pub mask: &'a FrameMask,
     /// Present if the model has rotary positions.
     pub rotary: Option<&'a RotaryTables>,
-    pub operations: CpuOperations,
+    pub operations: Operations,
 }

@@ -11,7 +11,7 @@ use super::{
     host::{self, ALONE},
     mask::FrameMask,
 };
-use crate::kernels::operations::CpuOperations;
+use crate::kernels::operations::Operations;
 
 /// Angle in radians by which each of `pairs` pairs of channels turns from a frame to the next
 /// (Vaswani et al. 2017, section 3.5; base 10000, as in rotary positions, Su et al. 2021, equation
@@ -22,11 +22,7 @@ pub fn turn_rates(pairs: usize) -> Vec<f64> {
 }
 
 /// `[batch, time, d_model]` plus [`sinusoids`].
-pub(crate) fn add_sinusoids(
-    x: Tensor<3>,
-    mask: &FrameMask,
-    operations: CpuOperations,
-) -> Tensor<3> {
+pub(crate) fn add_sinusoids(x: Tensor<3>, mask: &FrameMask, operations: Operations) -> Tensor<3> {
     let [_, time, d_model] = x.dims();
     let table = sinusoids(time, d_model);
     if fusion::are_tried(operations)

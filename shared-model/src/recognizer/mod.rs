@@ -41,7 +41,7 @@ use crate::{
         WordEvidence, evident_words,
     },
     features::{FeatureConfig, FeatureExtractor},
-    model::{CpuOperations, CtcModel, ModelConfig},
+    model::{CtcModel, ModelConfig, Operations},
     phrases::{OtherSpeech, PhraseDecoder, PhraseHit},
     tokens::Tokens,
 };
@@ -321,7 +321,7 @@ impl Recognizer {
     }
 
     /// The same network, computed as told ([`CtcModel::with_operations`]).
-    pub fn with_operations(mut self, operations: CpuOperations) -> Self {
+    pub fn with_operations(mut self, operations: Operations) -> Self {
         self.model = self.model.with_operations(operations);
         self
     }

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shared_model::model::CpuOperations;
+use shared_model::model::Operations;
 
 /// How training is computed. Rounding depends on every value, so a run keeps those that it began
 /// with.
@@ -23,11 +23,11 @@ pub struct ComputeConfig {
 
 impl ComputeConfig {
     /// How the CPU computes networks that are trained.
-    pub fn operations(&self) -> CpuOperations {
+    pub fn operations(&self) -> Operations {
         match (self.fused, self.bf16) {
-            (false, _) => CpuOperations::Composed,
-            (true, false) => CpuOperations::Fused,
-            (true, true) => CpuOperations::FusedBf16,
+            (false, _) => Operations::Composed,
+            (true, false) => Operations::Fused,
+            (true, true) => Operations::FusedBf16,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Where and how networks compute while they learn.
 
 use burn::prelude::Device;
-use shared_model::model::CpuOperations;
+use shared_model::model::Operations;
 
 use crate::{cluster::Team, config::ComputeConfig, parallel::own_cores};
 
@@ -9,7 +9,7 @@ use crate::{cluster::Team, config::ComputeConfig, parallel::own_cores};
 pub(crate) struct Compute {
     /// With autodiff.
     pub device: Device,
-    pub operations: CpuOperations,
+    pub operations: Operations,
     /// Threads that may work at once.
     pub threads: usize,
     /// Shards that a batch is split into.

@@ -6,7 +6,7 @@ use burn::{
     tensor::module,
 };
 use shared_model::{
-    model::{CpuOperations, CtcModel, ModelConfig, NormKind},
+    model::{CtcModel, ModelConfig, NormKind, Operations},
     weights::{Init, RandomInit, WeightError, WeightSource, WeightTensor, Weights},
 };
 
@@ -87,7 +87,7 @@ impl TrainableNetwork {
     }
 
     /// See [`CtcModel::with_operations`].
-    pub fn with_operations(mut self, operations: CpuOperations) -> Self {
+    pub fn with_operations(mut self, operations: Operations) -> Self {
         self.model = self.model.with_operations(operations);
         self
     }

@@ -64,10 +64,10 @@ fn a_network_of_int8_weights_multiplies_integers_and_stays_near_its_floats() {
         let output = model.forward(features, &[40], &mut Mode::Eval);
         output.logits.into_data().iter().collect()
     };
-    let exact = logits(&floats, CpuOperations::Composed);
-    assert_eq!(logits(&integers, CpuOperations::Composed), exact);
+    let exact = logits(&floats, Operations::Composed);
+    assert_eq!(logits(&integers, Operations::Composed), exact);
     let most = exact.iter().fold(0.0f32, |most, x| most.max(x.abs()));
-    let found = logits(&integers, CpuOperations::Fused);
+    let found = logits(&integers, Operations::Fused);
     let worst = found
         .iter()
         .zip(&exact)

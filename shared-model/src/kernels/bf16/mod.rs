@@ -181,7 +181,7 @@ mod tests {
     use super::{
         super::{
             matmul::{Factors, RightFactor},
-            operations::CpuOperations,
+            operations::Operations,
         },
         *,
     };
@@ -220,7 +220,7 @@ mod tests {
         for unit in [None, vectors, widest] {
             check_products(unit);
         }
-        let chosen = Factors::of(CpuOperations::FusedBf16);
+        let chosen = Factors::of(Operations::FusedBf16);
         assert_eq!(chosen == Factors::Bf16, widest.is_some());
     }
 

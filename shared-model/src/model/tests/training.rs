@@ -255,7 +255,7 @@ fn what_is_hidden_leaves_what_is_visible_as_it_is() {
     let mask = FrameMask::new(LENGTHS.to_vec(), TIME, &device);
 
     // Normalised over all of it, then hidden by hand.
-    let normalized = normalize::by_utterance(features.clone(), &mask, CpuOperations::Composed);
+    let normalized = normalize::by_utterance(features.clone(), &mask, Operations::Composed);
     let by_hand = values(normalized.clone());
     let by_hand: Vec<f32> = by_hand
         .iter()
@@ -316,7 +316,7 @@ fn an_observer_hears_of_every_map_and_changes_nothing() {
     let device = Device::flex();
     let config = &training_variants()[0];
     let model = CtcModel::init(config, 1, &device).unwrap();
-    let model = model.with_operations(CpuOperations::Composed);
+    let model = model.with_operations(Operations::Composed);
     let features = batch(model.config().n_mels, TIME, &device);
     let expected = values(
         model

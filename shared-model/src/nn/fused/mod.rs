@@ -37,7 +37,7 @@ use super::{
     host::ALONE,
     rows::{Primitive, rows_of, slice},
 };
-use crate::kernels::{int8::Int8Matrix, operations::CpuOperations};
+use crate::kernels::{int8::Int8Matrix, operations::Operations};
 
 pub(crate) use attention::attention;
 pub(crate) use convolution::convolution;
@@ -211,10 +211,10 @@ pub(crate) fn is_supported<const D: usize>(x: &Tensor<D>) -> bool {
 
 /// The integers that weights came as, if they are to be used: never where something learns.
 fn int8_of<const N: usize>(
-    operations: CpuOperations,
+    operations: Operations,
     int8: [Option<Arc<Int8Matrix>>; N],
 ) -> [Option<Arc<Int8Matrix>>; N] {
-    int8.map(|matrix| matrix.filter(|_| operations == CpuOperations::Fused))
+    int8.map(|matrix| matrix.filter(|_| operations == Operations::Fused))
 }
 
 fn apply_2<const D: usize>(

@@ -7,7 +7,7 @@ use crate::{
     kernels::{
         elementwise,
         matmul::{Affine, AffineGradient, Factors, RightFactor},
-        operations::CpuOperations,
+        operations::Operations,
         vectorize::vectorized,
         view::{Into, View},
     },
@@ -23,7 +23,7 @@ pub(crate) fn conv_gelu(
     conv: Pair,
     left: usize,
     out_time: usize,
-    operations: CpuOperations,
+    operations: Operations,
 ) -> Option<Tensor<3>> {
     let [_, time, c_in] = x.dims();
     let kernel = ConvGelu {

@@ -104,7 +104,7 @@ fn a_branch_with_a_batch_norm_is_evaluated_as_its_composition() {
     let pass = Pass {
         mask: &mask,
         rotary: None,
-        operations: CpuOperations::Composed,
+        operations: Operations::Composed,
     };
     let composed = module.forward(x.clone(), pass, &mut Mode::Eval);
     let fused = module.fused(&x, pass, None).unwrap();
@@ -115,11 +115,11 @@ fn a_branch_with_a_batch_norm_is_evaluated_as_its_composition() {
 }
 
 /// Compares what all operations find.
-fn assert_all_same(run: impl Fn(CpuOperations) -> Vec<Vec<f32>>) {
-    let composed = run(CpuOperations::Composed);
-    assert_same(&run(CpuOperations::Fused), &composed, TOLERANCE);
+fn assert_all_same(run: impl Fn(Operations) -> Vec<Vec<f32>>) {
+    let composed = run(Operations::Composed);
+    assert_same(&run(Operations::Fused), &composed, TOLERANCE);
     // Without tiles it is the operation above once more.
-    assert_same(&run(CpuOperations::FusedBf16), &composed, BF16_TOLERANCE);
+    assert_same(&run(Operations::FusedBf16), &composed, BF16_TOLERANCE);
 }
 
 fn assert_same(fused: &[Vec<f32>], composed: &[Vec<f32>], tolerance: f32) {
@@ -247,7 +247,7 @@ fn strided_views_are_read_in_order() {
     let norm = built(|builder| Norm::layer(builder, 4));
     let x = noise("x", [4, 3, 2]).swap_dims(0, 2);
     let apart = |operations| norm.forward_layer(x.clone(), operations).inner();
-    let worst = (apart(CpuOperations::Fused) - apart(CpuOperations::Composed))
+    let worst = (apart(Operations::Fused) - apart(Operations::Composed))
         .abs()
         .max();
     assert!(worst.into_scalar::<f32>() < TOLERANCE);

@@ -9,16 +9,21 @@ mod affine;
 mod attention;
 mod launch;
 mod rows;
+mod transfer;
 
-use burn::{backend::DispatchDevice, prelude::*};
+use burn::prelude::*;
 use cubecl::{client::Client, server::Handle};
 
+pub(crate) use self::transfer::from_values;
+#[cfg(all(not(feature = "cpu"), target_arch = "wasm32"))]
+pub(crate) use self::transfer::read;
 use self::{
     affine::{Finish, Load, affine},
     attention::{MAX_D_HEAD, attend},
     launch::{Launch, Primitive, is_plain, primitive, tensor, uploaded},
     rows::{RowNorm, Source, rows},
 };
+
 use super::{
     branch::{
         AffineWeights, AttentionOptions, ConvolutionOptions, ConvolutionWeights,
@@ -27,7 +32,7 @@ use super::{
     mask::FrameMask,
     positions::Angles,
 };
-use crate::{kernels::operations::CpuOperations, weights::WeightError};
+use crate::{kernels::operations::Operations, weights::WeightError};
 
 /// In the browser's module for graphics adapters nothing else computes, and what is known while
 /// compiling leaves burn's operations out, which are most of such a module.
@@ -43,8 +48,8 @@ const MAX_ROWS: usize = 1024;
 
 /// Whether the kernels are to compute what follows from `x`, `[batch, time, channels]`.
 #[inline(always)]
-pub(crate) fn takes(x: &Tensor<3>, operations: CpuOperations) -> bool {
-    ALONE || (operations != CpuOperations::Composed && is_small(x) && is_plain(x))
+pub(crate) fn takes(x: &Tensor<3>, operations: Operations) -> bool {
+    ALONE || (operations != Operations::Composed && is_small(x) && is_plain(x))
 }
 
 fn is_small(x: &Tensor<3>) -> bool {
@@ -55,7 +60,7 @@ fn is_small(x: &Tensor<3>) -> bool {
 
 /// As [`takes`], with a weight that may be trained.
 #[inline(always)]
-pub(crate) fn takes_with(x: &Tensor<3>, weight: &Tensor<1>, operations: CpuOperations) -> bool {
+pub(crate) fn takes_with(x: &Tensor<3>, weight: &Tensor<1>, operations: Operations) -> bool {
     ALONE || (takes(x, operations) && is_plain(weight))
 }
 
@@ -268,39 +273,4 @@ pub(crate) fn add_to_each(x: &Tensor<3>, table: &[f32], mask: &FrameMask) -> Ten
     let table = uploaded(&x.client, table.iter().map(|value| value.to_ne_bytes()));
     let source = Source::WithTable(&table, frames(mask, &x));
     tensor(rows(&x, shape, source, RowNorm::None))
-}
-
-/// `values` in rows, without burn's conversions between types of numbers.
-pub(crate) fn from_values<const D: usize>(
-    values: &[f32],
-    shape: [usize; D],
-    device: &Device,
-) -> Tensor<D> {
-    #[allow(irrefutable_let_patterns, reason = "there may be other backends")]
-    let DispatchDevice::Cube(device) = device.as_dispatch() else {
-        unreachable!("a graphics adapter was asked for")
-    };
-    let client = device.client();
-    let handle = uploaded(&client, values.iter().map(|value| value.to_ne_bytes()));
-    let (device, dtype) = (device.clone(), burn::tensor::DType::F32);
-    tensor(Primitive::new_contiguous(
-        client,
-        device,
-        shape.into(),
-        handle,
-        dtype,
-    ))
-}
-
-/// The values in rows, once the adapter has them.
-///
-/// # Errors
-/// What the adapter fails with.
-#[cfg(all(not(feature = "cpu"), target_arch = "wasm32"))]
-pub(crate) async fn read<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, String> {
-    let Primitive { client, handle, .. } = primitive(&x);
-    let read = client.read_async(vec![handle]).await;
-    let read = read.map_err(|error| error.to_string())?;
-    let words = read.iter().flat_map(|bytes| bytes.as_chunks().0);
-    Ok(words.map(|bytes| f32::from_ne_bytes(*bytes)).collect())
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use shared_model::audio::SAMPLE_RATE_HZ;
 use shared_model::bundle::LoadedModel;
 use shared_model::features::FeatureExtractor;
-use shared_model::model::CpuOperations;
+use shared_model::model::Operations;
 use shared_model::recognizer::{Decoder, Recognizer};
 
 use super::super::{CliResult, WeightArgs, tell_device};
@@ -131,7 +131,7 @@ impl OnCard {
         let mut found = Ok(vec![]);
         let kernels = launched(|| found = block_on(recognizer.log_probs(samples)));
         let cpu = Recognizer::new(loaded, Decoder::Greedy, &Device::flex())?;
-        let cpu = cpu.with_operations(CpuOperations::Composed);
+        let cpu = cpu.with_operations(Operations::Composed);
         let expected = block_on(cpu.log_probs(samples))?;
         let differences = found?.into_iter().zip(expected).map(|(a, b)| (a - b).abs());
         Ok(Self {
@@ -163,7 +163,7 @@ fn measure(
     let started = Instant::now();
     let mut recognizer = Recognizer::new(&loaded, Decoder::Greedy, &device.device)?;
     if args.composed {
-        recognizer = recognizer.with_operations(CpuOperations::Composed);
+        recognizer = recognizer.with_operations(Operations::Composed);
     }
     block_on(recognizer.log_probs(samples))?;
     let first_ms = started.elapsed().as_secs_f64() * 1e3;

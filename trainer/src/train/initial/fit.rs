@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use burn::prelude::*;
 use shared_model::{
-    model::{CpuOperations, CtcModel, Mode, ModelConfig},
+    model::{CtcModel, Mode, ModelConfig, Operations},
     weights::{WeightError, WeightTensor, Weights},
 };
 
@@ -158,7 +158,7 @@ pub(in crate::train) fn inputs_of(
     let device = Device::flex();
     // Fused operations would tell nothing.
     let model = match CtcModel::from_weights(config, weights, &device) {
-        Ok(model) => model.with_operations(CpuOperations::Composed),
+        Ok(model) => model.with_operations(Operations::Composed),
         Err(error) => return Ok(Err(error)),
     };
     let mut inputs = Inputs::new();

@@ -15,7 +15,7 @@ use burn::{
     module::Module,
     optim::{AdamW, AdamWConfig, GradientsParams},
 };
-use shared_model::{model::CpuOperations, weights::visit_named};
+use shared_model::{model::Operations, weights::visit_named};
 
 use module::{Collector, Replacer};
 pub(super) use rate::StepRate;
@@ -38,11 +38,11 @@ struct Rules {
     /// AdamW as burn composes it, for devices that are not the host.
     adamw: AdamW,
     /// How the host multiplies matrices.
-    operations: CpuOperations,
+    operations: Operations,
 }
 
 impl NetworkOptimizer {
-    pub fn new(config: &OptimConfig, operations: CpuOperations) -> Self {
+    pub fn new(config: &OptimConfig, operations: Operations) -> Self {
         Self {
             rules: Rules {
                 config: config.clone(),

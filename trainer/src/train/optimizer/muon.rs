@@ -5,7 +5,7 @@
 use burn::prelude::*;
 use shared_model::{
     kernels::products::{Right, add_product},
-    model::CpuOperations,
+    model::Operations,
 };
 
 use super::StepRate;
@@ -82,7 +82,7 @@ pub(super) fn step_on_host(
     shape: [usize; 2],
     rate: StepRate,
     weight_decay: f32,
-    operations: CpuOperations,
+    operations: Operations,
 ) {
     let scale = rate.scale as f32 * (1.0 - MOMENTUM);
     let ahead = gradient.iter().zip(momentum).map(|(gradient, momentum)| {
@@ -102,7 +102,7 @@ pub(super) fn step_on_host(
 fn orthogonal_on_host(
     matrix: Vec<f32>,
     [rows, columns]: [usize; 2],
-    operations: CpuOperations,
+    operations: Operations,
 ) -> Vec<f32> {
     if rows > columns {
         let wide = transposed(&matrix, columns);
@@ -241,7 +241,7 @@ mod tests {
                 let rate = rate(0.1, 0.5);
                 let stepped = step(composed, tensor(gradient), remembered, rate, 0.01);
                 (composed, remembered) = (stepped.0, Some(stepped.1));
-                let operations = CpuOperations::Fused;
+                let operations = Operations::Fused;
                 step_on_host(
                     &mut weight,
                     gradient,

@@ -32,7 +32,7 @@ fn gradients(layer: &Linear, input: [f32; 2]) -> GradientsParams {
 
 #[test]
 fn one_pass_over_memory_follows_the_composed_rule() {
-    let optimizer = NetworkOptimizer::new(&config(), CpuOperations::default());
+    let optimizer = NetworkOptimizer::new(&config(), Operations::default());
     let rate = rate(0.01, 0.5);
     let device = Device::flex();
     let tensor = |values: [f32; 3]| Tensor::<1>::from_data(values, &device);
@@ -70,7 +70,7 @@ fn values(layer: &Linear) -> Vec<f32> {
 
 #[test]
 fn steps_follow_the_rule_computed_by_hand() {
-    let mut optimizer = NetworkOptimizer::new(&config(), CpuOperations::default());
+    let mut optimizer = NetworkOptimizer::new(&config(), Operations::default());
     let mut layer = layer();
     let mut weight = [0.5f64, -0.25];
     let (mut m, mut v) = ([0.0f64; 2], [0.0f64; 2]);
@@ -105,7 +105,7 @@ fn gradients_clipped_by_value_keep_their_signs_and_small_values() {
             weight_decay: 0.0,
             ..config()
         };
-        let mut optimizer = NetworkOptimizer::new(&config, CpuOperations::default());
+        let mut optimizer = NetworkOptimizer::new(&config, Operations::default());
         let layer = layer();
         let gradients = gradients(&layer, input);
         let rate = StepRate {
@@ -130,7 +130,7 @@ fn muon_steps_matrices_and_is_saved_with_the_rest() {
         rule: OptimRule::Muon,
         ..config()
     };
-    let new = || NetworkOptimizer::new(&config, CpuOperations::Fused);
+    let new = || NetworkOptimizer::new(&config, Operations::Fused);
     let gradients = |layer: &Linear, scale: f32| {
         let x = Tensor::<2>::full([1, 40], scale, &device);
         GradientsParams::from_grads(layer.forward(x).powi_scalar(2).sum().backward(), layer)
@@ -152,13 +152,13 @@ fn muon_steps_matrices_and_is_saved_with_the_rest() {
 
 #[test]
 fn a_saved_state_continues_bit_for_bit_and_weights_keep_their_gradients() {
-    let mut optimizer = NetworkOptimizer::new(&config(), CpuOperations::default());
+    let mut optimizer = NetworkOptimizer::new(&config(), Operations::default());
     let mut layer = layer();
     for input in [[1.0, -2.0], [0.5, 3.0]] {
         let gradients = gradients(&layer, input);
         layer = optimizer.step(layer, gradients, rate(0.01, 1.0), 1);
     }
-    let mut restored = NetworkOptimizer::new(&config(), CpuOperations::default())
+    let mut restored = NetworkOptimizer::new(&config(), Operations::default())
         .with_state(&optimizer.state(), &Device::flex())
         .unwrap();
     let other = layer.clone();
