@@ -150,7 +150,9 @@ struct WordEntry<'a> {
 }
 
 fn json(model: &str, words: &[Word]) -> String {
-    let rounded = |value: f32, digits: f64| (f64::from(value) * digits).round() / digits;
+    // To the millisecond before, so that no word ends behind its recording; what f32 leaves of a whole
+    // millisecond counts as one.
+    let secs = |value: f32| (f64::from(value) * 1e3 + 0.05).floor() / 1e3;
     let document = Document {
         model,
         text: joined(words),
@@ -158,9 +160,9 @@ fn json(model: &str, words: &[Word]) -> String {
             .iter()
             .map(|word| WordEntry {
                 text: &word.text,
-                start: rounded(word.start_secs, 1e3),
-                end: rounded(word.end_secs, 1e3),
-                confidence: rounded(word.confidence, 1e4),
+                start: secs(word.start_secs),
+                end: secs(word.end_secs),
+                confidence: (f64::from(word.confidence) * 1e4).round() / 1e4,
             })
             .collect(),
     };

@@ -13,7 +13,8 @@ use crate::{
         dropout::{draw, dropout},
         mask::FrameMask,
         pass::Pass,
-        positions::{RotaryTables, add_sinusoids},
+        positions::RotaryTables,
+        sinusoids::add_sinusoids,
     },
     weights::WeightError,
 };

@@ -14,7 +14,7 @@ use burn::prelude::*;
 use super::fused;
 use super::host;
 #[cfg(feature = "gpu")]
-use super::wgsl;
+use super::{adapter, wgsl};
 use super::{
     branch::{
         AffineWeights, AttentionOptions, ConvolutionOptions, ConvolutionWeights,
@@ -34,7 +34,7 @@ pub(crate) fn are_tried(operations: Operations) -> bool {
 #[inline(always)]
 pub(crate) fn on_adapter_alone() -> bool {
     #[cfg(feature = "gpu")]
-    return wgsl::ALONE;
+    return adapter::ALONE;
     #[cfg(not(feature = "gpu"))]
     false
 }
@@ -44,7 +44,7 @@ pub(crate) fn on_adapter_alone() -> bool {
 /// is there.
 pub(crate) fn check_heads(config: &ModelConfig) -> Result<(), WeightError> {
     #[cfg(feature = "gpu")]
-    if wgsl::ALONE {
+    if adapter::ALONE {
         return wgsl::check_heads(config.d_model / config.n_heads);
     }
     Ok(())
@@ -232,5 +232,5 @@ pub(crate) fn add_to_each(
 #[cfg(feature = "gpu")]
 #[inline(always)]
 fn drops_nothing(masks: &[Option<crate::kernels::drop_mask::DropMask>]) -> bool {
-    wgsl::ALONE || masks.iter().all(Option::is_none)
+    adapter::ALONE || masks.iter().all(Option::is_none)
 }

@@ -20,8 +20,8 @@ pub(crate) fn tensor<const D: usize>(
     device: &Device,
 ) -> Tensor<D> {
     #[cfg(feature = "gpu")]
-    if super::wgsl::ALONE {
-        return super::wgsl::from_values(&values, shape, device);
+    if super::adapter::ALONE {
+        return super::adapter::from_values(&values, shape, device);
     }
     let data = TensorData::new(values, shape);
     // The common way can convert from any type of number to any other.
@@ -55,7 +55,7 @@ pub(crate) async fn read<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, Strin
     }
     // Not by a constant: what a future may still do is compiled, whether it comes to that or not.
     #[cfg(all(feature = "gpu", not(feature = "cpu"), target_arch = "wasm32"))]
-    return super::wgsl::read(x).await;
+    return super::adapter::read(x).await;
     #[cfg(not(all(feature = "gpu", not(feature = "cpu"), target_arch = "wasm32")))]
     {
         let data = x.into_data_async().await;

@@ -4,9 +4,9 @@ use std::cell::OnceCell;
 
 use burn::prelude::*;
 
-use super::host::{self, ALONE};
 #[cfg(feature = "gpu")]
-use super::wgsl::Frames;
+use super::adapter::Handle;
+use super::host::{self, ALONE};
 
 /// Added to attention scores of padded keys. Finite, so that an utterance without a single real
 /// frame gives a uniform row instead of NaN.
@@ -23,7 +23,7 @@ pub(crate) struct FrameMask {
     /// Made when the first layer asks for them.
     padded: OnceCell<PaddedTensors>,
     #[cfg(feature = "gpu")]
-    on_adapter: OnceCell<Frames>,
+    on_adapter: OnceCell<Handle>,
 }
 
 struct PaddedTensors {
@@ -55,7 +55,7 @@ impl FrameMask {
 
     /// What kernels of a graphics adapter read about the frames, made by `upload` the first time.
     #[cfg(feature = "gpu")]
-    pub(crate) fn on_adapter(&self, upload: impl FnOnce(&Self) -> Frames) -> &Frames {
+    pub(crate) fn on_adapter(&self, upload: impl FnOnce(&Self) -> Handle) -> &Handle {
         self.on_adapter.get_or_init(|| upload(self))
     }
 

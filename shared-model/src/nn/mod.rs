@@ -4,6 +4,8 @@
 //! has it as one operation or a few, [`fusion`] finds that.
 
 pub(crate) mod activation;
+#[cfg(feature = "gpu")]
+pub(crate) mod adapter;
 pub(crate) mod attention;
 pub(crate) mod branch;
 pub(crate) mod builder;
@@ -23,5 +25,6 @@ pub(crate) mod positions;
 pub(crate) mod rows;
 #[cfg(all(feature = "cpu", target_arch = "wasm32", target_feature = "simd128"))]
 mod simd128_affine;
+pub(crate) mod sinusoids;
 #[cfg(feature = "gpu")]
 pub(crate) mod wgsl;

@@ -1,17 +1,12 @@
-//! Where a frame is: absolute sinusoids or rotary positions.
+//! Where a frame is: the rates at which positions turn, and rotary positions.
 
 use std::{cell::OnceCell, sync::Arc};
 
 use burn::prelude::*;
 
 #[cfg(feature = "gpu")]
-use super::wgsl::UploadedAngles;
-use super::{
-    fusion,
-    host::{self, ALONE},
-    mask::FrameMask,
-};
-use crate::kernels::operations::Operations;
+use super::adapter::Handle;
+use super::host;
 
 /// Angle in radians by which each of `pairs` pairs of channels turns from a frame to the next
 /// (Vaswani et al. 2017, section 3.5; base 10000, as in rotary positions, Su et al. 2021, equation
@@ -19,45 +14,6 @@ use crate::kernels::operations::Operations;
 pub fn turn_rates(pairs: usize) -> Vec<f64> {
     let rate = |pair| 10000f64.powf(-(pair as f64) / pairs as f64);
     (0..pairs).map(rate).collect()
-}
-
-/// `[batch, time, d_model]` plus [`sinusoids`].
-pub(crate) fn add_sinusoids(x: Tensor<3>, mask: &FrameMask, operations: Operations) -> Tensor<3> {
-    let [_, time, d_model] = x.dims();
-    let table = sinusoids(time, d_model);
-    if fusion::are_tried(operations)
-        && let Some(y) = fusion::add_to_each(&x, &table, mask, operations)
-    {
-        return y;
-    }
-    if ALONE {
-        return host::changed(x, |values| add_to_each(values, &table));
-    }
-    let table = host::tensor(table, [1, time, d_model], &x.device());
-    x + table
-}
-
-/// Adds `table` to each utterance.
-fn add_to_each(values: &mut [f32], table: &[f32]) {
-    for utterance in values.chunks_exact_mut(table.len().max(1)) {
-        for (value, term) in utterance.iter_mut().zip(table) {
-            *value += term;
-        }
-    }
-}
-
-/// `[time, d_model]`: sine at even channels, cosine at odd ones.
-fn sinusoids(time: usize, d_model: usize) -> Vec<f32> {
-    let pairs = d_model / 2;
-    let rates = turn_rates(pairs);
-    let mut table = Vec::with_capacity(time * d_model);
-    for frame in 0..time {
-        for rate in &rates {
-            let (sin, cos) = (frame as f64 * rate).sin_cos();
-            table.extend([sin as f32, cos as f32]);
-        }
-    }
-    table
 }
 
 /// Cosines and sines of rotary positions, `[time, d_head / 2]` each.
@@ -90,7 +46,7 @@ pub(crate) struct RotaryTables {
     /// first layer asks for them.
     tables: OnceCell<[Tensor<4>; 2]>,
     #[cfg(feature = "gpu")]
-    on_adapter: OnceCell<UploadedAngles>,
+    on_adapter: OnceCell<Handle>,
 }
 
 impl RotaryTables {
@@ -106,10 +62,7 @@ impl RotaryTables {
 
     /// The angles as kernels of a graphics adapter read them, made by `upload` the first time.
     #[cfg(feature = "gpu")]
-    pub(crate) fn on_adapter(
-        &self,
-        upload: impl FnOnce(&Angles) -> UploadedAngles,
-    ) -> &UploadedAngles {
+    pub(crate) fn on_adapter(&self, upload: impl FnOnce(&Angles) -> Handle) -> &Handle {
         self.on_adapter.get_or_init(|| upload(&self.angles))
     }
 
@@ -145,23 +98,5 @@ impl RotaryTables {
             3,
         );
         x * cos.clone() + swapped * signed_sin.clone()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_utterance_is_given_the_same_positions() {
-        let table = sinusoids(2, 4);
-        let (sin, cos) = (1f64.sin() as f32, 1f64.cos() as f32);
-        let slow = 0.01f64;
-        let second = [sin, cos, slow.sin() as f32, slow.cos() as f32];
-        assert_eq!(table, [[0.0, 1.0, 0.0, 1.0], second].concat());
-        let mut values = vec![1.0; 16];
-        add_to_each(&mut values, &table);
-        let expected: Vec<f32> = table.iter().map(|value| value + 1.0).collect();
-        assert_eq!(values, [expected.clone(), expected].concat());
     }
 }

@@ -114,9 +114,10 @@ impl<'a> From<&'a Word> for JsonWord<'a> {
     }
 }
 
-/// To the millisecond; a frame has 40.
+/// To the millisecond before, so that no word ends behind its file; what f32 leaves of a whole
+/// millisecond counts as one.
 fn rounded_secs(secs: f32) -> f64 {
-    (f64::from(secs) * 1e3).round() / 1e3
+    (f64::from(secs) * 1e3 + 0.05).floor() / 1e3
 }
 
 /// To four digits, as the page's JSON.
@@ -266,13 +267,14 @@ mod tests {
         let word = Word {
             text: "seven".into(),
             start_secs: 3.0 * 0.13,
-            end_secs: 31.0 * 0.04,
+            // The end of a file of 24,250 samples.
+            end_secs: 1.515_625,
             confidence: 0.998_060_05,
         };
         let json = serde_json::to_string(&JsonWord::from(&word)).expect("is written");
         assert_eq!(
             json,
-            r#"{"text":"seven","start":0.39,"end":1.24,"confidence":0.9981}"#
+            r#"{"text":"seven","start":0.39,"end":1.515,"confidence":0.9981}"#
         );
     }
 

@@ -1,9 +1,10 @@
 //! Affine maps with what comes before and after them.
 
-use cubecl::server::Handle;
-
-use super::launch::{Launch, Primitive, primitive};
-use crate::nn::branch::{NormPair, Pair};
+use super::launch::Launch;
+use crate::nn::{
+    adapter::{Handle, Primitive, primitive},
+    branch::{NormPair, Pair},
+};
 
 /// Rows and columns of the result that a workgroup computes.
 const TILE: [usize; 2] = [16, 64];

@@ -1,8 +1,7 @@
 //! Attention between the maps before and after it.
 
-use cubecl::server::Handle;
-
-use super::launch::{Launch, Primitive, SHARED_BYTES};
+use super::launch::{Launch, SHARED_BYTES};
+use crate::nn::adapter::{Handle, Primitive};
 
 /// Channels of the widest head that fits: a query and a key with room for the rest.
 pub(super) const MAX_D_HEAD: usize = 1024;

@@ -1,7 +1,7 @@
 //! A kernel of our own in WGSL: its text, its buffers and its launch.
 
 use burn::{
-    backend::{Cube, CubeDevice, DispatchDevice, tensor::FloatTensor},
+    backend::{CubeDevice, DispatchDevice},
     prelude::*,
     tensor::DType,
 };
@@ -10,11 +10,10 @@ use cubecl::{
     client::Client,
     ir::{ElemType, Scope, UIntKind, metadata::Info},
     prelude::{KernelDefinition, KernelId, KernelMetadata, KernelSettings},
-    server::{Handle, KernelArguments},
+    server::KernelArguments,
 };
 
-/// A tensor of a graphics adapter.
-pub(super) type Primitive = FloatTensor<Cube>;
+use crate::nn::adapter::{Handle, Primitive, primitive};
 
 /// Bytes that the invocations of a workgroup may share (WebGPU's least).
 pub(super) const SHARED_BYTES: usize = 16_384;
@@ -168,21 +167,4 @@ pub(super) fn is_plain<const D: usize>(x: &Tensor<D>) -> bool {
             DispatchDevice::Cube(CubeDevice::Wgpu(_))
         )
         && primitive(x).is_contiguous()
-}
-
-/// The tensor as the backend has it; only for one of a graphics adapter.
-pub(super) fn primitive<const D: usize>(x: &Tensor<D>) -> Primitive {
-    match x.clone().try_into_primitive::<Cube>() {
-        Ok(primitive) => primitive,
-        Err(_) => unreachable!("the tensor was found to be on a graphics adapter"),
-    }
-}
-
-pub(super) fn tensor<const D: usize>(primitive: Primitive) -> Tensor<D> {
-    Tensor::from_primitive::<Cube>(primitive)
-}
-
-/// Numbers that lie in a buffer of the adapter.
-pub(super) fn uploaded(client: &Client, bytes: impl Iterator<Item = [u8; 4]>) -> Handle {
-    client.create_from_slice(&bytes.flatten().collect::<Vec<u8>>())
 }

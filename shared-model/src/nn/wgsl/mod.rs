@@ -9,22 +9,19 @@ mod affine;
 mod attention;
 mod launch;
 mod rows;
-mod transfer;
 
 use burn::prelude::*;
-use cubecl::{client::Client, server::Handle};
+use cubecl::client::Client;
 
-pub(crate) use self::transfer::from_values;
-#[cfg(all(not(feature = "cpu"), target_arch = "wasm32"))]
-pub(crate) use self::transfer::read;
 use self::{
     affine::{Finish, Load, affine},
     attention::{MAX_D_HEAD, attend},
-    launch::{Launch, Primitive, is_plain, primitive, tensor, uploaded},
+    launch::{Launch, is_plain},
     rows::{RowNorm, Source, rows},
 };
 
 use super::{
+    adapter::{ALONE, Handle, Primitive, primitive, tensor, uploaded},
     branch::{
         AffineWeights, AttentionOptions, ConvolutionOptions, ConvolutionWeights,
         FeedForwardOptions, NormPair, Pair, RunningNorm,
@@ -33,14 +30,6 @@ use super::{
     positions::Angles,
 };
 use crate::{kernels::operations::Operations, weights::WeightError};
-
-/// In the browser's module for graphics adapters nothing else computes, and what is known while
-/// compiling leaves burn's operations out, which are most of such a module.
-pub(crate) const ALONE: bool = cfg!(all(
-    feature = "gpu",
-    not(feature = "cpu"),
-    target_arch = "wasm32"
-));
 
 /// Rows, `batch * time`, up to which a launch counts for more than what it computes: a window of half a
 /// minute. Of larger batches, which a trainer has, nothing was measured: burn composes them.
@@ -81,35 +70,25 @@ pub(crate) fn check_heads(d_head: usize) -> Result<(), WeightError> {
     )))
 }
 
-/// What the kernels of one pass read about its frames: `[batch, time, lengths...]`.
-pub(crate) struct Frames(Handle);
-
-impl Frames {
-    fn new(mask: &FrameMask, client: &Client) -> Self {
+/// What the kernels of one pass read about the frames that `mask` tells of, on the device of `x`:
+/// `[batch, time, lengths...]`.
+fn frames<'a>(mask: &'a FrameMask, x: &Primitive) -> &'a Handle {
+    mask.on_adapter(|mask| {
         let (lengths, time) = (mask.lengths(), mask.time());
         let head = [lengths.len(), time].into_iter();
         let lengths = lengths.iter().map(|&length| length.min(time));
         let words = head
             .chain(lengths)
             .map(|count| (count as u32).to_ne_bytes());
-        Self(uploaded(client, words))
-    }
+        uploaded(&x.client, words)
+    })
 }
 
-/// The frames that `mask` tells of, on the device of `x`.
-fn frames<'a>(mask: &'a FrameMask, x: &Primitive) -> &'a Handle {
-    &mask.on_adapter(|mask| Frames::new(mask, &x.client)).0
-}
-
-/// Cosine and sine of each frame and pair, on an adapter.
-pub(crate) struct UploadedAngles(Handle);
-
-impl UploadedAngles {
-    fn new(angles: &Angles, client: &Client) -> Self {
-        let pairs = angles.cos.iter().zip(&angles.sin);
-        let values = pairs.flat_map(|(cos, sin)| [cos.to_ne_bytes(), sin.to_ne_bytes()]);
-        Self(uploaded(client, values))
-    }
+/// Cosine and sine of each frame and pair.
+fn uploaded_angles(angles: &Angles, client: &Client) -> Handle {
+    let pairs = angles.cos.iter().zip(&angles.sin);
+    let values = pairs.flat_map(|(cos, sin)| [cos.to_ne_bytes(), sin.to_ne_bytes()]);
+    uploaded(client, values)
 }
 
 /// Features `[batch, time, n_mels]` normalised by the statistics of each utterance; padded frames,
@@ -180,10 +159,10 @@ pub(crate) fn attention(
     let (frames, shape) = (frames(options.pass.mask, &x), [batch, time]);
     let load = Load::Normed(&norm, options.epsilon);
     let qkv = affine(&x, qkv.pair, load, Finish::Plain, frames, shape);
-    let angles = options.pass.rotary.map(|rotary| {
-        let upload = |angles: &Angles| UploadedAngles::new(angles, &x.client);
-        &rotary.on_adapter(upload).0
-    });
+    let angles = options
+        .pass
+        .rotary
+        .map(|rotary| rotary.on_adapter(|angles| uploaded_angles(angles, &x.client)));
     let attended = attend(&qkv, frames, angles, [batch, time, width], options.n_heads);
     let finish = Finish::Residual(&x, 1.0);
     tensor(affine(

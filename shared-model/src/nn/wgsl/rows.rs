@@ -1,9 +1,10 @@
 //! What is computed row by row: norms, and the depthwise convolution with its norm.
 
-use cubecl::server::Handle;
-
-use super::launch::{Launch, Primitive, primitive, uploaded};
-use crate::nn::branch::{NormPair, Pair, RunningNorm};
+use super::launch::Launch;
+use crate::nn::{
+    adapter::{Handle, Primitive, primitive, uploaded},
+    branch::{NormPair, Pair, RunningNorm},
+};
 
 /// By what rows are normalised.
 pub(super) enum RowNorm<'a> {
