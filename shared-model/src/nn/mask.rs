@@ -85,7 +85,7 @@ impl FrameMask {
 
     /// `[batch, time, channels]` with padded frames set to zero.
     pub(crate) fn zero_padding(&self, x: Tensor<3>) -> Tensor<3> {
-        if ALONE && self.has_padding() {
+        if ALONE {
             return self.zero_on_host(x);
         }
         match self.padded() {
@@ -96,6 +96,9 @@ impl FrameMask {
 
     /// As [`Self::zero_padding`], read from the device and written back.
     fn zero_on_host(&self, x: Tensor<3>) -> Tensor<3> {
+        if !self.has_padding() {
+            return x;
+        }
         let [_, time, channels] = x.dims();
         host::changed(x, |values| {
             let utterances = values.chunks_mut((time * channels).max(1));
@@ -107,7 +110,7 @@ impl FrameMask {
 
     /// As [`Self::zero_padding`], for input whose padding may hold anything, NaN included.
     pub(crate) fn overwrite_padding(&self, x: Tensor<3>) -> Tensor<3> {
-        if ALONE && self.has_padding() {
+        if ALONE {
             return self.zero_on_host(x);
         }
         match self.padded() {
