@@ -127,7 +127,11 @@ impl<'a> Writer<'a> {
             self.words.extend(hit.words.iter().cloned());
             self.phrases.push(hit);
         }
-        self.others.extend(found.others(phrases.config()));
+        for mut other in found.others(phrases.config()) {
+            other.start_secs = other.start_secs.min(self.end_secs);
+            other.end_secs = other.end_secs.min(self.end_secs);
+            self.others.push(other);
+        }
     }
 
     /// Words and phrases that were given so far.
