@@ -3,10 +3,12 @@
 mod accents;
 mod normalize;
 pub(crate) mod numbers;
+mod phones;
 mod piece_set;
 mod tokens_txt;
 
 pub use normalize::normalize_text;
+pub use phones::{NUM_PHONE_TOKENS, phone_character, phone_tokens};
 pub use piece_set::Tokens;
 
 /// The id of the CTC blank.
