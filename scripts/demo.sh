@@ -85,7 +85,7 @@ if [ -n "$PHRASES" ]; then
   # Thresholds that were stored in the list change nothing.
   asked=$(grep -vE '^(#|//)@' "$PHRASES"; printf '%s\n' "$MINUTES" "$RECORDINGS")
   RUN=$ROOT/runs/adapt-$(printf '%s' "$asked" | cksum | cut -d' ' -f1)
-  family='"group": "Adapted to your phrases", "lm": "lm/english.bin"'
+  family='"group": "Adapted to your phrases", "lm": "lm/english.bin", "large_lm": "lm/english-large.bin"'
 fi
 
 # The students of the run, copied into the served site as a family of their own, behind the shipped ones.

@@ -14,7 +14,7 @@ for name in audio-file audio-file-all engine-cpu engine-webgpu; do
 done
 cp "$SITE"/fledge*.js "$SITE"/{fledge.d.ts,worker.js,recorder.js} LICENSE-MIT LICENSE-APACHE "$OUT/"
 cp -r "$SITE/examples" "$OUT/"
-# The first family, with its language model.
+# The first family, with its language models.
 family=$(sed -n 's/.*"group": "\([^"]*\)".*/\1/p' "$SITE/models/index.json" | head -n 1)
 grep -o '{"path".*}' "$SITE/models/index.json" | grep -F "\"group\": \"$family\"" >"$OUT/models/entries"
 while read -r entry; do
@@ -61,6 +61,7 @@ size() { gzip -9 -c "$@" | wc -c | awk '{ printf "%.0f kB", $1 / 1000 }'; }
   for model in "$OUT"/models/*/model-q8.safetensors; do
     echo "| $(basename "$(dirname "$model")") | $(size "$model") |"
   done
-  [ ! -f "$OUT/models/lm/english.bin" ] || echo "| its language model, shared | $(size "$OUT/models/lm/english.bin") |"
+  [ ! -f "$OUT/models/lm/english.bin" ] || echo "| their language model, shared | $(size "$OUT/models/lm/english.bin") |"
+  [ ! -f "$OUT/models/lm/english-large.bin" ] || echo "| the large one, instead of it on request | $(size "$OUT/models/lm/english-large.bin") |"
 } >"$OUT/README.md"
 say "the package is in $OUT: $(du -sh "$OUT" | cut -f1)"

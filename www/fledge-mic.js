@@ -4,8 +4,9 @@
 //   <textarea id="note"></textarea> <fledge-mic for="note"></fledge-mic>
 //
 // Attributes: `for`, the id of a text field (default: the field before it); `model` (default
-// "english-small"); `base-url`, the folder of models. What is said goes where the cursor is. The field
-// fires `input` and `change` as if it were typed, so forms and frameworks notice.
+// "english-small"); `base-url`, the folder of models; `language-model`, "none", "small" (default) or
+// "large". What is said goes where the cursor is. The field fires `input` and `change` as if it were
+// typed, so forms and frameworks notice.
 
 import { load } from "./fledge.js";
 
@@ -65,8 +66,9 @@ class FledgeMic extends HTMLElement {
   async #recognizer() {
     const model = this.getAttribute("model") ?? "english-small";
     const baseUrl = this.getAttribute("base-url") ?? undefined;
-    const key = JSON.stringify([model, baseUrl]);
-    if (!recognizers.has(key)) recognizers.set(key, load(model, { baseUrl }));
+    const languageModel = this.getAttribute("language-model") ?? "small";
+    const key = JSON.stringify([model, baseUrl, languageModel]);
+    if (!recognizers.has(key)) recognizers.set(key, load(model, { baseUrl, languageModel }));
     const loading = recognizers.get(key);
     loading.catch(() => recognizers.delete(key));
     return loading;

@@ -114,6 +114,8 @@ export interface ModelCard {
   /** Of the download, without the language model. */
   bytes: number;
   languageModelBytes: number;
+  /** Of the large one; 0 where there is none. */
+  largeLanguageModelBytes: number;
   evaluations: Evaluation[];
   url: string;
 }
@@ -126,8 +128,11 @@ export interface LoadOptions {
   baseUrl?: string | URL;
   /** "auto" is the CPU, which is there everywhere. */
   device?: "auto" | "cpu" | "webgpu";
-  /** Whether to write with the model's language model, where it has one. Default: true. */
-  languageModel?: boolean;
+  /**
+   * What to write with. "small", or true, is the default: the language model that goes with the model, none where it
+   * has none. "large" gets more words right for a larger download, and rejects with "unsupported" where there is none.
+   */
+  languageModel?: boolean | "none" | "small" | "large";
   signal?: AbortSignal;
   onProgress?(progress: Progress): void;
 }

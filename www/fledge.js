@@ -18,7 +18,8 @@ export { FledgeError };
 export async function listModels(baseUrl = new URL("models/", HERE)) {
   const base = new URL(baseUrl, location.href);
   const catalog = await (await fetched(new URL("catalog.json", base), "the list of models")).json();
-  return catalog.models.map(({ path, group, role, lm, manifest }) => {
+  const absolute = (file) => file && { ...file, url: new URL(file.url, base).href };
+  return catalog.models.map(({ path, group, role, lm, large_lm, manifest }) => {
     const { name, description, parameters, files, evaluations, license } = JSON.parse(manifest);
     const needed = files.filter((file) => !/\.md$|^lm\.bin$/.test(file.name));
     return {
@@ -31,10 +32,12 @@ export async function listModels(baseUrl = new URL("models/", HERE)) {
       parameters,
       bytes: needed.reduce((sum, file) => sum + file.bytes, 0),
       languageModelBytes: lm?.bytes ?? 0,
+      largeLanguageModelBytes: large_lm?.bytes ?? 0,
       evaluations,
       url: new URL(path, base).href,
       manifest,
-      languageModel: lm && { ...lm, url: new URL(lm.url, base).href },
+      languageModel: absolute(lm),
+      largeLanguageModel: absolute(large_lm),
     };
   });
 }
@@ -55,16 +58,26 @@ export function load(model, { baseUrl, device = "auto", languageModel = true, si
   return loading.get(key);
 }
 
+/** The file that a model is to write with, if any. */
+function languageModelOf(card, wish) {
+  if (!wish || wish === "none") return undefined;
+  if (wish === true || wish === "small") return card.languageModel ?? undefined;
+  if (wish !== "large") throw new FledgeError("unsupported", `languageModel is ${JSON.stringify(wish)}: expected true, false, "none", "small" or "large"`);
+  if (!card.largeLanguageModel) throw new FledgeError("unsupported", `there is no large language model for ${card.id}`);
+  return card.largeLanguageModel;
+}
+
 async function start(model, { baseUrl, device, languageModel, signal, onProgress }) {
   if (signal?.aborted) throw aborted();
   const cards = await listModels(baseUrl);
   const card = cards.find(({ id }) => id === model);
   if (!card) throw new FledgeError("unsupported", `there is no model ${JSON.stringify(model)}: there are ${cards.map(({ id }) => id).join(", ")}`);
   if (!["auto", "cpu", "webgpu"].includes(device)) throw new FledgeError("unsupported", `device is ${JSON.stringify(device)}: expected "auto", "cpu" or "webgpu"`);
+  const lm = languageModelOf(card, languageModel);
   // "auto" is the processor: whether a GPU is faster is known only after both were timed.
   const backend = device === "webgpu" ? "webgpu" : "cpu";
   const client = await Client.start(backend === "webgpu" ? "engine-webgpu" : "engine-cpu");
-  const request = { Load: { model_url: card.url, manifest: card.manifest, lm: (languageModel && card.languageModel) || undefined } };
+  const request = { Load: { model_url: card.url, manifest: card.manifest, lm } };
   try {
     await client.ask(request, { signal, progress: ({ Loading }) => onProgress?.(progressOf(Loading)) });
   } catch (error) {

@@ -1,7 +1,7 @@
 // What visitors do, and what must not happen then.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { describe, test } from "node:test";
 
 import { engineReady, errorOf, idle, lane, only, openSettings, state, transcribeFile, wordsOf, workersLeft } from "./browser.mjs";
@@ -112,16 +112,16 @@ describe("a sample", () => {
     });
   });
 
-  test("is heard again when the language model is switched", { timeout: 5 * MINUTE }, async () => {
+  test("is heard again when another language model is chosen", { timeout: 5 * MINUTE }, async () => {
     await withPage({}, async ({ page }) => {
       await engineReady(page);
       await only(page, [SMALLEST.name]);
       let changed = false;
       for (const { path } of DEFAULT.named) {
-        await page.locator("#lm").check();
+        await page.locator("#lm-small").check();
         await transcribeFile(page, path);
         const before = await wordsOf(page, SMALLEST.name);
-        await page.locator("#lm").uncheck();
+        await page.locator("#lm-none").check();
         await idle(page);
         changed ||= before !== (await wordsOf(page, SMALLEST.name));
       }
@@ -177,6 +177,76 @@ describe("a student whose language model is on its way", () => {
       assert.equal(await alone(page).count(), 0);
       assert.notEqual(await wordsOf(page, SMALLEST.name), "");
       assert.equal(requests.filter((url) => url.endsWith("english.bin")).length, 1);
+    });
+  });
+});
+
+describe("the large language model", () => {
+  const fetched = (requests) => requests.filter((url) => url.endsWith("english-large.bin")).length;
+  /** A clip of which it makes something else than the small one does, and what it makes of that. */
+  function toldApart() {
+    const { folder, lm, largeLm } = SMALLEST;
+    for (const { path } of DEFAULT.clips) {
+      const words = native.transcribeWith(largeLm, folder, path);
+      if (words !== native.transcribeWith(lm, folder, path)) return { path, words };
+    }
+    throw new Error("both language models write the same: nothing is tested");
+  }
+
+  test("is fetched once it is chosen, writes the native words, and stays chosen", { timeout: 5 * MINUTE }, async () => {
+    const { path, words } = toldApart();
+    await withPage({}, async ({ page, requests }) => {
+      await engineReady(page);
+      await only(page, [SMALLEST.name]);
+      const megabytes = (statSync(SMALLEST.largeLm).size / 1e6).toFixed(1);
+      const large = page.getByRole("group", { name: "Language model" }).getByRole("radio", { name: new RegExp(`^large ${megabytes} MB`) });
+      await transcribeFile(page, path);
+      assert.notEqual(await wordsOf(page, SMALLEST.name), words);
+      assert.equal(fetched(requests), 0);
+      // What was heard last is heard again.
+      await large.check();
+      await idle(page);
+      assert.equal(await wordsOf(page, SMALLEST.name), words);
+      assert.equal(await page.locator("#fetch-note").textContent(), "Stored on this device.");
+      assert.equal(new URL(page.url()).searchParams.get("lm"), "large");
+      for (const address of [page.url(), page.url().replace("?lm=large", "")]) {
+        await page.goto(address);
+        await engineReady(page);
+        await only(page, [SMALLEST.name]);
+        assert.ok(await large.isChecked());
+        await transcribeFile(page, path);
+        assert.equal(await wordsOf(page, SMALLEST.name), words, address);
+      }
+      assert.equal(fetched(requests), 1);
+    });
+  });
+
+  test("is told in megabytes before it is fetched, and a link may ask for it", { timeout: 5 * MINUTE }, async () => {
+    const note = async (page) => Number.parseFloat(await page.locator("#fetch-note").textContent());
+    const notes = [];
+    for (const query of ["", "?lm=large"]) {
+      await withPage({ query }, async ({ page, requests }) => {
+        await engineReady(page);
+        await page.locator("#fetch-note", { hasText: "MB to fetch first." }).waitFor();
+        notes.push(await note(page));
+        assert.equal(await page.locator(query ? "#lm-large" : "#lm-small").isChecked(), true);
+        assert.equal(fetched(requests), 0);
+      });
+    }
+    const more = (statSync(SMALLEST.largeLm).size - statSync(SMALLEST.lm).size) / 1e6;
+    assert.ok(Math.abs(notes[1] - notes[0] - more) < 0.11, `${notes}, ${more} more`);
+  });
+
+  test("is not offered by a family without one, and is still chosen behind it", { timeout: 5 * MINUTE }, async () => {
+    const without = FAMILIES.find(({ models }) => models.every(({ largeLm }) => !largeLm));
+    await withPage({ query: "?lm=large" }, async ({ page }) => {
+      await engineReady(page);
+      await openSettings(page);
+      await page.locator("#family").selectOption(without.group);
+      assert.equal(await page.locator("#lm-large-option").isVisible(), false);
+      await page.locator("#family").selectOption(DEFAULT.group);
+      assert.ok(await page.locator("#lm-large").isChecked());
+      await idle(page);
     });
   });
 });

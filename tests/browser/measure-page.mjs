@@ -67,7 +67,7 @@ function watch(visit) {
       const wanted = visit.lanes?.some((name) => label.textContent.includes(name)) ?? input.checked;
       if (input.checked !== wanted) input.click();
     }
-    if (visit.without_lm) document.querySelector("#lm").click();
+    if (visit.without_lm) document.querySelector("#lm-none").click();
     document.querySelector(visit.press === "sample" ? "#samples button" : "#record").click();
     note("pressed");
   }

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -78,7 +78,8 @@ describe("the package", () => {
     const told = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json", folder], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
     const names = Object.values(told)[0].files?.map(({ path }) => path) ?? told[0].files.map(({ path }) => path);
     for (const name of ["fledge.js", "fledge.d.ts", "README.md", "models/catalog.json", "LICENSE-MIT"]) assert.ok(names.includes(name), name);
-    assert.match(readFileSync(join(folder, "README.md"), "utf8"), /english-tiny \| \d+ kB/);
+    const readme = readFileSync(join(folder, "README.md"), "utf8");
+    for (const row of [/english-tiny \| \d+ kB/, /language model, shared \| \d+ kB/, /the large one, .* \| \d+ kB/]) assert.match(readme, row);
   });
 
   test("has examples of fewer than sixty lines, which use nothing else", () => {
@@ -115,6 +116,29 @@ describe("the module", () => {
       assert.equal(card.bytes, SMALLEST.bytes);
     });
   }
+
+  test("writes with the large language model on request, and refuses one that is not there", { timeout: 5 * MINUTE }, async () => {
+    const { folder: model, lm, largeLm, path } = SMALLEST;
+    const words = (lm, clip) => native.transcribeWith(lm, model, clip.path);
+    const apart = DEFAULT.clips.find((clip) => words(largeLm, clip) !== words(lm, clip));
+    const use = async ({ module, clip, path }) => {
+      const { load } = await import(module);
+      const refused = (languageModel) => load(path, { languageModel }).catch(({ code, message }) => ({ code, message }));
+      const recognizer = await load(path, { languageModel: "large" });
+      const { text } = await recognizer.transcribe(new Blob([Uint8Array.from(atob(clip), (letter) => letter.charCodeAt(0))]));
+      await recognizer.dispose();
+      const unknown = await refused("huge");
+      const { models } = await (await fetch(new URL("models/catalog.json", module))).json();
+      globalThis.fetch = async () => Response.json({ models: models.map((model) => ({ ...model, large_lm: null })) });
+      return { text, bytes: recognizer.card.largeLanguageModelBytes, unknown, missing: await refused("large") };
+    };
+    const { text, bytes, unknown, missing } = await inPage(use, { path, clip: readFileSync(apart.path).toString("base64") });
+    assert.equal(text, words(largeLm, apart));
+    assert.equal(bytes, statSync(largeLm).size);
+    assert.deepEqual([unknown.code, missing.code], ["unsupported", "unsupported"]);
+    assert.match(unknown.message, /languageModel is "huge"/);
+    assert.match(missing.message, new RegExp(`no large language model for ${SMALLEST.path}`));
+  });
 
   test("reads files that the browser knows by its own decoders, and refuses in words what they do not", { timeout: 5 * MINUTE }, async () => {
     const path = join(own, "clip.m4a");

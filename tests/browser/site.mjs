@@ -17,12 +17,13 @@ export const MINUTE = 60_000;
 
 const json = (path) => JSON.parse(readFileSync(join(SITE, path), "utf8"));
 
-/** Models in the order of the page: `{ path, folder, name, group, role, lm, bytes, parameters }`. */
-export const MODELS = json("models/index.json").models.map(({ path, group, role, lm }) => {
+/** Models in the order of the page: `{ path, folder, name, group, role, lm, largeLm, bytes, parameters }`. */
+export const MODELS = json("models/index.json").models.map(({ path, group, role, lm, large_lm }) => {
   const { name, files, parameters } = json(`models/${path}/manifest.json`);
   const needed = files.filter((file) => !/\.md$|^lm\.bin$/.test(file.name));
   const bytes = needed.reduce((sum, file) => sum + file.bytes, 0);
-  return { path, folder: join(SITE, "models", path), name, group, role, lm: lm && join(SITE, "models", lm), bytes, parameters };
+  const at = (file) => file && join(SITE, "models", file);
+  return { path, folder: at(path), name, group, role, lm: at(lm), largeLm: at(large_lm), bytes, parameters };
 });
 /** Its families: the models of each, and the clips that the page offers with them. */
 export const FAMILIES = [...new Set(MODELS.map(({ group }) => group))].map((group) => {

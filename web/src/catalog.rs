@@ -25,6 +25,9 @@ pub struct ModelEntry {
     /// A language model that goes with it, relative to `index.json`.
     #[serde(default)]
     pub lm: Option<String>,
+    /// A larger one that may be chosen in its place.
+    #[serde(default)]
+    pub large_lm: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -49,8 +52,9 @@ pub struct CatalogEntry {
     pub path: String,
     pub group: String,
     pub role: Role,
-    /// Its address is relative to the catalog.
+    /// Its address is relative to the catalog, as is that of the larger one.
     pub lm: Option<RemoteFile>,
+    pub large_lm: Option<RemoteFile>,
     /// The text of the folder's manifest, byte for byte: it holds its own digest.
     pub manifest: String,
 }
@@ -115,12 +119,12 @@ impl ModelSummary {
         self.files.iter().find(|file| file.name == LM_FILE)
     }
 
-    /// The error rate on a test set, with a language model or by the greedy decoder.
-    pub fn evaluation(&self, set: &str, with_lm: bool) -> Option<&EvaluationSummary> {
-        let decoder = if with_lm { "beam" } else { "greedy" };
+    /// The error rate on a test set, with a language model of this file name or by the greedy decoder.
+    pub fn evaluation(&self, set: &str, lm: Option<&str>) -> Option<&EvaluationSummary> {
+        let decoder = if lm.is_some() { "beam" } else { "greedy" };
         self.evaluations
             .iter()
-            .find(|one| one.set == set && one.decoder == decoder && one.lm.is_some() == with_lm)
+            .find(|one| one.set == set && one.decoder == decoder && one.lm.as_deref() == lm)
     }
 
     /// The test set of most words, where a rate is surest.
@@ -189,7 +193,8 @@ mod tests {
         {"name":"config.json","bytes":400,"sha256":""},{"name":"tokens.txt","bytes":24,"sha256":""}],
         "evaluations":[{"set":"dev","decoder":"beam","lm":"x.bin","words":9,"wer":0.1},
                        {"set":"test","decoder":"greedy","lm":null,"words":20,"wer":0.2},
-                       {"set":"test","decoder":"beam","lm":"x.bin","words":20,"wer":0.15}],
+                       {"set":"test","decoder":"beam","lm":"x.bin","words":20,"wer":0.15},
+                       {"set":"test","decoder":"beam","lm":"x-large.bin","words":20,"wer":0.14}],
         "license":"MIT"}"#;
 
     #[test]
@@ -206,12 +211,15 @@ mod tests {
     }
 
     #[test]
-    fn an_error_rate_is_found_by_its_set_and_decoder() {
+    fn an_error_rate_is_found_by_its_set_and_its_language_model() {
         let summary: ModelSummary = serde_json::from_str(MANIFEST).unwrap();
         assert_eq!(summary.largest_set(), Some("test"));
-        assert_eq!(summary.evaluation("test", true).unwrap().wer, 0.15);
-        assert_eq!(summary.evaluation("test", false).unwrap().wer, 0.2);
-        assert_eq!(summary.evaluation("dev", false), None);
+        let rate = |set, lm| summary.evaluation(set, lm).map(|found| found.wer);
+        assert_eq!(rate("test", Some("x.bin")), Some(0.15));
+        assert_eq!(rate("test", Some("x-large.bin")), Some(0.14));
+        assert_eq!(rate("test", None), Some(0.2));
+        assert_eq!(rate("dev", Some("x-large.bin")), None);
+        assert_eq!(rate("dev", None), None);
     }
 
     #[test]

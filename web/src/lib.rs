@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod engine_choice;
 pub mod export;
 pub mod figures;
+pub mod lm_choice;
 pub mod measurement;
 pub mod plot;
 pub mod protocol;

@@ -35,6 +35,12 @@ pub struct RemoteFile {
     pub sha256: Option<String>,
 }
 
+impl RemoteFile {
+    pub fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Request {
     /// Downloads a model folder and makes it the engine's student. Answers: any number of

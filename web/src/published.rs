@@ -21,10 +21,9 @@ pub fn fill(html: &str, catalog: &Catalog) -> Option<String> {
 fn row(entry: &CatalogEntry) -> Option<String> {
     let summary: ModelSummary = serde_json::from_str(&entry.manifest).ok()?;
     let set = summary.largest_set();
-    let rate = |with_lm| {
-        let found = set.and_then(|set| summary.evaluation(set, with_lm));
-        found.map_or_else(|| "–".to_owned(), |one| figures::percent(one.wer))
-    };
+    let rate = |lm: Option<&str>| Some(figures::percent(summary.evaluation(set?, lm)?.wer));
+    let with_lm = entry.lm.as_ref().and_then(|lm| rate(Some(lm.name())));
+    let or_none = |rate: Option<String>| rate.unwrap_or_else(|| "–".to_owned());
     let role = match entry.role {
         Role::Student => "",
         Role::Teacher => " (teacher)",
@@ -34,8 +33,8 @@ fn row(entry: &CatalogEntry) -> Option<String> {
         ("Parameters", figures::parameters(summary.parameters)),
         ("Size", figures::bytes(summary.bytes())),
         ("Test set", escape(set.unwrap_or("–"))),
-        ("Wrong words", rate(false)),
-        ("With language model", rate(true)),
+        ("Wrong words", or_none(rate(None))),
+        ("With language model", or_none(with_lm)),
     ];
     let cells: String = cells
         .iter()
@@ -55,7 +54,9 @@ mod tests {
     use super::*;
 
     const MANIFEST: &str = r#"{"name":"tiny <b>","parameters":1000,"files":[{"name":"t","bytes":42}],
-        "evaluations":[{"set":"test","decoder":"greedy","words":20,"wer":0.25}]}"#;
+        "evaluations":[{"set":"test","decoder":"greedy","words":20,"wer":0.25},
+                       {"set":"test","decoder":"beam","lm":"x-large.bin","words":20,"wer":0.125},
+                       {"set":"test","decoder":"beam","lm":"x.bin","words":20,"wer":0.1875}]}"#;
 
     fn catalog() -> Catalog {
         let entry = CatalogEntry {
@@ -63,6 +64,7 @@ mod tests {
             group: "X".to_owned(),
             role: Role::Teacher,
             lm: None,
+            large_lm: None,
             manifest: MANIFEST.to_owned(),
         };
         Catalog {
@@ -84,6 +86,20 @@ mod tests {
         ] {
             assert!(html.contains(part), "{part} is missing in {html}");
         }
+    }
+
+    #[test]
+    fn the_rate_with_a_language_model_is_that_of_the_one_the_page_opens_with() {
+        let mut catalog = catalog();
+        catalog.models[0].lm = Some(crate::protocol::RemoteFile {
+            url: "lm/x.bin".to_owned(),
+            ..Default::default()
+        });
+        let html = fill("<!-- models --><!-- /models -->", &catalog).unwrap();
+        assert!(
+            html.contains("18.8 %") && !html.contains("12.5 %"),
+            "{html}"
+        );
     }
 
     #[test]

@@ -48,15 +48,18 @@ fn write(site: &Path) -> Result<usize, Box<dyn Error>> {
         let own = summary
             .lm()
             .map(|file| format!("{}/{}", entry.path, file.name));
-        let lm = match own.or(entry.lm) {
-            Some(path) => Some(remote_file(&models, path)?),
-            None => None,
-        };
+        let file = |path| remote_file(&models, path);
+        let lm = own.or(entry.lm).map(file).transpose()?;
+        let large_lm = entry.large_lm.map(file).transpose()?;
+        if lm.is_none() && large_lm.is_some() {
+            return Err(format!("{}: there is a large_lm, but no lm", entry.path).into());
+        }
         catalog.models.push(CatalogEntry {
             path: entry.path,
             group: entry.group,
             role: entry.role,
             lm,
+            large_lm,
             manifest,
         });
     }

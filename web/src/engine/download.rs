@@ -24,7 +24,7 @@ const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 /// Everything of a folder is held in memory twice for a moment.
 const MAX_FOLDER_BYTES: u64 = 1 << 30;
 
-/// Most bytes of a language model; those made for the browser have a tenth.
+/// Most bytes of a language model; those made for the browser have at most a fifth.
 const MAX_LM_BYTES: u64 = 16 << 20;
 
 /// One file that is wanted.
@@ -52,7 +52,7 @@ pub async fn fetch_folder(
 
 /// Fetches a language model.
 pub async fn fetch_lm(channel: &Channel, id: u32, file: &RemoteFile) -> Result<Vec<u8>, Failure> {
-    let name = file.url.rsplit('/').next().unwrap_or(&file.url);
+    let name = file.name();
     let controller = AbortController::new().map_err(|error| failure(name, &error))?;
     channel.set_download(Some((id, controller.clone())));
     let mut report = Reports::new(channel, id, |received| LoadPhase::DownloadingLm {

@@ -91,7 +91,7 @@ impl App {
             listening: Listening::new(events.clone())?,
             toolbar: Toolbar::new(said.player.clone())?,
             said,
-            settings: Settings::new()?,
+            settings: Settings::new(parameters.get("lm"))?,
             phrases: WordBox::new(Use::Phrases)?,
             boosts: WordBox::new(Use::Boosts)?,
             storage: Rc::new(Storage::new()?),
@@ -157,7 +157,10 @@ impl App {
             spawn_local(async move { app.change_engine().await });
         });
         let app = self.clone();
-        listen(&self.settings.lm, "change", move |_| app.on_choice());
+        listen(&self.settings.lm.group, "change", move |event| {
+            app.settings.lm.take(event);
+            app.on_choice();
+        });
         let app = self.clone();
         listen(&self.settings.family, "change", move |_| {
             let family = app.settings.family.value();
@@ -299,8 +302,8 @@ impl App {
 
     fn refresh_storage(&self) {
         let (offer, storage) = (self.offer.clone(), self.storage.clone());
-        let with_lm = self.decoding().needs_lm();
-        spawn_local(async move { storage.refresh(&offer.racing().await, with_lm).await });
+        let lm = self.decoding().needed_lm();
+        spawn_local(async move { storage.refresh(&offer.racing().await, lm).await });
     }
 
     /// Begins something: whatever runs gives way.

@@ -6,6 +6,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Document, Element, Event, EventTarget, HtmlElement, Window};
 
+use crate::js;
+
 pub fn window() -> Result<Window, JsValue> {
     web_sys::window().ok_or_else(|| JsValue::from_str("no window"))
 }
@@ -59,6 +61,18 @@ pub fn clear(element: &Element) {
 pub fn set_note(element: &HtmlElement, text: &str) {
     element.set_text_content(Some(text));
     element.set_hidden(text.is_empty());
+}
+
+/// What this browser keeps for the page's visitors, where it keeps anything.
+pub fn local_storage() -> Option<web_sys::Storage> {
+    window().ok()?.local_storage().ok()?
+}
+
+/// Puts another address of this page in the place of the present one, without a visit.
+pub fn replace_address(href: &str) {
+    let Ok(window) = window() else { return };
+    let arguments = [JsValue::NULL, "".into(), href.into()];
+    let _ = js::call(&js::get(&window, "history"), "replaceState", &arguments);
 }
 
 /// Listens for as long as the page lives.

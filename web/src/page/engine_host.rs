@@ -15,7 +15,7 @@ use super::{
     students::Student,
     worker_client::{Failure, WorkerClient},
 };
-use crate::protocol::{EngineKind, FailureKind, LoadTimes, Request, Response};
+use crate::protocol::{EngineKind, FailureKind, LoadTimes, RemoteFile, Request, Response};
 
 struct Engine {
     client: Rc<WorkerClient>,
@@ -26,7 +26,8 @@ struct Engine {
 
 struct Loaded {
     student: Rc<Student>,
-    with_lm: bool,
+    /// Where its language model came from.
+    lm: Option<String>,
 }
 
 /// Starts the worker, replaces it when it fails, and passes requests on.
@@ -100,12 +101,12 @@ impl EngineHost {
         }
     }
 
-    /// Whether the worker holds the student, with or without a language model.
-    pub fn holds(&self, student: &Rc<Student>, with_lm: bool) -> bool {
+    /// Whether the worker holds the student with this language model, or without any.
+    pub fn holds(&self, student: &Rc<Student>, lm: Option<&RemoteFile>) -> bool {
         let engine = self.engine.borrow();
         let loaded = engine.as_ref().and_then(|engine| engine.loaded.as_ref());
         let is_same = loaded.is_some_and(|loaded| {
-            Rc::ptr_eq(&loaded.student, student) && loaded.with_lm == with_lm
+            Rc::ptr_eq(&loaded.student, student) && loaded.lm.as_ref() == lm.map(|file| &file.url)
         });
         drop(engine);
         is_same && self.running_client().is_some()
@@ -119,22 +120,19 @@ impl EngineHost {
     pub async fn load(
         &self,
         student: &Rc<Student>,
-        with_lm: bool,
+        lm: Option<&RemoteFile>,
         progress: impl FnMut(&Response) + Clone + 'static,
     ) -> Result<Rc<WorkerClient>, Failure> {
         let _pass = self.engines.loading.enter().await;
         if self.engines.is_program_missing() {
-            fetch_ahead(student, with_lm, progress.clone()).await;
+            fetch_ahead(student, lm, progress.clone()).await;
         }
         loop {
             let client = self.client().await?;
-            if self.holds(student, with_lm) {
+            if self.holds(student, lm) {
                 return Ok(client);
             }
-            match self
-                .load_anew(&client, student, with_lm, progress.clone())
-                .await
-            {
+            match self.load_anew(&client, student, lm, progress.clone()).await {
                 Ok(_) => {}
                 Err(failure) if self.may_retry(&failure) => continue,
                 Err(failure) => return Err(failure),
@@ -150,14 +148,14 @@ impl EngineHost {
         }
     }
 
-    /// Fetches the student's language model, after everything that lanes wait for already; what fails
-    /// here fails when it is loaded.
+    /// Fetches a language model, after everything that lanes wait for already; what fails here fails
+    /// when it is loaded.
     pub fn fetch_lm(
         &self,
-        student: &Student,
+        lm: Option<RemoteFile>,
         progress: impl FnMut(&Response) + Clone + 'static,
     ) -> impl Future<Output = ()> + 'static {
-        let (engines, lm) = (self.engines.clone(), student.lm.clone());
+        let engines = self.engines.clone();
         async move {
             let _pass = engines.loading.enter().await;
             fetch_files(lm.into_iter().collect(), progress).await;
@@ -173,21 +171,21 @@ impl EngineHost {
         &self,
         client: &Rc<WorkerClient>,
         student: &Rc<Student>,
-        with_lm: bool,
+        lm: Option<&RemoteFile>,
         progress: impl FnMut(&Response) + 'static,
     ) -> Result<LoadTimes, Failure> {
         self.set_loaded(None);
         let request = Request::Load {
             model_url: student.url.clone(),
             manifest: Some(student.manifest.clone()),
-            lm: student.lm.clone().filter(|_| with_lm),
+            lm: lm.cloned(),
         };
         let Response::Loaded(times) = self.ask(client, &request, None, progress).await? else {
             return Err(Failure::state("the engine answered out of order"));
         };
         self.set_loaded(Some(Loaded {
             student: student.clone(),
-            with_lm,
+            lm: lm.map(|file| file.url.clone()),
         }));
         Ok(times)
     }

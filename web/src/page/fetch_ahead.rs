@@ -20,13 +20,14 @@ use crate::{
     protocol::{LoadPhase, RemoteFile, Response},
 };
 
-/// Fetches what of a student is not kept yet, all at once; `progress` is told as by an engine.
+/// Fetches what of a student and a language model is not kept yet, all at once; `progress` is told as by an engine.
 pub async fn fetch_ahead(
     student: &Student,
-    with_lm: bool,
+    lm: Option<&RemoteFile>,
     progress: impl FnMut(&Response) + Clone + 'static,
 ) {
-    fetch_files(files_of(student, with_lm).collect(), progress).await;
+    let files = files_of(student).chain(lm.cloned());
+    fetch_files(files.collect(), progress).await;
 }
 
 /// Fetches files that are not kept yet, as [`fetch_ahead`] does.
@@ -63,14 +64,13 @@ pub async fn fetch_files(
     lanes::all(jobs.collect()).await;
 }
 
-fn files_of(student: &Student, with_lm: bool) -> impl Iterator<Item = RemoteFile> {
+fn files_of(student: &Student) -> impl Iterator<Item = RemoteFile> {
     let folder = student.url.trim_end_matches('/');
-    let needed = student.summary.needed().map(move |file| RemoteFile {
+    student.summary.needed().map(move |file| RemoteFile {
         url: format!("{folder}/{}", file.name),
         bytes: Some(file.bytes),
         sha256: Some(file.sha256.clone()),
-    });
-    needed.chain(student.lm.clone().filter(|_| with_lm))
+    })
 }
 
 async fn keep(

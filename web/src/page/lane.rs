@@ -74,24 +74,24 @@ impl Lane {
     /// Loads the student, and says how far that is. Unless it `waits` for its language model, it is
     /// loaded without one that is still to be fetched.
     async fn load(&self, decoding: &Decoding, waits: bool, turn: &Turn) -> Result<Loaded, Failure> {
-        let has_lm = self.host.holds(&self.student, true);
+        let chosen = self.student.lms.file(decoding.lm);
+        let has_lm = chosen.is_some() && self.host.holds(&self.student, chosen);
         // Phrases need no language model; one that is there does no harm.
-        let wanted = self.student.lm.as_ref();
-        let wanted = wanted.filter(|_| decoding.with_lm && (decoding.needs_lm() || has_lm));
+        let wanted = chosen.filter(|_| decoding.phrases.is_none() || has_lm);
         let lacks_lm = match wanted {
             // What has no digest is not kept.
             Some(lm) => !waits && !has_lm && lm.sha256.is_some() && !stored::holds(lm).await,
             None => false,
         };
-        let with_lm = wanted.is_some() && !lacks_lm;
-        if !self.host.holds(&self.student, with_lm) {
+        let lm = wanted.filter(|_| !lacks_lm);
+        if !self.host.holds(&self.student, lm) {
             self.view.set_facts("waits for its turn to load");
         }
         let view = self.view.clone();
         let heard = turn.clone();
         let client = self
             .host
-            .load(&self.student, with_lm, move |response| {
+            .load(&self.student, lm, move |response| {
                 if heard.is_current() {
                     show_loading(&view, response);
                 }
@@ -111,9 +111,10 @@ impl Lane {
     }
 
     /// Fetches the language model that the student went ahead of, and says so.
-    fn fetch_lm(&self, turn: &Turn) -> impl Future<Output = ()> + 'static {
+    fn fetch_lm(&self, decoding: &Decoding, turn: &Turn) -> impl Future<Output = ()> + 'static {
         let (view, turn) = (self.view.clone(), turn.clone());
-        self.host.fetch_lm(&self.student, move |response| {
+        let lm = self.student.lms.file(decoding.lm).cloned();
+        self.host.fetch_lm(lm, move |response| {
             if let (Response::Loading(LoadPhase::Downloading { received, total }), true) =
                 (response, turn.is_current())
             {
@@ -163,7 +164,7 @@ impl Lane {
                 Ok(response) if lacks_lm && turn.is_current() && tape.rewind(self.number) => {
                     self.show_result(&response);
                     self.view.set_facts(BY_ITSELF);
-                    self.fetch_lm(turn).await;
+                    self.fetch_lm(decoding, turn).await;
                     again = true;
                 }
                 Err(failure)
@@ -319,7 +320,7 @@ impl Lane {
             }
             let lm_is_there = Rc::new(Cell::new(!lacks_lm));
             if lacks_lm {
-                let (fetched, lm_is_there) = (self.fetch_lm(turn), lm_is_there.clone());
+                let (fetched, lm_is_there) = (self.fetch_lm(decoding, turn), lm_is_there.clone());
                 let sound = sound.clone();
                 spawn_local(async move {
                     fetched.await;

@@ -20,6 +20,7 @@ mod lane_view;
 mod lanes;
 mod listening;
 mod live_view;
+mod lm_setting;
 mod microphone;
 mod offer;
 mod own_words;

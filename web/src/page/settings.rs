@@ -9,6 +9,7 @@ use web_sys::{Element, HtmlElement, HtmlInputElement, HtmlOptionElement, HtmlSel
 use super::{
     dom::{append_text, by_id, clear, create, listen},
     lane::Lane,
+    lm_setting::LmSetting,
     microphone,
 };
 use crate::figures;
@@ -17,22 +18,19 @@ pub struct Settings {
     pub family: HtmlSelectElement,
     family_option: HtmlElement,
     switches: Element,
-    pub lm: HtmlInputElement,
-    lm_option: HtmlElement,
-    lm_size: HtmlElement,
+    pub lm: LmSetting,
     pub engine: HtmlSelectElement,
     pub microphone: HtmlSelectElement,
 }
 
 impl Settings {
-    pub fn new() -> Result<Self, JsValue> {
+    /// `lm`: the language model that the page's address asks for.
+    pub fn new(lm: Option<String>) -> Result<Self, JsValue> {
         Ok(Self {
             family: by_id("family")?,
             family_option: by_id("family-option")?,
             switches: by_id("lane-switches")?,
-            lm: by_id("lm")?,
-            lm_option: by_id("lm-option")?,
-            lm_size: by_id("lm-size")?,
+            lm: LmSetting::new(lm)?,
             engine: by_id("engine")?,
             microphone: by_id("microphone")?,
         })
@@ -77,13 +75,7 @@ impl Settings {
                 switched(&lane);
             });
         }
-        let lm = lanes.iter().find_map(|lane| lane.student.lm.as_ref());
-        self.lm_option.set_hidden(lm.is_none());
-        let size = lm
-            .and_then(|file| file.bytes)
-            .map_or_else(String::new, figures::bytes);
-        self.lm_size.set_text_content(Some(&format!("({size})")));
-        Ok(())
+        self.lm.show(lanes)
     }
 
     /// The device that was chosen; none: the browser's choice.

@@ -6,7 +6,7 @@ use wasm_bindgen::JsValue;
 use web_sys::{HtmlButtonElement, HtmlElement};
 
 use super::{dom::by_id, lane::Lane, stored};
-use crate::figures;
+use crate::{figures, lm_choice::LmChoice};
 
 pub struct Storage {
     pub clear_button: HtmlButtonElement,
@@ -24,9 +24,9 @@ impl Storage {
     }
 
     /// Tells what these lanes have to fetch before their next words.
-    pub async fn refresh(&self, lanes: &[Rc<Lane>], with_lm: bool) {
+    pub async fn refresh(&self, lanes: &[Rc<Lane>], lm: LmChoice) {
         let stored = stored::digests().await;
-        let text = match missing_bytes(lanes, with_lm, &stored) {
+        let text = match missing_bytes(lanes, lm, &stored) {
             0.0 => "Stored on this device.".to_owned(),
             missing => format!("{} to fetch first.", figures::bytes(missing)),
         };
@@ -39,14 +39,14 @@ impl Storage {
     }
 }
 
-fn missing_bytes(lanes: &[Rc<Lane>], with_lm: bool, stored: &BTreeSet<String>) -> f64 {
+fn missing_bytes(lanes: &[Rc<Lane>], lm: LmChoice, stored: &BTreeSet<String>) -> f64 {
     let mut missing = 0.0;
     let mut lm_bytes = 0.0;
     for lane in lanes {
         let needed = lane.student.summary.needed();
         let files = needed.filter(|file| !stored.contains(&file.sha256));
         missing += files.map(|file| file.bytes).sum::<f64>();
-        if let Some(lm) = lane.student.lm.as_ref().filter(|_| with_lm)
+        if let Some(lm) = lane.student.lms.file(lm)
             && !lm
                 .sha256
                 .as_ref()

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::fetch;
 use crate::{
     catalog::{Catalog, ModelSummary, Role},
-    protocol::RemoteFile,
+    lm_choice::LanguageModels,
 };
 
 pub struct Student {
@@ -13,8 +13,8 @@ pub struct Student {
     pub url: String,
     pub group: String,
     pub role: Role,
-    /// A language model that goes with it; its address is absolute.
-    pub lm: Option<RemoteFile>,
+    /// Their addresses are absolute.
+    pub lms: LanguageModels,
     /// The text of its manifest.
     pub manifest: String,
     pub summary: ModelSummary,
@@ -38,19 +38,19 @@ pub async fn fetch_students() -> Result<(Vec<Rc<Student>>, Vec<String>), String>
     let (mut students, mut unreadable) = (Vec::new(), Vec::new());
     for entry in catalog.models {
         let at = |path: &str| fetch::resolve(&format!("models/{path}")).map_err(words);
-        let lm = match entry.lm {
-            Some(file) => Some(RemoteFile {
-                url: at(&file.url)?,
-                ..file
-            }),
-            None => None,
+        let mut lms = LanguageModels {
+            small: entry.lm,
+            large: entry.large_lm,
         };
+        for file in [&mut lms.small, &mut lms.large].into_iter().flatten() {
+            file.url = at(&file.url)?;
+        }
         match serde_json::from_str(&entry.manifest) {
             Ok(summary) => students.push(Rc::new(Student {
                 url: at(&entry.path)?,
                 group: entry.group,
                 role: entry.role,
-                lm,
+                lms,
                 manifest: entry.manifest,
                 summary,
             })),

@@ -6,7 +6,7 @@ use js_sys::Float32Array;
 use wasm_bindgen::JsValue;
 
 use super::{
-    dom::window,
+    dom::local_storage,
     students::Student,
     worker_client::{Failure, WorkerClient},
 };
@@ -23,8 +23,7 @@ const RUNS: usize = 3;
 
 /// What was the faster engine beside this adapter, if that was ever measured.
 pub fn remembered(adapter: &str) -> Option<EngineKind> {
-    let storage = window().ok()?.local_storage().ok()??;
-    let stored = storage.get_item(KEY).ok()??;
+    let stored = local_storage()?.get_item(KEY).ok()??;
     let (engine, measured_with) = stored.split_once(' ')?;
     if measured_with != adapter {
         return None;
@@ -42,10 +41,7 @@ fn remember(adapter: &str, engine: EngineKind) {
         EngineKind::WebGpu => Wish::WebGpu.name(),
     };
     // Without storage it is measured again at the next visit.
-    if let Some(storage) = window()
-        .ok()
-        .and_then(|window| window.local_storage().ok()?)
-    {
+    if let Some(storage) = local_storage() {
         let _ = storage.set_item(KEY, &format!("{name} {adapter}"));
     }
 }

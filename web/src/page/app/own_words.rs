@@ -53,7 +53,7 @@ impl App {
             None => self.boosts.boosts(),
         };
         Rc::new(Decoding {
-            with_lm: self.settings.lm.checked(),
+            lm: self.settings.lm.choice(),
             phrases,
             boosts,
         })

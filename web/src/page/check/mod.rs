@@ -26,7 +26,7 @@ use crate::{
     catalog::{SampleClip, SampleSet},
     figures,
     measurement::{Report, Row},
-    protocol::{EngineKind, Request, Response},
+    protocol::{EngineKind, RemoteFile, Request, Response},
 };
 use runs::{KnownClip, Runs, transcribe};
 use view::CheckView;
@@ -148,11 +148,12 @@ impl Check {
         });
     }
 
-    /// Each student greedily, and with the language model where it has one.
+    /// Each student greedily, and where it has a language model with the one that the page opens with,
+    /// whichever is chosen: figures are published of that one.
     fn decoders(&self) -> Vec<(Rc<Student>, bool)> {
         let family = self.family.borrow();
         let both = family.iter().flat_map(|student| {
-            let with_lm = student.lm.is_some().then(|| (student.clone(), true));
+            let with_lm = student.lms.small.is_some().then(|| (student.clone(), true));
             [(student.clone(), false)].into_iter().chain(with_lm)
         });
         both.collect()
@@ -243,7 +244,7 @@ impl Check {
             let load = Request::Load {
                 model_url: student.url.clone(),
                 manifest: Some(student.manifest.clone()),
-                lm: student.lm.clone().filter(|_| *with_lm),
+                lm: student.lms.small.clone().filter(|_| *with_lm),
             };
             client.request(&load, None, |_| {}).await?;
             let mut runs = Runs::default();
@@ -289,7 +290,11 @@ impl Check {
             .borrow()
             .as_ref()
             .map(|report| report.set.clone());
-        let published = set.and_then(|set| student.summary.evaluation(&set, with_lm).cloned());
+        let lm = student.lms.small.as_ref().filter(|_| with_lm);
+        let published = set.and_then(|set| {
+            let lm = lm.map(RemoteFile::name);
+            student.summary.evaluation(&set, lm).cloned()
+        });
         let times = runs.warm_ms.iter().copied();
         Ok(Row {
             student: student.name().to_owned(),

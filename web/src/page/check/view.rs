@@ -13,6 +13,7 @@ use crate::{
         students::Student,
     },
     plot::{Axis, Point, scatter},
+    protocol::RemoteFile,
 };
 
 pub struct CheckView {
@@ -69,7 +70,7 @@ impl CheckView {
     }
 
     fn draw(&self, rows: &[Row], family: &[Rc<Student>], set: Option<&str>) {
-        let with_lm = family.iter().any(|student| student.lm.is_some());
+        let with_lm = family.iter().any(|student| student.lms.small.is_some());
         let decoder = if with_lm { "beam" } else { "greedy" };
         let measured = |x_of: fn(&Row) -> f64| {
             let shown = rows.iter().filter(|row| row.decoder == decoder);
@@ -82,10 +83,11 @@ impl CheckView {
         };
         let published = family.iter().filter_map(|student| {
             let set = set.or(student.summary.largest_set())?;
+            let lm = student.lms.small.as_ref().map(RemoteFile::name);
             Some(Point {
                 name: student.name().to_owned(),
                 x: student.summary.bytes(),
-                y: student.summary.evaluation(set, with_lm)?.wer,
+                y: student.summary.evaluation(set, lm)?.wer,
                 is_published: true,
             })
         });

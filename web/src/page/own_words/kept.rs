@@ -1,10 +1,9 @@
 //! Where a visitor's words outlive the page: in this browser, and in a link. Both have the form of an
 //! address's parameters, of which the first has the name of the box.
 
-use wasm_bindgen::JsValue;
 use web_sys::UrlSearchParams;
 
-use crate::{js, page::dom::window};
+use crate::page::dom::{local_storage, replace_address, window};
 
 /// Longer links are cut by what people send them with.
 const MAX_LINK_CHARS: usize = 8_000;
@@ -21,23 +20,19 @@ fn beginning(name: &str) -> String {
 
 /// What this browser keeps of a box.
 pub fn stored(name: &str) -> Option<UrlSearchParams> {
-    let text = storage()?.get_item(&key(name)).ok()??;
+    let text = local_storage()?.get_item(&key(name)).ok()??;
     UrlSearchParams::new_with_str(&text).ok()
 }
 
 /// Keeps it; whether there was room.
 pub fn store(name: &str, parameters: Option<&str>) -> bool {
-    let Some(storage) = storage() else {
+    let Some(storage) = local_storage() else {
         return parameters.is_none();
     };
     match parameters {
         Some(text) => storage.set_item(&key(name), text).is_ok(),
         None => storage.remove_item(&key(name)).is_ok(),
     }
-}
-
-fn storage() -> Option<web_sys::Storage> {
-    window().ok()?.local_storage().ok()?
 }
 
 /// What the page's address has for a box.
@@ -65,8 +60,6 @@ pub fn unlink(name: &str) {
         .hash()
         .is_ok_and(|hash| hash.starts_with(&beginning(name)));
     if let (true, Ok(href)) = (is_linked, location.href()) {
-        let bare = href.split('#').next().unwrap_or_default();
-        let arguments = [JsValue::NULL, "".into(), bare.into()];
-        let _ = js::call(&js::get(&window, "history"), "replaceState", &arguments);
+        replace_address(href.split('#').next().unwrap_or_default());
     }
 }
