@@ -44,14 +44,15 @@ def download_bytes(manifest):
     return sum(file["bytes"] for file in manifest["files"] if file["name"] != "lm.bin")
 
 
-def read_points(folders, test_set, lm_bytes):
+def read_points(folders, test_set, lm):
     """For each series, `(name, megabytes, wer, low, high)` of every folder, rates in percent."""
     points = {decoder: [] for decoder, _, _ in SERIES}
     for folder in folders:
         manifest = json.loads((folder / "manifest.json").read_text())
         for evaluation in manifest["evaluations"]:
-            if evaluation["set"] == test_set:
-                extra = lm_bytes if evaluation["lm"] else 0
+            # A card may have figures with other language models, too.
+            if evaluation["set"] == test_set and evaluation["lm"] in (None, lm.name):
+                extra = lm.stat().st_size if evaluation["lm"] else 0
                 rates = [100 * evaluation[key] for key in ("wer", "wer_low", "wer_high")]
                 megabytes = (download_bytes(manifest) + extra) / 1e6
                 points[evaluation["decoder"]].append((manifest["name"], megabytes, *rates))
@@ -110,7 +111,7 @@ def main():
     parser.add_argument("--lm", type=pathlib.Path, required=True, help="the language model that they share")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     options = parser.parse_args()
-    points = read_points(options.folders, options.set, options.lm.stat().st_size)
+    points = read_points(options.folders, options.set, options.lm)
     options.out.write_text(draw(points, options.set))
 
 
