@@ -237,16 +237,23 @@ describe("the large language model", () => {
     assert.ok(Math.abs(notes[1] - notes[0] - more) < 0.11, `${notes}, ${more} more`);
   });
 
-  test("is not offered by a family without one, and is still chosen behind it", { timeout: 5 * MINUTE }, async () => {
+  test("is not offered by a family that has the small one alone, and stays chosen for the others", { timeout: 5 * MINUTE }, async () => {
     const without = FAMILIES.find(({ models }) => models.every(({ largeLm }) => !largeLm));
-    await withPage({ query: "?lm=large" }, async ({ page }) => {
+    const before = (page) =>
+      page.route("**/models/catalog.json", async (route) => {
+        const response = await route.fetch();
+        const catalog = await response.json();
+        for (const model of catalog.models) model.lm ??= catalog.models[0].lm;
+        await route.fulfill({ response, json: catalog });
+      });
+    await withPage({ query: "?lm=large", before }, async ({ page }) => {
       await engineReady(page);
       await openSettings(page);
       await page.locator("#family").selectOption(without.group);
       assert.equal(await page.locator("#lm-large-option").isVisible(), false);
+      assert.ok(await page.locator("#lm-small").isChecked());
       await page.locator("#family").selectOption(DEFAULT.group);
       assert.ok(await page.locator("#lm-large").isChecked());
-      await idle(page);
     });
   });
 });
