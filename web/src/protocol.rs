@@ -36,6 +36,7 @@ pub struct RemoteFile {
 }
 
 impl RemoteFile {
+    /// Its address without folders, which is how cards name a language model.
     pub fn name(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or_default()
     }

@@ -52,7 +52,7 @@ pub async fn fetch_folder(
 
 /// Fetches a language model.
 pub async fn fetch_lm(channel: &Channel, id: u32, file: &RemoteFile) -> Result<Vec<u8>, Failure> {
-    let name = file.name();
+    let name = file.url.rsplit('/').next().unwrap_or(&file.url);
     let controller = AbortController::new().map_err(|error| failure(name, &error))?;
     channel.set_download(Some((id, controller.clone())));
     let mut report = Reports::new(channel, id, |received| LoadPhase::DownloadingLm {
