@@ -7,13 +7,20 @@
 //! beginning that leads to no word would look as good as any other until its word ends, and would
 //! push the right beginnings out of a small beam. The estimate only ranks prefixes; the finished
 //! word is scored without it.
+//!
+//! Over phones, only words that a language model has are written, by how it knows them to sound.
+//! Words that sound alike are one prefix, which goes on as the likeliest of them.
 
 #[cfg(test)]
 mod boost_tests;
 mod boosts;
 mod config;
+mod fusion;
+mod homophones;
 mod lexicon;
 mod paths;
+#[cfg(test)]
+mod phone_tests;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -53,11 +60,28 @@ impl BeamDecoder {
         Ok(Self { config, words })
     }
 
+    /// A search over [`crate::tokens::phone_tokens`], which writes the words of a language model that
+    /// knows how they sound, and no others.
+    ///
+    /// # Errors
+    /// A setting out of its range, or a language model without pronunciations.
+    pub fn of_phones(config: BeamConfig, lm: Arc<NgramLm>) -> Result<Self, DecodeError> {
+        config.validate()?;
+        let words = Box::new(WordModel::of_phones(&config, lm)?);
+        Ok(Self { config, words })
+    }
+
+    /// Whether its tokens are phones: [`Hypothesis::words`] tells the words.
+    pub fn is_of_phones(&self) -> bool {
+        self.words.is_of_phones()
+    }
+
     /// The same decoder, to which the phrases of a list are likelier. Costs little: the language
     /// model is shared.
     ///
     /// # Errors
-    /// [`DecodeError::Boost`] for a word that the tokens cannot write.
+    /// [`DecodeError::Boost`] for a word that the tokens cannot write; over phones, of which the
+    /// language model does not know how it sounds.
     pub fn boosting(&self, list: &BoostList) -> Result<Self, DecodeError> {
         Ok(Self {
             config: self.config.clone(),
@@ -70,7 +94,7 @@ impl BeamDecoder {
         self.words.has_lm_and_no_list()
     }
 
-    /// The best hypotheses, best first; never empty. Time and memory grow with frames times beam.
+    /// The best hypotheses, best first; never empty. Over phones, 16 at most. Time and memory grow with frames times beam.
     ///
     /// Values that are not finite count as impossible; a frame that leaves no prefix possible
     /// changes nothing. With a word list, hypotheses that end inside a word are dropped; if all do,
