@@ -131,6 +131,7 @@ fn the_shape_list_is_the_networks_own() {
             let config = ModelConfig {
                 subsampling_factor: factor,
                 norm,
+                phone_head: factor == 8,
                 n_layers: 2,
                 subsampling_padding: SubsamplingPadding::Paper,
                 ..tiny_config()

@@ -45,6 +45,7 @@ use crate::{
     phrases::{OtherSpeech, PhraseDecoder, PhraseHit},
     tokens::Tokens,
 };
+use hearing::Hearing;
 use pitch::PitchTracker;
 
 /// How posteriors become words.
@@ -58,6 +59,12 @@ pub enum Decoder {
 }
 
 impl Decoder {
+    /// Whether it looks at the phones of a network that has a head for them; where it does not, they
+    /// are not read back from a device.
+    pub fn reads_phones(&self) -> bool {
+        matches!(self, Self::Beam(_))
+    }
+
     /// The calibration of words that this decoder writes, if the model has one.
     pub fn calibration(&self, calibrations: &Calibrations) -> Option<Calibration> {
         match self {
@@ -169,6 +176,9 @@ impl Transcript {
 pub struct Posteriors {
     /// `[num_frames, vocab]`, row-major, natural log.
     pub log_probs: Vec<f32>,
+    /// `[num_frames, 41]`, as many frames: of a network's phone head
+    /// ([`crate::tokens::phone_tokens`]). Empty where it has none, or the decoder does not ask.
+    pub phone_log_probs: Vec<f32>,
     /// Time of frame 0.
     pub offset_secs: f32,
     /// Where the audio ends; the last frame may reach past it, a word does not.
@@ -377,21 +387,24 @@ impl Recognizer {
         progress: &mut dyn FnMut(f32, f32) -> bool,
     ) -> Result<Transcript, RecognizeError> {
         let mut writer = self.writer();
-        self.hear(samples, progress, &mut |posteriors| {
+        let hearing = Hearing::new(self, self.decoder.reads_phones());
+        self.hear(hearing, samples, progress, &mut |posteriors| {
             writer.take(&posteriors);
         })
         .await?;
         Ok(writer.finish())
     }
 
-    /// What [`Self::transcribe`] gives to the decoder. Every decoder's words of it, one stretch
+    /// What [`Self::transcribe`] gives to the decoder, phones among it wherever the network has a head
+    /// for them. Every decoder's words of it, one stretch
     /// after another, are what it would transcribe.
     ///
     /// # Errors
     /// [`RecognizeError::Device`] if the device fails.
     pub async fn posteriors(&self, samples: &[f32]) -> Result<Vec<Posteriors>, RecognizeError> {
         let mut heard = Vec::new();
-        self.hear(samples, &mut |_, _| true, &mut |posteriors| {
+        let hearing = Hearing::new(self, true);
+        self.hear(hearing, samples, &mut |_, _| true, &mut |posteriors| {
             heard.push(posteriors)
         })
         .await?;
@@ -405,14 +418,17 @@ impl Recognizer {
     /// [`RecognizeError::Device`] if the device fails.
     pub async fn log_probs(&self, samples: &[f32]) -> Result<Vec<f32>, RecognizeError> {
         let samples = finite(samples);
-        self.scaled_log_probs(&samples, self.extractor.gain(&samples))
-            .await
+        let frames = self
+            .scaled_log_probs(&samples, self.extractor.gain(&samples), false)
+            .await?;
+        Ok(frames.tokens)
     }
 
     /// Words of posteriors `[num_frames, vocab]` whose frame 0 is at `offset_secs`.
     pub fn words(&self, log_probs: &[f32], offset_secs: f32) -> Vec<Word> {
         let posteriors = Posteriors {
             log_probs: log_probs.to_vec(),
+            phone_log_probs: Vec::new(),
             offset_secs,
             end_secs: f32::INFINITY,
         };

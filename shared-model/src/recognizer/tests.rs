@@ -9,7 +9,7 @@ use std::{
 use burn::prelude::Device;
 
 use super::*;
-use crate::model::SubsamplingPadding;
+use crate::{model::SubsamplingPadding, tokens::NUM_PHONE_TOKENS};
 
 /// Runs a future to its end. A build with a GPU backend answers a read-back at a later poll.
 pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
@@ -24,6 +24,10 @@ pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn tiny_recognizer() -> Recognizer {
+    recognizer_of(false)
+}
+
+fn recognizer_of(phone_head: bool) -> Recognizer {
     let config = ModelConfig {
         n_mels: 16,
         d_model: 16,
@@ -32,6 +36,7 @@ fn tiny_recognizer() -> Recognizer {
         d_ffn: 32,
         conv_kernel: 3,
         subsampling_padding: SubsamplingPadding::Same,
+        phone_head,
         ..ModelConfig::default()
     };
     let features = FeatureConfig {
@@ -427,6 +432,7 @@ fn confidences_are_calibrated_where_the_model_is_and_the_means_of_letters_elsewh
         });
     let heard = Posteriors {
         log_probs: log_probs.collect(),
+        phone_log_probs: Vec::new(),
         offset_secs: 0.0,
         end_secs: 1.0,
     };
@@ -472,4 +478,30 @@ fn the_decoder_decides_which_calibration_holds() {
     // Neither was measured.
     assert_eq!(beam(None, None).calibration(&both), None);
     assert_eq!(beam(Some(&list), Some(lm)).calibration(&both), None);
+}
+
+#[test]
+fn phones_are_heard_beside_letters_where_the_network_has_a_head_for_them() {
+    let mut with_phones = recognizer_of(true);
+    let samples = babble(45.0, 1);
+    let heard = now(with_phones.posteriors(&samples)).unwrap();
+    let without = now(tiny_recognizer().posteriors(&samples)).unwrap();
+    assert!(!heard.is_empty());
+    assert_eq!(heard.len(), without.len());
+    for (heard, without) in heard.iter().zip(&without) {
+        assert_eq!(heard.log_probs, without.log_probs);
+        assert!(without.phone_log_probs.is_empty());
+        let frames = heard.log_probs.len() / with_phones.tokens.len();
+        assert_eq!(heard.phone_log_probs.len(), frames * NUM_PHONE_TOKENS);
+        for frame in heard.phone_log_probs.chunks(NUM_PHONE_TOKENS) {
+            let sum: f32 = frame.iter().map(|value| value.exp()).sum();
+            assert!((sum - 1.0).abs() < 1e-4, "{sum}");
+        }
+    }
+    // Greedy decoding looks at letters alone; a live session asks as its decoder does.
+    assert!(!with_phones.decoder.reads_phones());
+    let config = BeamConfig::default();
+    let beam = BeamDecoder::new(&with_phones.tokens, config, None, None).unwrap();
+    with_phones.decoder = Decoder::Beam(beam);
+    assert!(with_phones.decoder.reads_phones());
 }

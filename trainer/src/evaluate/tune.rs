@@ -343,6 +343,7 @@ mod tests {
         HeardUtterance {
             posteriors: vec![Posteriors {
                 log_probs: [frame, blank].concat(),
+                phone_log_probs: vec![],
                 offset_secs: 0.0,
                 end_secs: 1.0,
             }],

@@ -242,11 +242,12 @@ fn of_model_folder(
     let alike = ModelConfig {
         n_layers: config.n_layers,
         dropout: config.dropout,
+        phone_head: config.phone_head,
         ..start.model.clone()
     };
     if alike != *config {
         return Err(TrainError::Recipe(format!(
-            "{model} has another shape: only n_layers and dropout may differ from its config.json"
+            "{model} has another shape: only n_layers, dropout and phone_head may differ from its config.json"
         )));
     }
     let trained = Trained {
