@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     bundle::LoadedModel,
     decode::{
-        BeamConfig, BeamDecoder, BoostList, Calibration, Calibrations, DecodeError, LogProbs, Word,
+        BeamConfig, BeamDecoder, BoostList, Calibration, Calibrations, DecodeError, Word,
         WordEvidence, evident_words,
     },
     features::{FeatureConfig, FeatureExtractor},
@@ -59,16 +59,25 @@ pub enum Decoder {
 }
 
 impl Decoder {
-    /// Whether it looks at the phones of a network that has a head for them; where it does not, they
-    /// are not read back from a device.
+    /// Whether it looks at the phones of a network with a head for them, and not at its tokens; where
+    /// it does not, they are not read back from a device.
     pub fn reads_phones(&self) -> bool {
-        matches!(self, Self::Beam(_))
+        matches!(self, Self::Beam(beam) if beam.phone_tokens().is_some())
+    }
+
+    /// What its hypotheses consist of; `letters`: the network's own tokens.
+    fn tokens<'a>(&'a self, letters: &'a Tokens) -> &'a Tokens {
+        match self {
+            Self::Beam(beam) => beam.phone_tokens().unwrap_or(letters),
+            Self::Greedy | Self::Phrases(_) => letters,
+        }
     }
 
     /// The calibration of words that this decoder writes, if the model has one.
     pub fn calibration(&self, calibrations: &Calibrations) -> Option<Calibration> {
         match self {
             Self::Greedy => calibrations.greedy,
+            Self::Beam(_) if self.reads_phones() => calibrations.phones,
             Self::Beam(beam) if beam.writes_any_word_with_lm() => calibrations.lm,
             Self::Beam(_) | Self::Phrases(_) => None,
         }
@@ -116,6 +125,11 @@ pub enum RecognizeError {
         /// The range.
         expected: &'static str,
     },
+    /// A decoder of phones and a network that writes none.
+    #[error(
+        "the decoder reads phones, but the network has no head for them: train it with model.phone_head"
+    )]
+    NoPhones,
     /// What a graphics adapter says.
     #[error("the device failed: {0}")]
     Device(String),
@@ -201,10 +215,10 @@ impl Posteriors {
         tokens: &Tokens,
         frame_secs: f32,
     ) -> Vec<(Word, WordEvidence)> {
-        let log_probs = LogProbs::new(&self.log_probs, tokens.len());
-        let Some(hypothesis) = writer::hypothesis(decoder, log_probs) else {
+        let Some(hypothesis) = writer::hypothesis(decoder, self, tokens) else {
             return vec![];
         };
+        let tokens = decoder.tokens(tokens);
         let mut words = evident_words(&hypothesis, tokens, frame_secs, self.offset_secs);
         words
             .iter_mut()
@@ -219,7 +233,7 @@ pub struct Recognizer {
     extractor: FeatureExtractor,
     tokens: Tokens,
     decoder: Decoder,
-    calibration: Option<Calibration>,
+    calibrations: Calibrations,
     device: Device,
     pitch: PitchTracker,
     pad_to_frames_multiple: usize,
@@ -241,10 +255,9 @@ impl Recognizer {
         } = loaded;
         let model = CtcModel::from_quantized_weights(model, weights, int8, device)?;
         let tokens = loaded.tokens.clone();
-        let calibration = decoder.calibration(&loaded.calibrations);
         let recognizer = Self::from_model(model, &loaded.features, tokens, decoder, device)?;
         Ok(Self {
-            calibration,
+            calibrations: loaded.calibrations,
             ..recognizer
         })
     }
@@ -252,7 +265,7 @@ impl Recognizer {
     /// For a network in training: the same path as a loaded one.
     ///
     /// # Errors
-    /// If vocabulary or features do not fit the network.
+    /// If vocabulary, features or decoder do not fit the network.
     pub fn from_model(
         model: CtcModel,
         features: &FeatureConfig,
@@ -273,12 +286,15 @@ impl Recognizer {
                 model: config.n_mels,
             });
         }
+        if decoder.reads_phones() && !config.phone_head {
+            return Err(RecognizeError::NoPhones);
+        }
         Ok(Self {
             model,
             extractor: FeatureExtractor::new(features)?,
             tokens,
             decoder,
-            calibration: None,
+            calibrations: Calibrations::default(),
             device: device.clone(),
             pitch: PitchTracker::new(),
             pad_to_frames_multiple: 1,
@@ -296,17 +312,14 @@ impl Recognizer {
     /// # Errors
     /// A word that cannot be written, or a setting out of its range.
     pub fn boosting(&self, list: &BoostList, config: &BeamConfig) -> Result<Self, DecodeError> {
-        let (beam, calibration) = match &self.decoder {
-            Decoder::Beam(beam) => (beam.boosting(list)?, self.calibration),
+        let boosted = match &self.decoder {
+            Decoder::Beam(beam) => beam.boosting(list)?,
             Decoder::Greedy | Decoder::Phrases(_) => {
                 let beam = BeamDecoder::new(&self.tokens, config.clone(), None, None)?;
-                (beam.boosting(list)?, None)
+                beam.boosting(list)?
             }
         };
-        Ok(Self {
-            calibration,
-            ..self.with_decoder(Decoder::Beam(beam))
-        })
+        Ok(self.with_decoder(Decoder::Beam(boosted)))
     }
 
     fn with_decoder(&self, decoder: Decoder) -> Self {
@@ -315,7 +328,7 @@ impl Recognizer {
             extractor: self.extractor.clone(),
             tokens: self.tokens.clone(),
             decoder,
-            calibration: None,
+            calibrations: self.calibrations,
             device: self.device.clone(),
             pitch: self.pitch.clone(),
             pad_to_frames_multiple: self.pad_to_frames_multiple,
@@ -424,7 +437,8 @@ impl Recognizer {
         Ok(frames.tokens)
     }
 
-    /// Words of posteriors `[num_frames, vocab]` whose frame 0 is at `offset_secs`.
+    /// Words of posteriors `[num_frames, vocab]` whose frame 0 is at `offset_secs`; by a decoder of
+    /// phones, none.
     pub fn words(&self, log_probs: &[f32], offset_secs: f32) -> Vec<Word> {
         let posteriors = Posteriors {
             log_probs: log_probs.to_vec(),
@@ -437,7 +451,8 @@ impl Recognizer {
 
     /// Turns what is heard into words, with calibrated confidences where the model folder has them.
     pub fn writer(&self) -> Writer<'_> {
-        Writer::new(&self.decoder, &self.tokens, self.frame_secs()).calibrated(self.calibration)
+        let calibration = self.decoder.calibration(&self.calibrations);
+        Writer::new(&self.decoder, &self.tokens, self.frame_secs()).calibrated(calibration)
     }
 }
 

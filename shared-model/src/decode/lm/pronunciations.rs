@@ -15,12 +15,12 @@ use super::{
     mixed_bits::{MixedBits, context},
     range_coder::{Coder, Decoder, Encoder, NumberModel},
 };
-use crate::tokens::{NUM_PHONE_TOKENS, phone_tokens};
+use crate::tokens::{MAX_PRONUNCIATION_PHONES, NUM_PHONE_TOKENS, phone_tokens};
 
 /// Most pronunciations of a word that are kept.
 pub const MAX_WORD_PRONUNCIATIONS: usize = 3;
 /// Longest pronunciation, in phones.
-pub const MAX_PHONES: usize = 64;
+pub const MAX_PHONES: usize = MAX_PRONUNCIATION_PHONES;
 /// Most phones that are read, so that a forged file cannot fill the memory.
 const MAX_PHONES_IN_ALL: usize = 1 << 24;
 /// Between the pronunciations of a word.

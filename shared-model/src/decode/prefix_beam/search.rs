@@ -281,7 +281,7 @@ impl<'a> Search<'a> {
         ends.sort_by(|a, b| b.score.total_cmp(&a.score));
         let mut kept: Vec<u32> = Vec::new();
         let mut hypotheses = Vec::new();
-        let most = match self.decoder.is_of_phones() {
+        let most = match self.decoder.words.is_of_phones() {
             true => MAX_READ,
             false => usize::MAX,
         };
