@@ -10,9 +10,10 @@ use shared_model::tokens::Pronunciations;
 
 use super::output::OutputFile;
 use super::{CliResult, Failure, PrintArgs};
+use crate::data::read_pronunciations;
 use crate::language_model::{
     Corpus, Discounts, EstimateConfig, LmError, Perplexity, Pruner, VocabularyLimits, estimate,
-    fit_to_bytes, perplexity, read_pronunciations, with_pronunciations,
+    fit_to_bytes, perplexity, with_pronunciations,
 };
 use crate::report::{format_bytes, format_count};
 

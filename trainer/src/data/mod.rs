@@ -45,7 +45,7 @@ pub use loader::{EvaluationBatches, Loader};
 pub use manifest::read_manifest;
 pub(crate) use manifest::visit_manifest;
 pub(crate) use manifest_line::{ManifestLine, relative_path, rounded};
-pub use phones::{PhoneCoverage, PhoneSpelling};
+pub use phones::{PhoneCoverage, PhoneSpelling, read_pronunciations};
 pub use pieces::{Piece, TimedWord, pieces};
 pub use pipeline::{Augmentation, Pipeline, PipelineOptions};
 pub use quarantine::{Quarantine, QuarantineEntry};

@@ -17,6 +17,21 @@ pub struct PhoneSpelling {
     phones: Tokens,
 }
 
+/// How words are pronounced, from a file.
+///
+/// # Errors
+/// A file that cannot be read, or is none of pronunciations.
+pub fn read_pronunciations(path: &Path) -> Result<Pronunciations, DataError> {
+    let failed = |reason: String| DataError::Pronunciations {
+        path: path.to_owned(),
+        reason,
+    };
+    let bytes = read_limited(path, MAX_PRONUNCIATIONS_BYTES as u64)
+        .map_err(|error| failed(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8 text".into()))?;
+    Pronunciations::from_text(&text).map_err(|error| failed(error.to_string()))
+}
+
 /// Of how many utterances a phone head can learn.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PhoneCoverage {
@@ -45,16 +60,7 @@ impl PhoneSpelling {
     /// # Errors
     /// A file that cannot be read, or is none of pronunciations.
     pub fn read(path: &Path, tokens: &Tokens) -> Result<Self, DataError> {
-        let failed = |reason: String| DataError::Pronunciations {
-            path: path.to_owned(),
-            reason,
-        };
-        let bytes = read_limited(path, MAX_PRONUNCIATIONS_BYTES as u64)
-            .map_err(|error| failed(error.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8 text".into()))?;
-        let pronunciations = Pronunciations::from_text(&text);
-        let pronunciations = pronunciations.map_err(|error| failed(error.to_string()))?;
-        Ok(Self::new(tokens, pronunciations))
+        Ok(Self::new(tokens, read_pronunciations(path)?))
     }
 
     /// How words are pronounced.

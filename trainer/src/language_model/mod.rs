@@ -19,7 +19,7 @@ pub use discounts::Discounts;
 pub use estimate::{Estimate, EstimateConfig, estimate};
 pub use fit::{Fitted, fit_to_bytes};
 pub use perplexity::{Perplexity, perplexity};
-pub use pronunciations::{read_pronunciations, with_pronunciations};
+pub use pronunciations::with_pronunciations;
 pub use prune::Pruner;
 pub use text::{Corpus, TextReader, VocabularyLimits};
 
@@ -72,14 +72,6 @@ pub enum LmError {
         /// The file.
         path: PathBuf,
     },
-    /// A lexicon that cannot be used.
-    #[error("{path}: {reason}")]
-    Pronunciations {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// N-grams of a length that is not supported.
     #[error("order {order}: 1 to {limit} are supported")]
     Order {
@@ -126,7 +118,6 @@ impl HasExitStatus for LmError {
             | Self::LongLine { .. }
             | Self::TooManyWords { .. }
             | Self::NoWords { .. }
-            | Self::Pronunciations { .. }
             | Self::DoesNotFit { .. } => ExitStatus::Data,
             Self::Model(error) => error.exit_status(),
         }

@@ -128,18 +128,18 @@ impl SoundCoder {
         let shared = shared.take_while(same).count();
         let is_again = usize::from(self.previous.letters == letters);
         let mut all = Vec::new();
-        let mut phones = vec![Vec::new(); letters.len()];
-        for at in 0..letters.len() {
-            let none = Vec::new();
-            let given = given.get(at).unwrap_or(&none);
+        let mut phones: Vec<Vec<u8>> = vec![Vec::new(); letters.len()];
+        for (at, own) in phones.iter_mut().enumerate() {
+            let given = given.get(at).map_or(&[][..], Vec::as_slice);
             loop {
-                let place: usize = phones[at].len();
+                let place = own.len();
                 let expected = match self.previous.phones.get(at) {
-                    Some(before) if at < shared && before.starts_with(&phones[at]) => {
+                    Some(before) if at < shared && before.starts_with(own) => {
                         before.get(place).copied().unwrap_or(NO_PHONE)
                     }
                     _ => NO_PHONE + 1,
                 };
+                let phone = given.get(place).copied();
                 let place = place.min(PLACES - 1);
                 let trust = match shared.saturating_sub(at) {
                     _ if expected > NO_PHONE => 0,
@@ -148,10 +148,9 @@ impl SoundCoder {
                 let set = (is_again * PLACES + place) * 4 + trust;
                 let known = [is_again, place, trust].map(|part| part as u32);
                 let contexts = contexts(letters, at, &all, expected, known);
-                let phone = given.get(phones[at].len()).copied();
                 match self.phone(coder, &contexts, set, phone) {
                     Some(phone) => {
-                        phones[at].push(phone);
+                        own.push(phone);
                         all.push(phone);
                     }
                     None => break,
