@@ -15,9 +15,21 @@ const MAX_LOGIT: i32 = 2047;
 const WEIGHT_BITS: u32 = 16;
 const LEARNING_RATE: i32 = 10;
 /// Slots of one context's table.
-const TABLE_BITS: u32 = 18;
+const TABLE_BITS: u32 = 17;
 /// A probability moves by less the more was seen in its slot, up to this.
-const MAX_SEEN: u8 = 120;
+const MAX_SEEN: u8 = 62;
+
+/// By how much is seen: the share of the difference by which a probability moves, 1 / (seen + 1.5), in
+/// units of 1 / 65536.
+const SHARES: [i64; MAX_SEEN as usize + 1] = {
+    let mut shares = [0; MAX_SEEN as usize + 1];
+    let mut seen = 0;
+    while seen < shares.len() {
+        shares[seen] = (2 << 16) / (2 * seen as i64 + 3);
+        seen += 1;
+    }
+    shares
+};
 
 /// What was seen of one decision in one context.
 #[derive(Clone, Copy)]
@@ -35,8 +47,9 @@ impl Slot {
 
     fn adapt(&mut self, bit: bool) {
         let target = if bit { i32::from(u16::MAX) } else { 0 };
-        let step = (target - i32::from(self.one)) * 2 / (2 * i32::from(self.seen) + 3);
-        self.one = (i32::from(self.one) + step) as u16;
+        let difference = i64::from(target - i32::from(self.one));
+        let step = (difference * SHARES[usize::from(self.seen)]) >> 16;
+        self.one = (i64::from(self.one) + step) as u16;
         self.seen = (self.seen + 1).min(MAX_SEEN);
     }
 }

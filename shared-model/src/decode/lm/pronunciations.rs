@@ -3,7 +3,8 @@
 //! ```text
 //! for each word in alphabetical order:
 //!   how many pronunciations, 0 to 3, then for each:
-//!     for each letter of the word (a byte of UTF-8): its phones, each as a 1 and its number, then a 0
+//!     for each letter of the word (a byte of UTF-8): its phones, then none; each is told by a 1 if it is
+//!     what the pronunciation before has there, else by a 0, a 1 and its number, or by two 0 for none
 //! ```
 //!
 //! Each of these bits is predicted from the letters around, the phones before and what the word or
@@ -32,7 +33,7 @@ const NUM_PHONES: u8 = NUM_PHONE_TOKENS as u8 - FIRST_PHONE_ID as u8;
 const PHONE_BITS: u32 = 6;
 /// No phone: outside a word, or nothing is expected.
 const NO_PHONE: u8 = NUM_PHONES;
-const NUM_CONTEXTS: usize = 7;
+const NUM_CONTEXTS: usize = 4;
 /// How many phones of one letter are told apart as a place.
 const PLACES: usize = 3;
 
@@ -114,7 +115,7 @@ struct SoundCoder {
 impl SoundCoder {
     fn new() -> Self {
         Self {
-            bits: MixedBits::new(2 * 2 * PLACES * 4),
+            bits: MixedBits::new(3 * 2 * PLACES * 4),
             num: NumberModel::default(),
             previous: Sounded::default(),
         }
@@ -148,7 +149,7 @@ impl SoundCoder {
                 let set = (is_again * PLACES + place) * 4 + trust;
                 let known = [is_again, place, trust].map(|part| part as u32);
                 let contexts = contexts(letters, at, &all, expected, known);
-                match self.phone(coder, &contexts, set, phone) {
+                match self.phone(coder, &contexts, expected, set, phone) {
                     Some(phone) => {
                         own.push(phone);
                         all.push(phone);
@@ -172,18 +173,29 @@ impl SoundCoder {
         &mut self,
         coder: &mut impl Coder,
         contexts: &[u32; NUM_CONTEXTS],
+        expected: u8,
         set: usize,
         phone: Option<u8>,
     ) -> Option<u8> {
         let bits = &mut self.bits;
-        if !bits.code(coder, contexts, 0, 2 * set, phone.is_some()) {
+        let guess = (expected <= NO_PHONE).then_some(expected);
+        let number = phone.unwrap_or(NO_PHONE);
+        if let Some(guess) = guess {
+            let is_guessed = bits.code(coder, contexts, 0, 3 * set, number == guess);
+            if is_guessed {
+                return (guess < NO_PHONE).then_some(guess);
+            }
+        }
+        // What was guessed wrongly is not none if none was guessed.
+        let is_phone = guess == Some(NO_PHONE);
+        if !is_phone && !bits.code(coder, contexts, 1, 3 * set + 1, phone.is_some()) {
             return None;
         }
         let phone = phone.unwrap_or(0);
         let mut node = 1;
         for shift in (0..PHONE_BITS).rev() {
             let bit = phone >> shift & 1 == 1;
-            let bit = bits.code(coder, contexts, node, 2 * set + 1, bit);
+            let bit = bits.code(coder, contexts, node + 1, 3 * set + 2, bit);
             node = node << 1 | u32::from(bit);
         }
         Some((node - (1 << PHONE_BITS)) as u8)
@@ -212,22 +224,10 @@ fn contexts(
     let here = letter(0);
     let expected = u32::from(expected);
     [
-        context(&[0, place, here, phone(1)]),
-        context(&[1, place, here, letter(-1), letter(1), phone(1)]),
-        context(&[2, place, here, letter(-2), letter(-1), letter(1), letter(2)]),
-        context(&[3, place, here, letter(1), phone(1), phone(2)]),
-        context(&[4, place, here, letter(1), letter(2), letter(3), phone(1)]),
-        context(&[5, place, here, expected, trust, is_again]),
-        context(&[
-            6,
-            place,
-            here,
-            letter(1),
-            expected,
-            trust,
-            phone(1),
-            is_again,
-        ]),
+        context(&[0, place, here, letter(1), phone(1)]),
+        context(&[1, place, here, letter(-2), letter(-1), letter(1), letter(2)]),
+        context(&[2, place, here, letter(1), letter(2), letter(3), phone(1)]),
+        context(&[3, place, here, letter(1), expected, trust, is_again]),
     ]
 }
 
