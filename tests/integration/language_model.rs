@@ -149,6 +149,47 @@ fn a_model_is_pruned_until_it_fits() {
 }
 
 #[test]
+fn a_model_holds_how_its_words_sound_within_its_limit_and_arpa_text_refuses_to() {
+    let place = Place::new();
+    let input = place.transcripts();
+    let sounds = place.file(
+        "sounds.dict",
+        b"stop S T AA1 P\nGO G OW1\nzebra Z IY1 B R AH0\none W AH1 N\none(2) HH W AH1 N\n",
+    );
+    let more = ["--pronunciations", text(&sounds)];
+    place.lm(&input, "plain.bin", &[]).assert_done();
+    let made = place.lm(&input, "lm.bin", &more);
+    made.assert_done();
+    let report = made.json_lines().remove(0);
+    let [plain, bytes] = ["plain.bin", "lm.bin"].map(|name| fs::read(place.path(name)).unwrap());
+    // The corpus has no zebra.
+    assert_eq!(report["pronunciations"]["words"], 3);
+    assert_eq!(report["pronunciations"]["bytes"], bytes.len() - plain.len());
+    let lm = NgramLm::from_binary(&bytes).unwrap();
+    let ids = lm.word_ids().filter(|(_, word)| *word == "one");
+    let of_one: Vec<&str> = ids.flat_map(|(id, _)| lm.pronunciations(id)).collect();
+    assert_eq!(of_one, ["wʌn", "hwʌn"]);
+    // Within the bytes of the model without them there are fewer n-grams.
+    let limit = plain.len().to_string();
+    let fitted = place.lm(
+        &input,
+        "fitted.bin",
+        &[&more[..], &["--max-bytes", &limit]].concat(),
+    );
+    fitted.assert_done();
+    assert!(fs::metadata(place.path("fitted.bin")).unwrap().len() <= plain.len() as u64);
+
+    let refused = place.lm(&input, "lm.arpa", &more);
+    refused.assert_refused(USAGE, "ARPA text cannot hold them");
+    let wrong = place.file("wrong.dict", b"stop S T AA1 P\ngo G OOPS\n");
+    let refused = place.lm(&input, "lm.bin", &["--pronunciations", text(&wrong)]);
+    refused.assert_refused(DATA, "line 2 of the pronunciations");
+    let others = place.file("others.dict", b"zebra Z IY1 B R AH0\n");
+    let refused = place.lm(&input, "lm.bin", &["--pronunciations", text(&others)]);
+    refused.assert_refused(DATA, "none of its words has a pronunciation");
+}
+
+#[test]
 fn text_that_cannot_be_used_is_refused() {
     let place = Place::new();
     place

@@ -59,6 +59,7 @@ warmup_steps = 100
         recipe: &recipe,
         folder: &run,
         tokens: &tokens,
+        phones: None,
         source: &mut source,
         device: OpenDevice::cpu("the example asks for no other").device,
         is_gpu: false,

@@ -84,6 +84,10 @@ pub enum TrainEvent {
         wer: f64,
         /// Character error rate.
         cer: f64,
+        /// Phone error rate against each word's first pronunciation, spaces between words counted as
+        /// phones; of networks with a phone head.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        per: Option<f64>,
         /// Share of frames whose best class is blank.
         blank_share: f64,
         /// Reference and hypothesis of some utterances.

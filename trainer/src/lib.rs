@@ -43,6 +43,7 @@
 //!     recipe: &recipe,
 //!     folder: &run,
 //!     tokens: &tokens,
+//!     phones: None,
 //!     source: &mut source,
 //!     device: OpenDevice::cpu("no other is asked for").device,
 //!     is_gpu: false,

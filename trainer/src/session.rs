@@ -20,8 +20,8 @@ use crate::{
     config::{Phase, Recipe},
     costs::{Cost, PhaseCosts},
     data::{
-        DataError, RecipeData, TrainingData, Utterance, recipe_examples, recipe_tokens,
-        recipe_utterances,
+        DataError, PhoneSpelling, RecipeData, TrainingData, Utterance, phone_coverage,
+        recipe_examples, recipe_phones, recipe_tokens, recipe_utterances,
     },
     device::{DeviceKind, OpenDevice},
     event::TrainEvent,
@@ -144,8 +144,9 @@ impl Session<'_> {
         // Data that cannot be used is told before a run folder is made for it.
         let utterances = recipe_utterances(&self.recipe)?;
         let compared = self.team.size() > 1;
-        let hash = compared.then(|| hash_of(&utterances));
         let tokens = recipe_tokens(&self.recipe, &utterances)?;
+        let phones = recipe_phones(&self.recipe, &tokens)?;
+        let hash = compared.then(|| hash_of(&utterances, phones.as_ref()));
         let examples = recipe_examples(&self.recipe, &tokens, utterances)?;
         let models = Models::read(&self.recipe)?;
         self.agree(hash)?;
@@ -166,13 +167,14 @@ impl Session<'_> {
             limit_reached: false,
             stop: self.stop,
         };
-        self.tell_beginning(&examples, &mut told);
+        self.tell_beginning(&examples, phones.as_ref(), &mut told);
         if folder.is_ours() {
             keep_tokens(&folder, &tokens)?;
         }
         let training_secs = examples.train.iter().map(|e| e.utterance.duration_secs);
         let training_secs = training_secs.sum();
-        let networks = self.train(&folder, &tokens, examples, models, &mut told)?;
+        let spelling = (&tokens, phones.map(Arc::new));
+        let networks = self.train(&folder, spelling, examples, models, &mut told)?;
         Ok(TrainedRun {
             folder,
             recipe: self.recipe,
@@ -223,7 +225,12 @@ impl Session<'_> {
         }
     }
 
-    fn tell_beginning(&self, examples: &TrainingData, told: &mut Told<'_>) {
+    fn tell_beginning(
+        &self,
+        examples: &TrainingData,
+        phones: Option<&PhoneSpelling>,
+        told: &mut Told<'_>,
+    ) {
         let device = self.device;
         told.notice(format!("{} in {}", self.recipe.name, self.path.display()));
         told.notice(format!("computing on {}: {}", device.name, device.reason));
@@ -246,12 +253,18 @@ impl Session<'_> {
                 examples.untranscribed.len()
             ));
         }
+        if let Some(phones) = phones {
+            let coverage = phone_coverage(&self.recipe, phones, &examples.train);
+            told.notice(format!("phones are learned from {coverage}"));
+        } else if self.recipe.tokens.pronunciations.is_some() {
+            told.notice("no network has a phone head: tokens.pronunciations is not read".into());
+        }
     }
 
     fn train(
         &self,
         folder: &RunFolder,
-        tokens: &Tokens,
+        (tokens, phones): (&Tokens, Option<Arc<PhoneSpelling>>),
         examples: TrainingData,
         models: Models,
         told: &mut Told<'_>,
@@ -263,6 +276,7 @@ impl Session<'_> {
                 recipe: &self.recipe,
                 folder,
                 tokens,
+                phones,
                 source: &mut data,
                 device: self.device.device.clone(),
                 is_gpu: self.device.kind == DeviceKind::Gpu,
@@ -340,9 +354,16 @@ impl Models {
     }
 }
 
-/// A hash of what is said in the utterances and how long they are; where their files are may differ.
-fn hash_of(utterances: &[Utterance]) -> String {
+/// A hash of what is said in the utterances, how it is pronounced, and how long they are; where their
+/// files are may differ.
+fn hash_of(utterances: &[Utterance], phones: Option<&PhoneSpelling>) -> String {
     let mut hash = Sha256::new();
+    for word in phones
+        .iter()
+        .flat_map(|phones| phones.pronunciations().iter())
+    {
+        hash.update(format!("{word:?}"));
+    }
     for utterance in utterances {
         let Utterance {
             id,

@@ -122,8 +122,13 @@ fn write_body(
     )?;
     writeln!(
         out,
-        "| output | {} classes, CTC, blank 0 |\n",
-        model.vocab_size
+        "| output | {} classes, CTC, blank 0{} |\n",
+        model.vocab_size,
+        if model.phone_head {
+            "; and phones: 41 classes, blank 0"
+        } else {
+            ""
+        }
     )?;
     write_list(out, "Data", &card.data, "- ")?;
     write_list(out, "Method", &card.method, "\n")?;

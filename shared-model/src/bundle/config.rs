@@ -29,6 +29,9 @@ pub(super) struct ConfigFile {
     tokens_sha256: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub beam: Option<BeamConfig>,
+    /// Of the search over phones.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub phone_beam: Option<BeamConfig>,
     #[serde(skip_serializing_if = "Calibrations::is_empty", default)]
     pub confidence: Calibrations,
     /// What the card is written from, so that it can be written anew with new figures.
@@ -58,6 +61,7 @@ impl ConfigFile {
             blank_id: BLANK_ID,
             tokens_sha256: sha256_hex(tokens_txt),
             beam: beam.cloned(),
+            phone_beam: None,
             confidence: Calibrations::default(),
             card: card.clone(),
         }

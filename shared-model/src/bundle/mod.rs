@@ -41,7 +41,9 @@ pub use manifest::{
 };
 pub use quantize::Precision;
 pub use read::{FORMAT_VERSION, LoadedModel, read_model};
-pub use write::{ModelParts, with_calibrations, with_decoder, with_evaluations, write_model};
+pub use write::{
+    ModelParts, TunedDecoder, with_calibrations, with_decoder, with_evaluations, write_model,
+};
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,7 @@
 //! Reading and checking a model folder.
 
+use std::sync::Arc;
+
 use super::{
     BundleError, CardInfo, Files, Manifest,
     config::ConfigFile,
@@ -10,6 +12,7 @@ use super::{
     tensor_file,
 };
 use crate::{
+    decode::{BeamConfig, BeamDecoder, Calibrations, DecodeError, lm::NgramLm},
     features::FeatureConfig,
     model::ModelConfig,
     tokens::Tokens,
@@ -34,14 +37,39 @@ pub struct LoadedModel {
     pub int8: Int8Weights,
     /// What `manifest.json` says.
     pub manifest: Manifest,
-    /// Decoder settings tuned for this model, if the folder has them.
-    pub beam: Option<crate::decode::BeamConfig>,
+    /// Settings of the beam search tuned for this model, if the folder has them.
+    pub beam: Option<BeamConfig>,
+    /// The same of the search over phones.
+    pub phone_beam: Option<BeamConfig>,
     /// What makes probabilities of words' confidences, if the folder has it.
-    pub calibrations: crate::decode::Calibrations,
+    pub calibrations: Calibrations,
     /// The folder's own language model as its file holds it, if it was given.
     pub lm: Option<Vec<u8>>,
     /// What the card says beyond the manifest.
     pub card: CardInfo,
+}
+
+impl LoadedModel {
+    /// Whether words with this language model are found by their phones: the network hears them, and
+    /// the language model knows how its words sound.
+    pub fn reads_phones_with(&self, lm: &NgramLm) -> bool {
+        self.model.phone_head && lm.has_pronunciations()
+    }
+
+    /// The beam search with a language model and the folder's settings: over phones if it can be, else
+    /// over letters.
+    ///
+    /// # Errors
+    /// Settings out of their ranges, or a language model of which no word can be written.
+    pub fn beam_search(&self, lm: Arc<NgramLm>) -> Result<BeamDecoder, DecodeError> {
+        let by_letters = self.beam.clone().unwrap_or_default();
+        if self.reads_phones_with(&lm) {
+            let by_phones = self.phone_beam.clone().unwrap_or_default();
+            let decoder = BeamDecoder::of_phones(by_phones, lm)?;
+            return Ok(decoder.or_by_letters(self.tokens.clone(), by_letters));
+        }
+        BeamDecoder::new(&self.tokens, by_letters, None, Some(lm))
+    }
 }
 
 /// Checks sizes, hashes, shapes and values of everything; never panics on any bytes.
@@ -90,6 +118,7 @@ pub fn read_model(files: &Files) -> Result<LoadedModel, BundleError> {
             .cloned(),
         manifest,
         beam: config.beam,
+        phone_beam: config.phone_beam,
         calibrations: config.confidence,
         card: config.card,
     })

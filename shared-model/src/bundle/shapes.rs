@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ModelConfig, NormKind};
+use crate::{
+    model::{ModelConfig, NormKind},
+    tokens::NUM_PHONE_TOKENS,
+};
 
 pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
 
@@ -57,6 +60,9 @@ pub(super) fn weight_shapes(config: &ModelConfig) -> Shapes {
         add_norm(&mut shapes, &part("norm"), d_model, NormKind::Layer);
     }
     linear(&mut shapes, "head", d_model, vocab_size);
+    if config.phone_head {
+        linear(&mut shapes, "phone_head", d_model, NUM_PHONE_TOKENS);
+    }
     shapes
 }
 

@@ -131,6 +131,7 @@ fn the_shape_list_is_the_networks_own() {
             let config = ModelConfig {
                 subsampling_factor: factor,
                 norm,
+                phone_head: factor == 8,
                 n_layers: 2,
                 subsampling_padding: SubsamplingPadding::Paper,
                 ..tiny_config()
@@ -273,12 +274,20 @@ fn a_stored_decoder_is_read_back_with_its_language_model_and_nothing_else_change
         word_bonus: 0.25,
         ..BeamConfig::default()
     };
-    let tuned = with_decoder(&before, &beam, None).unwrap();
+    let tune = |files: &Files, beam: &BeamConfig, lm: Option<&[u8]>| {
+        let tuned = TunedDecoder {
+            beam: Some(beam),
+            lm,
+            ..TunedDecoder::default()
+        };
+        with_decoder(files, &tuned).unwrap()
+    };
+    let tuned = tune(&before, &beam, None);
     let loaded = read_model(&tuned).unwrap();
     assert_eq!((loaded.beam, loaded.lm), (Some(beam.clone()), None));
     assert_eq!(tuned["model.safetensors"], before["model.safetensors"]);
 
-    let with_lm = with_decoder(&tuned, &beam, Some(b"a language model")).unwrap();
+    let with_lm = tune(&tuned, &beam, Some(b"a language model"));
     let loaded = read_model(&with_lm).unwrap();
     assert_eq!(loaded.lm.as_deref(), Some(&b"a language model"[..]));
     let needed: Vec<&str> = loaded
@@ -292,7 +301,7 @@ fn a_stored_decoder_is_read_back_with_its_language_model_and_nothing_else_change
         "it is fetched only when it is asked for"
     );
     // Settings change, the language model stays.
-    let again = with_decoder(&with_lm, &BeamConfig::default(), None).unwrap();
+    let again = tune(&with_lm, &BeamConfig::default(), None);
     assert_eq!(again[LM_FILE], with_lm[LM_FILE]);
 
     let mut damaged = with_lm.clone();
@@ -320,12 +329,31 @@ fn calibrations_are_read_back_and_those_of_other_decoder_settings_are_dropped() 
     let both = Calibrations {
         greedy: Some(calibration(1.0)),
         lm: Some(calibration(2.0)),
+        phones: Some(calibration(3.0)),
     };
     let calibrated = with_calibrations(&before, &both).unwrap();
     assert_eq!(read_model(&calibrated).unwrap().calibrations, both);
     assert_eq!(calibrated["model.safetensors"], before["model.safetensors"]);
 
-    let tuned = with_decoder(&calibrated, &BeamConfig::default(), None).unwrap();
-    let left = read_model(&tuned).unwrap().calibrations;
-    assert_eq!((left.greedy, left.lm), (both.greedy, None));
+    let default = BeamConfig::default();
+    let left = |beam, phone_beam| {
+        let lm = None;
+        let tuned = TunedDecoder {
+            beam,
+            phone_beam,
+            lm,
+        };
+        let tuned = with_decoder(&calibrated, &tuned).unwrap();
+        assert_eq!(text(&tuned).contains("phone_beam"), phone_beam.is_some());
+        let loaded = read_model(&tuned).unwrap();
+        assert_eq!(loaded.phone_beam.as_ref(), phone_beam);
+        loaded.calibrations
+    };
+    let without_lm = Calibrations { lm: None, ..both };
+    assert_eq!(left(Some(&default), None), without_lm);
+    let without_phones = Calibrations {
+        phones: None,
+        ..both
+    };
+    assert_eq!(left(None, Some(&default)), without_phones);
 }

@@ -97,22 +97,35 @@ pub fn with_evaluations(files: &Files, evaluations: &[Evaluation]) -> Result<Fil
     )
 }
 
-/// The same folder with these decoder settings and, if one is given, this language model (in its
-/// binary form) beside the network; manifest and card are written anew. Words by other settings
-/// have other confidences, so that the calibration of those with a language model is dropped.
+/// What a folder gets that belongs to decoding; what is none stays as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TunedDecoder<'a> {
+    /// Settings of the beam search over letters.
+    pub beam: Option<&'a BeamConfig>,
+    /// Settings of the one over phones.
+    pub phone_beam: Option<&'a BeamConfig>,
+    /// The language model, in its binary form.
+    pub lm: Option<&'a [u8]>,
+}
+
+/// The same folder with other decoder settings or another language model beside the network; manifest
+/// and card are written anew. Words by other settings have other confidences, so that the calibration
+/// of those is dropped.
 ///
 /// # Errors
 /// If the folder cannot be read, or the language model is over its limit.
-pub fn with_decoder(
-    files: &Files,
-    beam: &BeamConfig,
-    lm: Option<&[u8]>,
-) -> Result<Files, BundleError> {
+pub fn with_decoder(files: &Files, tuned: &TunedDecoder<'_>) -> Result<Files, BundleError> {
     let change = |config: &mut ConfigFile| {
-        config.beam = Some(beam.clone());
-        config.confidence.lm = None;
+        if let Some(beam) = tuned.beam {
+            config.beam = Some(beam.clone());
+            config.confidence.lm = None;
+        }
+        if let Some(beam) = tuned.phone_beam {
+            config.phone_beam = Some(beam.clone());
+            config.confidence.phones = None;
+        }
     };
-    with_config(files, change, lm)
+    with_config(files, change, tuned.lm)
 }
 
 /// The same folder with these calibrations of words' confidences; manifest and card are written

@@ -75,9 +75,12 @@ pub struct Calibrations {
     /// Of words by the greedy decoder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub greedy: Option<Calibration>,
-    /// Of words by the beam search with a language model and any word.
+    /// Of words by the beam search over letters with a language model and any word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lm: Option<Calibration>,
+    /// Of words by the beam search over phones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phones: Option<Calibration>,
 }
 
 impl Calibrations {
@@ -88,7 +91,7 @@ impl Calibrations {
 
     /// Whether every weight is a number.
     pub fn is_finite(&self) -> bool {
-        let mut all = self.greedy.iter().chain(&self.lm);
+        let mut all = self.greedy.iter().chain(&self.lm).chain(&self.phones);
         all.all(|calibration| calibration.weights.iter().all(|weight| weight.is_finite()))
     }
 }
@@ -138,7 +141,10 @@ mod tests {
         let greedy = Some(Calibration {
             weights: [1.0, 2.0, 3.0, 4.0, 5.0],
         });
-        let calibrations = Calibrations { greedy, lm: None };
+        let calibrations = Calibrations {
+            greedy,
+            ..Calibrations::default()
+        };
         let json = r#"{"greedy":[1.0,2.0,3.0,4.0,5.0]}"#;
         assert_eq!(
             serde_json::to_string(&calibrations).ok().as_deref(),

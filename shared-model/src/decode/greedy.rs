@@ -31,6 +31,7 @@ pub fn greedy(log_probs: LogProbs<'_>) -> Hypothesis {
     Hypothesis {
         tokens,
         score: score as f32,
+        words: None,
     }
 }
 

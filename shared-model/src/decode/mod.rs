@@ -20,7 +20,13 @@
 //!
 //! where `blank_penalty` has already been subtracted from the blank's `ln p_t`. Without a language
 //! model only the first and the last line count. A word's terms are added when it ends, at the next `▁` or at
-//! the end of the utterance. Paths that fell out of the beam are missing from the sum; it is exact
+//! the end of the utterance.
+//!
+//! Over phones ([`BeamDecoder::of_phones`]), `y` are phones and `▁`, and the words are the language
+//! model's that sound like them: each stretch of phones between two `▁` is a pronunciation of `w_i`.
+//! Of all such words those with the highest score count, not their sum. There are no unknown words.
+//!
+//! Paths that fell out of the beam are missing from the sum; it is exact
 //! if beam and margin are wide enough and `token_min_log_prob` is not set.
 
 mod boost_list;
@@ -93,6 +99,8 @@ pub struct Hypothesis {
     pub tokens: Vec<TokenSpan>,
     /// Natural log; greedy: of the best path, beam: of the prefix plus language model terms.
     pub score: f32,
+    /// Where tokens are phones, the words that they were taken for; elsewhere the tokens spell them.
+    pub words: Option<Vec<String>>,
 }
 
 /// Why a decoder or its language model could not be made.

@@ -28,7 +28,7 @@ pub struct Word {
 
 /// Groups a hypothesis' tokens into words at each `▁`, which belongs to no word itself: a lone `▁`
 /// changes neither times nor confidence. The texts joined by spaces are [`Tokens::decode`] of the
-/// ids. Ids that write nothing (blank, `<unk>` and the like) are left out.
+/// ids, or [`Hypothesis::words`] where the tokens are phones. Ids that write nothing (blank, `<unk>` and the like) are left out.
 ///
 /// `frame_secs`: seconds per encoder frame; `offset_secs`: time of frame 0.
 pub fn words(
@@ -64,6 +64,11 @@ pub(crate) fn evident_words(
         }
     }
     words.extend(open.take(frame_secs, offset_secs));
+    if let Some(texts) = &hypothesis.words {
+        for ((word, _), text) in words.iter_mut().zip(texts) {
+            word.text.clone_from(text);
+        }
+    }
     words
 }
 

@@ -1,4 +1,4 @@
-//! The whole network: feature normalisation, encoder and CTC head.
+//! The whole network: feature normalisation, encoder and CTC heads.
 
 mod normalize;
 #[cfg(test)]
@@ -27,6 +27,7 @@ use crate::{
         mask::FrameMask,
         norm::Norm,
     },
+    tokens::NUM_PHONE_TOKENS,
     weights::{
         Init, Int8Weights, NamedVisitor, NamedWeights, RandomInit, WeightError, WeightSource,
         WeightTensor, Weights, visit_named,
@@ -37,13 +38,16 @@ use crate::{
 pub struct CtcOutput {
     /// `[batch, time', vocab]`, before log-softmax. Frames past `lengths` are padding.
     pub logits: Tensor<3>,
-    /// Output of each block, `[batch, time', d_model]`; the last is what the head sees.
+    /// `[batch, time', 41]`, before log-softmax, of a network with a phone head
+    /// ([`crate::tokens::phone_tokens`]). Not read back from a device unless it is asked for.
+    pub phone_logits: Option<Tensor<3>>,
+    /// Output of each block, `[batch, time', d_model]`; the last is what the heads see.
     pub hidden: Vec<Tensor<3>>,
     /// Valid encoder frames per utterance.
     pub lengths: Vec<usize>,
 }
 
-/// Conformer encoder with a CTC head.
+/// Conformer encoder with a CTC head, and a second one for phones where the configuration has it.
 ///
 /// The names of the module's parts are the names of the weights ([`Self::weights`]), and each
 /// parameter's `ParamId` derives from its name: an optimizer's saved state fits every model of the
@@ -53,6 +57,7 @@ pub struct CtcModel {
     frontend: Frontend,
     encoder: Encoder,
     head: Linear,
+    phone_head: Option<Linear>,
     #[module(skip)]
     config: ModelConfig,
     #[module(skip)]
@@ -97,14 +102,19 @@ impl CtcModel {
             mean: builder.buffer(CORPUS_MEAN, config.n_mels, Init::Constant(0.0))?,
             std: builder.non_negative_buffer(CORPUS_STD, config.n_mels, Init::Constant(1.0))?,
         };
+        let frontend = Frontend::new(builder.scope("frontend"), config)?;
+        let encoder = Encoder::new(builder.scope("encoder"), config)?;
+        let mut head = |name: &str, classes: usize| {
+            Linear::with_default_init(builder.scope(name), config.d_model, classes)
+        };
         Ok(Self {
-            frontend: Frontend::new(builder.scope("frontend"), config)?,
-            encoder: Encoder::new(builder.scope("encoder"), config)?,
-            head: Linear::with_default_init(
-                builder.scope("head"),
-                config.d_model,
-                config.vocab_size,
-            )?,
+            frontend,
+            encoder,
+            head: head("head", config.vocab_size)?,
+            phone_head: match config.phone_head {
+                true => Some(head("phone_head", NUM_PHONE_TOKENS)?),
+                false => None,
+            },
             config: config.clone(),
             corpus,
             operations: Operations::default(),
@@ -317,22 +327,28 @@ impl CtcModel {
             .encoder
             .forward(x.clone(), &mask, self.operations, mode);
         let last = hidden.last().cloned().unwrap_or(x);
-        let logits = self.logits(last, &mask, mode);
+        let mut classify = |head: &Linear| self.classify(head, last.clone(), &mask, mode);
         CtcOutput {
-            logits,
+            logits: classify(&self.head),
+            phone_logits: self.phone_head.as_ref().map(classify),
             hidden,
             lengths: mask.lengths().to_vec(),
         }
     }
 
-    fn logits(&self, hidden: Tensor<3>, mask: &FrameMask, mode: &mut Mode) -> Tensor<3> {
+    fn classify(
+        &self,
+        head: &Linear,
+        hidden: Tensor<3>,
+        mask: &FrameMask,
+        mode: &mut Mode,
+    ) -> Tensor<3> {
         if fusion::are_tried(self.operations)
-            && let Some(y) =
-                fusion::linear(&hidden, self.head.weights().pair, mask, self.operations)
+            && let Some(y) = fusion::linear(&hidden, head.weights().pair, mask, self.operations)
         {
             return y;
         }
-        self.head.observed(hidden, mode)
+        head.observed(hidden, mode)
     }
 
     /// Every norm that may keep running statistics.

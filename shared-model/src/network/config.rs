@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{features::FRAME_SHIFT_SECS, weights::WeightError};
+use crate::{features::FRAME_SHIFT_SECS, tokens::NUM_PHONE_TOKENS, weights::WeightError};
 
 /// Everything that fixes a network's shapes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,10 @@ pub struct ModelConfig {
     pub positions: Positions,
     /// Norm in the front end and in the convolution module.
     pub norm: NormKind,
+    /// A second CTC head on the last block, whose classes are phones: what a lexicon and a language
+    /// model turn into words. The other one spells for everything else.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub phone_head: bool,
 }
 
 impl Default for ModelConfig {
@@ -53,6 +57,7 @@ impl Default for ModelConfig {
             dropout: 0.1,
             positions: Positions::Rotary,
             norm: NormKind::Layer,
+            phone_head: false,
         }
     }
 }
@@ -177,7 +182,8 @@ impl ModelConfig {
         self.subsampling_factor as f32 * FRAME_SHIFT_SECS
     }
 
-    /// Trainable parameters per part and in all (`("front end", n)`, `("block 1", n)`, ..., `("head", n)`).
+    /// Trainable parameters per part (`("front end", n)`, `("block 1", n)`, ..., `("head", n)`, and
+    /// `("phone head", n)` where there is one).
     pub fn parameter_counts(&self) -> Vec<(String, usize)> {
         let Self {
             n_mels,
@@ -204,6 +210,10 @@ impl ModelConfig {
         let mut counts = vec![("front end".to_string(), front_end)];
         counts.extend((1..=self.n_layers).map(|n| (format!("block {n}"), block)));
         counts.push(("head".to_string(), linear(d_model, vocab_size)));
+        if self.phone_head {
+            let parameters = linear(d_model, NUM_PHONE_TOKENS);
+            counts.push(("phone head".to_string(), parameters));
+        }
         counts
     }
 

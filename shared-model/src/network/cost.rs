@@ -1,6 +1,7 @@
 //! What a forward pass computes, counted from the configuration.
 
 use super::ModelConfig;
+use crate::tokens::NUM_PHONE_TOKENS;
 
 /// Matrix multiplications of `[rows, depth]` by `[depth, columns]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,9 @@ impl ModelConfig {
             linear(d_model, 2 * d_model, n_layers),
             linear(d_model, vocab_size, 1),
         ]);
+        if self.phone_head {
+            products.push(linear(d_model, NUM_PHONE_TOKENS, 1));
+        }
         products
     }
 
@@ -114,5 +118,10 @@ mod tests {
         let one = front_end + 2 * (feed_forward + attention + convolution) + head;
         assert_eq!(config.multiply_adds(1, 16), one);
         assert_eq!(config.multiply_adds(3, 16), 3 * one);
+        let with_phones = ModelConfig {
+            phone_head: true,
+            ..config
+        };
+        assert_eq!(with_phones.multiply_adds(1, 16), one + 4 * (6 * 41));
     }
 }

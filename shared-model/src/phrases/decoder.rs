@@ -296,6 +296,7 @@ impl FoundPhrases {
         let hypothesis = Hypothesis {
             tokens: found.tokens.iter().map(span).collect(),
             score: found.log_prob,
+            words: None,
         };
         let mut words = words(&hypothesis, &self.decoder.tokens, 1.0, 0.0);
         for word in &mut words {

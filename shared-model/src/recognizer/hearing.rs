@@ -24,17 +24,20 @@ enum Flow {
 }
 
 /// Hears a recording chunk by chunk.
-struct Hearing<'a> {
+pub(super) struct Hearing<'a> {
     recognizer: &'a Recognizer,
+    with_phones: bool,
     judge: SpeechJudge<'a>,
     /// Samples before the next chunk.
     num_heard: u64,
 }
 
 impl<'a> Hearing<'a> {
-    fn new(recognizer: &'a Recognizer) -> Self {
+    /// `with_phones`: of a phone head, too, if there is one.
+    pub(super) fn new(recognizer: &'a Recognizer, with_phones: bool) -> Self {
         Self {
             recognizer,
+            with_phones,
             judge: SpeechJudge::new(&recognizer.pitch),
             num_heard: 0,
         }
@@ -68,7 +71,8 @@ impl<'a> Hearing<'a> {
             let mut give = |piece: Option<Piece>| {
                 if let Some(piece) = piece {
                     heard(Posteriors {
-                        log_probs: piece.log_probs,
+                        log_probs: piece.log_probs.tokens,
+                        phone_log_probs: piece.log_probs.phones,
                         offset_secs: region_secs + piece.first_frame as f32 * frame_secs,
                         end_secs,
                     });
@@ -80,8 +84,11 @@ impl<'a> Hearing<'a> {
                 let start = region.start + window.blocks.start;
                 let end = region.start + window.blocks.end;
                 let sound = &samples[sample_of(start)..sample_of(end)];
-                let log_probs = recognizer.scaled_log_probs(sound, gain).await?;
-                let writes_letters = |wanted| recognizer.writes_letters(&log_probs, wanted);
+                let log_probs = recognizer
+                    .scaled_log_probs(sound, gain, self.with_phones)
+                    .await?;
+                let letters = &log_probs.tokens;
+                let writes_letters = |wanted| recognizer.writes_letters(letters, wanted);
                 if self
                     .judge
                     .is_speech(sound, &levels[start..end], writes_letters)
@@ -123,12 +130,12 @@ impl Recognizer {
     /// window, false stops.
     pub(super) async fn hear(
         &self,
+        mut hearing: Hearing<'_>,
         samples: &[f32],
         progress: &mut dyn FnMut(f32, f32) -> bool,
         heard: &mut dyn FnMut(Posteriors),
     ) -> Result<(), RecognizeError> {
         let total_secs = secs(samples.len() as u64);
-        let mut hearing = Hearing::new(self);
         let mut rest = samples;
         while !rest.is_empty() {
             let (chunk, later) = rest.split_at(chunk_samples(rest));
@@ -171,7 +178,7 @@ impl Recognizer {
     /// Begins a transcript of audio that is not all there.
     pub fn begin(&self) -> Transcription<'_> {
         Transcription {
-            hearing: Hearing::new(self),
+            hearing: Hearing::new(self, self.decoder.reads_phones()),
             pending: Vec::new(),
             writer: self.writer(),
             told: None,

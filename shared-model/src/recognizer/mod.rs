@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     bundle::LoadedModel,
     decode::{
-        BeamConfig, BeamDecoder, BoostList, Calibration, Calibrations, DecodeError, LogProbs, Word,
+        BeamConfig, BeamDecoder, BoostList, Calibration, Calibrations, DecodeError, Word,
         WordEvidence, evident_words,
     },
     features::{FeatureConfig, FeatureExtractor},
@@ -45,6 +45,7 @@ use crate::{
     phrases::{OtherSpeech, PhraseDecoder, PhraseHit},
     tokens::Tokens,
 };
+use hearing::Hearing;
 use pitch::PitchTracker;
 
 /// How posteriors become words.
@@ -58,10 +59,25 @@ pub enum Decoder {
 }
 
 impl Decoder {
+    /// Whether it looks at the phones of a network with a head for them, and not at its tokens; where
+    /// it does not, they are not read back from a device.
+    pub fn reads_phones(&self) -> bool {
+        matches!(self, Self::Beam(beam) if beam.phone_tokens().is_some())
+    }
+
+    /// What its hypotheses consist of; `letters`: the network's own tokens.
+    fn tokens<'a>(&'a self, letters: &'a Tokens) -> &'a Tokens {
+        match self {
+            Self::Beam(beam) => beam.phone_tokens().unwrap_or(letters),
+            Self::Greedy | Self::Phrases(_) => letters,
+        }
+    }
+
     /// The calibration of words that this decoder writes, if the model has one.
     pub fn calibration(&self, calibrations: &Calibrations) -> Option<Calibration> {
         match self {
             Self::Greedy => calibrations.greedy,
+            Self::Beam(_) if self.reads_phones() => calibrations.phones,
             Self::Beam(beam) if beam.writes_any_word_with_lm() => calibrations.lm,
             Self::Beam(_) | Self::Phrases(_) => None,
         }
@@ -109,6 +125,11 @@ pub enum RecognizeError {
         /// The range.
         expected: &'static str,
     },
+    /// A decoder of phones and a network that writes none.
+    #[error(
+        "the decoder reads phones, but the network has no head for them: train it with model.phone_head"
+    )]
+    NoPhones,
     /// What a graphics adapter says.
     #[error("the device failed: {0}")]
     Device(String),
@@ -169,6 +190,9 @@ impl Transcript {
 pub struct Posteriors {
     /// `[num_frames, vocab]`, row-major, natural log.
     pub log_probs: Vec<f32>,
+    /// `[num_frames, 41]`, as many frames: of a network's phone head
+    /// ([`crate::tokens::phone_tokens`]). Empty where it has none, or the decoder does not ask.
+    pub phone_log_probs: Vec<f32>,
     /// Time of frame 0.
     pub offset_secs: f32,
     /// Where the audio ends; the last frame may reach past it, a word does not.
@@ -191,10 +215,10 @@ impl Posteriors {
         tokens: &Tokens,
         frame_secs: f32,
     ) -> Vec<(Word, WordEvidence)> {
-        let log_probs = LogProbs::new(&self.log_probs, tokens.len());
-        let Some(hypothesis) = writer::hypothesis(decoder, log_probs) else {
+        let Some(hypothesis) = writer::hypothesis(decoder, self, tokens) else {
             return vec![];
         };
+        let tokens = decoder.tokens(tokens);
         let mut words = evident_words(&hypothesis, tokens, frame_secs, self.offset_secs);
         words
             .iter_mut()
@@ -209,7 +233,7 @@ pub struct Recognizer {
     extractor: FeatureExtractor,
     tokens: Tokens,
     decoder: Decoder,
-    calibration: Option<Calibration>,
+    calibrations: Calibrations,
     device: Device,
     pitch: PitchTracker,
     pad_to_frames_multiple: usize,
@@ -231,10 +255,9 @@ impl Recognizer {
         } = loaded;
         let model = CtcModel::from_quantized_weights(model, weights, int8, device)?;
         let tokens = loaded.tokens.clone();
-        let calibration = decoder.calibration(&loaded.calibrations);
         let recognizer = Self::from_model(model, &loaded.features, tokens, decoder, device)?;
         Ok(Self {
-            calibration,
+            calibrations: loaded.calibrations,
             ..recognizer
         })
     }
@@ -242,7 +265,7 @@ impl Recognizer {
     /// For a network in training: the same path as a loaded one.
     ///
     /// # Errors
-    /// If vocabulary or features do not fit the network.
+    /// If vocabulary, features or decoder do not fit the network.
     pub fn from_model(
         model: CtcModel,
         features: &FeatureConfig,
@@ -263,12 +286,15 @@ impl Recognizer {
                 model: config.n_mels,
             });
         }
+        if decoder.reads_phones() && !config.phone_head {
+            return Err(RecognizeError::NoPhones);
+        }
         Ok(Self {
             model,
             extractor: FeatureExtractor::new(features)?,
             tokens,
             decoder,
-            calibration: None,
+            calibrations: Calibrations::default(),
             device: device.clone(),
             pitch: PitchTracker::new(),
             pad_to_frames_multiple: 1,
@@ -286,17 +312,14 @@ impl Recognizer {
     /// # Errors
     /// A word that cannot be written, or a setting out of its range.
     pub fn boosting(&self, list: &BoostList, config: &BeamConfig) -> Result<Self, DecodeError> {
-        let (beam, calibration) = match &self.decoder {
-            Decoder::Beam(beam) => (beam.boosting(list)?, self.calibration),
+        let boosted = match &self.decoder {
+            Decoder::Beam(beam) => beam.boosting(list)?,
             Decoder::Greedy | Decoder::Phrases(_) => {
                 let beam = BeamDecoder::new(&self.tokens, config.clone(), None, None)?;
-                (beam.boosting(list)?, None)
+                beam.boosting(list)?
             }
         };
-        Ok(Self {
-            calibration,
-            ..self.with_decoder(Decoder::Beam(beam))
-        })
+        Ok(self.with_decoder(Decoder::Beam(boosted)))
     }
 
     fn with_decoder(&self, decoder: Decoder) -> Self {
@@ -305,7 +328,7 @@ impl Recognizer {
             extractor: self.extractor.clone(),
             tokens: self.tokens.clone(),
             decoder,
-            calibration: None,
+            calibrations: self.calibrations,
             device: self.device.clone(),
             pitch: self.pitch.clone(),
             pad_to_frames_multiple: self.pad_to_frames_multiple,
@@ -377,21 +400,24 @@ impl Recognizer {
         progress: &mut dyn FnMut(f32, f32) -> bool,
     ) -> Result<Transcript, RecognizeError> {
         let mut writer = self.writer();
-        self.hear(samples, progress, &mut |posteriors| {
+        let hearing = Hearing::new(self, self.decoder.reads_phones());
+        self.hear(hearing, samples, progress, &mut |posteriors| {
             writer.take(&posteriors);
         })
         .await?;
         Ok(writer.finish())
     }
 
-    /// What [`Self::transcribe`] gives to the decoder. Every decoder's words of it, one stretch
+    /// What [`Self::transcribe`] gives to the decoder, phones among it wherever the network has a head
+    /// for them. Every decoder's words of it, one stretch
     /// after another, are what it would transcribe.
     ///
     /// # Errors
     /// [`RecognizeError::Device`] if the device fails.
     pub async fn posteriors(&self, samples: &[f32]) -> Result<Vec<Posteriors>, RecognizeError> {
         let mut heard = Vec::new();
-        self.hear(samples, &mut |_, _| true, &mut |posteriors| {
+        let hearing = Hearing::new(self, true);
+        self.hear(hearing, samples, &mut |_, _| true, &mut |posteriors| {
             heard.push(posteriors)
         })
         .await?;
@@ -405,14 +431,18 @@ impl Recognizer {
     /// [`RecognizeError::Device`] if the device fails.
     pub async fn log_probs(&self, samples: &[f32]) -> Result<Vec<f32>, RecognizeError> {
         let samples = finite(samples);
-        self.scaled_log_probs(&samples, self.extractor.gain(&samples))
-            .await
+        let frames = self
+            .scaled_log_probs(&samples, self.extractor.gain(&samples), false)
+            .await?;
+        Ok(frames.tokens)
     }
 
-    /// Words of posteriors `[num_frames, vocab]` whose frame 0 is at `offset_secs`.
+    /// Words of posteriors `[num_frames, vocab]` whose frame 0 is at `offset_secs`; by a decoder of
+    /// phones, none.
     pub fn words(&self, log_probs: &[f32], offset_secs: f32) -> Vec<Word> {
         let posteriors = Posteriors {
             log_probs: log_probs.to_vec(),
+            phone_log_probs: Vec::new(),
             offset_secs,
             end_secs: f32::INFINITY,
         };
@@ -421,7 +451,8 @@ impl Recognizer {
 
     /// Turns what is heard into words, with calibrated confidences where the model folder has them.
     pub fn writer(&self) -> Writer<'_> {
-        Writer::new(&self.decoder, &self.tokens, self.frame_secs()).calibrated(self.calibration)
+        let calibration = self.decoder.calibration(&self.calibrations);
+        Writer::new(&self.decoder, &self.tokens, self.frame_secs()).calibrated(calibration)
     }
 }
 

@@ -1,7 +1,18 @@
 //! Samples or features through the network to log-probabilities on the host.
 
+use burn::prelude::Tensor;
+
 use super::{RecognizeError, Recognizer, finite};
 use crate::{features::Features, model::Mode, nn::host};
+
+/// Log-probabilities of an utterance's frames, row-major, natural log.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct FrameLogProbs {
+    /// `[num_frames, vocab]`
+    pub tokens: Vec<f32>,
+    /// `[num_frames, 41]`; empty where nobody asked, or the network has no phone head.
+    pub phones: Vec<f32>,
+}
 
 impl Recognizer {
     /// Features of samples at a known gain.
@@ -16,13 +27,17 @@ impl Recognizer {
         self.features(&samples, self.extractor.gain(&samples))
     }
 
+    /// `with_phones`: of a phone head, too, if there is one.
     pub(super) async fn scaled_log_probs(
         &self,
         samples: &[f32],
         gain: f32,
-    ) -> Result<Vec<f32>, RecognizeError> {
+        with_phones: bool,
+    ) -> Result<FrameLogProbs, RecognizeError> {
         let features = self.features(samples, gain);
-        let mut log_probs = self.feature_log_probs(&[features], false).await?;
+        let mut log_probs = self
+            .feature_log_probs(&[features], false, with_phones)
+            .await?;
         Ok(log_probs.pop().unwrap_or_default())
     }
 
@@ -36,21 +51,23 @@ impl Recognizer {
             .iter()
             .map(|samples| self.window_features(samples))
             .collect();
-        self.feature_log_probs(&features, false).await
+        let log_probs = self.feature_log_probs(&features, false, false).await?;
+        Ok(log_probs.into_iter().map(|frames| frames.tokens).collect())
     }
 
-    /// Log-probabilities `[num_frames, vocab]` of each utterance. `is_normalized`: the features
-    /// were normalised already.
+    /// Log-probabilities of each utterance's frames. `is_normalized`: the features were normalised
+    /// already. `with_phones`: of a phone head, too, if there is one.
     pub(super) async fn feature_log_probs(
         &self,
         utterances: &[Features],
         is_normalized: bool,
-    ) -> Result<Vec<Vec<f32>>, RecognizeError> {
+        with_phones: bool,
+    ) -> Result<Vec<FrameLogProbs>, RecognizeError> {
         let config = self.config();
         let lengths: Vec<usize> = utterances.iter().map(Features::num_frames).collect();
         let longest = lengths.iter().copied().max().unwrap_or(0);
         if config.encoder_length(longest) == 0 {
-            return Ok(vec![Vec::new(); utterances.len()]);
+            return Ok(vec![FrameLogProbs::default(); utterances.len()]);
         }
         let (batch, n_mels) = (utterances.len(), config.n_mels);
         let time = longest.next_multiple_of(self.pad_to_frames_multiple);
@@ -65,23 +82,37 @@ impl Recognizer {
         } else {
             self.model.forward(features, &lengths, &mut Mode::Eval)
         };
-        let [_, out_time, vocab_size] = output.logits.dims();
-        let logits = host::read(output.logits)
-            .await
-            .map_err(RecognizeError::Device)?;
-        if logits.len() != batch * out_time * vocab_size {
-            return Err(RecognizeError::Device(format!(
-                "it gave {} values where {} were asked for",
-                logits.len(),
-                batch * out_time * vocab_size
-            )));
-        }
-        logits
-            .chunks(out_time * vocab_size)
-            .zip(&output.lengths)
-            .map(|(row, length)| log_softmax(&row[..length * vocab_size], vocab_size))
-            .collect()
+        let tokens = read_log_probs(output.logits, &output.lengths).await?;
+        let phones = match output.phone_logits.filter(|_| with_phones) {
+            Some(logits) => read_log_probs(logits, &output.lengths).await?,
+            None => vec![Vec::new(); batch],
+        };
+        let utterances = tokens.into_iter().zip(phones);
+        Ok(utterances
+            .map(|(tokens, phones)| FrameLogProbs { tokens, phones })
+            .collect())
     }
+}
+
+/// Log-probabilities `[length, classes]` of each utterance, of logits `[batch, time', classes]`.
+async fn read_log_probs(
+    logits: Tensor<3>,
+    lengths: &[usize],
+) -> Result<Vec<Vec<f32>>, RecognizeError> {
+    let [batch, time, classes] = logits.dims();
+    let logits = host::read(logits).await.map_err(RecognizeError::Device)?;
+    if logits.len() != batch * time * classes {
+        return Err(RecognizeError::Device(format!(
+            "it gave {} values where {} were asked for",
+            logits.len(),
+            batch * time * classes
+        )));
+    }
+    logits
+        .chunks(time * classes)
+        .zip(lengths)
+        .map(|(row, length)| log_softmax(&row[..length * classes], classes))
+        .collect()
 }
 
 /// Natural-log softmax over each frame. On the host, so that every device rounds alike.

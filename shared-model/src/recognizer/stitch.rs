@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::windows::Join;
+use super::{posteriors::FrameLogProbs, windows::Join};
 use crate::{
     decode::{LogProbs, Word, greedy, words},
-    tokens::Tokens,
+    tokens::{NUM_PHONE_TOKENS, Tokens},
 };
 
 /// How far apart two windows may put the same word, seconds.
@@ -13,11 +13,11 @@ const TOLERANCE_SECS: f32 = 0.3;
 /// Larger than any distance that matters between a cut and a word, frames.
 const FAR_FRAMES: f32 = 1e6;
 
-/// Posteriors `[num_frames, vocab]` that belong to no other piece, and their first frame, counted
+/// Posteriors that belong to no other piece, and their first frame, counted
 /// from the start of the region.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Piece {
-    pub log_probs: Vec<f32>,
+    pub log_probs: FrameLogProbs,
     pub first_frame: usize,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Stitcher<'a> {
 }
 
 struct Pending {
-    log_probs: Vec<f32>,
+    log_probs: FrameLogProbs,
     /// Words of the best path, times in frames.
     words: Vec<Word>,
     first_frame: usize,
@@ -41,16 +41,21 @@ struct Pending {
 
 impl Pending {
     fn end_frame(&self, vocab_size: usize) -> usize {
-        self.first_frame + self.log_probs.len() / vocab_size
+        self.first_frame + self.log_probs.tokens.len() / vocab_size
     }
 
     fn piece(&self, end_frame: usize, vocab_size: usize) -> Piece {
-        let row = |frame: usize| {
-            (frame.saturating_sub(self.first_frame) * vocab_size).min(self.log_probs.len())
+        let rows = |values: &[f32], classes: usize| {
+            let row =
+                |frame: usize| (frame.saturating_sub(self.first_frame) * classes).min(values.len());
+            let (from, to) = (row(self.start_frame), row(end_frame));
+            values[from..to.max(from)].to_vec()
         };
-        let (from, to) = (row(self.start_frame), row(end_frame));
         Piece {
-            log_probs: self.log_probs[from..to.max(from)].to_vec(),
+            log_probs: FrameLogProbs {
+                tokens: rows(&self.log_probs.tokens, vocab_size),
+                phones: rows(&self.log_probs.phones, NUM_PHONE_TOKENS),
+            },
             first_frame: self.start_frame,
         }
     }
@@ -70,11 +75,11 @@ impl<'a> Stitcher<'a> {
         &mut self,
         first_frame: usize,
         join: Join,
-        log_probs: Vec<f32>,
+        log_probs: FrameLogProbs,
     ) -> Option<Piece> {
         let vocab_size = self.tokens.len();
         // The best path is good enough to find the gaps between words, whatever decodes later.
-        let best_path = greedy(LogProbs::new(&log_probs, vocab_size));
+        let best_path = greedy(LogProbs::new(&log_probs.tokens, vocab_size));
         let mut next = Pending {
             words: words(&best_path, self.tokens, 1.0, first_frame as f32),
             log_probs,
@@ -220,17 +225,22 @@ mod tests {
         frames
     }
 
-    fn log_probs(ids: &[u32], vocab_size: usize) -> Vec<f32> {
-        let mut values = vec![-8.0; ids.len() * vocab_size];
+    /// The first phone's value is the number of the frame, negative.
+    fn log_probs(ids: &[u32], vocab_size: usize) -> FrameLogProbs {
+        let mut tokens = vec![-8.0; ids.len() * vocab_size];
         for (frame, id) in ids.iter().enumerate() {
-            values[frame * vocab_size + *id as usize] = -0.05;
+            tokens[frame * vocab_size + *id as usize] = -0.05;
         }
-        values
+        let mut phones = vec![-8.0; ids.len() * NUM_PHONE_TOKENS];
+        for (frame, row) in phones.chunks_mut(NUM_PHONE_TOKENS).enumerate() {
+            row[1] = -(frame as f32);
+        }
+        FrameLogProbs { tokens, phones }
     }
 
     fn text_of(tokens: &Tokens, ids: &[u32]) -> String {
         let log_probs = log_probs(ids, tokens.len());
-        let path = greedy(LogProbs::new(&log_probs, tokens.len()));
+        let path = greedy(LogProbs::new(&log_probs.tokens, tokens.len()));
         let words = words(&path, tokens, FRAME_SECS, 0.0);
         words
             .iter()
@@ -247,7 +257,7 @@ mod tests {
         let mut texts = Vec::new();
         let mut collect = |piece: Option<Piece>| {
             if let Some(piece) = piece {
-                let path = greedy(LogProbs::new(&piece.log_probs, tokens.len()));
+                let path = greedy(LogProbs::new(&piece.log_probs.tokens, tokens.len()));
                 texts.extend(
                     words(&path, tokens, FRAME_SECS, 0.0)
                         .into_iter()
@@ -318,6 +328,31 @@ mod tests {
         assert_eq!((piece.first_frame, &piece.log_probs), (0, &first));
         let piece = stitcher.interrupt().unwrap();
         assert_eq!((piece.first_frame, &piece.log_probs), (ids.len(), &first));
+    }
+
+    #[test]
+    fn phones_are_cut_where_letters_are() {
+        let tokens = Tokens::characters();
+        let ids = stream(&tokens, TEXT, 3);
+        let classes = tokens.len();
+        let mut stitcher = Stitcher::new(&tokens, FRAME_SECS);
+        let mut pieces = vec![];
+        for (start, end) in [(0, 110), (50, 160), (100, 210)] {
+            let window = log_probs(&ids[start..end], classes);
+            let piece = stitcher.push(start, Join::Overlap, window);
+            pieces.extend(piece.map(|piece| (piece, start - 50)));
+        }
+        pieces.extend(stitcher.interrupt().map(|piece| (piece, 100)));
+        assert_eq!(pieces.len(), 3);
+        for (piece, window_start) in pieces {
+            let FrameLogProbs { tokens, phones } = piece.log_probs;
+            let frames = tokens.len() / classes;
+            assert_eq!(phones.len(), frames * NUM_PHONE_TOKENS);
+            let numbers = phones.chunks(NUM_PHONE_TOKENS).map(|row| -row[1]);
+            let expected = piece.first_frame - window_start;
+            let expected: Vec<f32> = (expected..expected + frames).map(|f| f as f32).collect();
+            assert_eq!(numbers.collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]

@@ -3,13 +3,14 @@
 use std::{
     future::Future,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use burn::prelude::Device;
 
 use super::*;
-use crate::model::SubsamplingPadding;
+use crate::{model::SubsamplingPadding, tokens::NUM_PHONE_TOKENS};
 
 /// Runs a future to its end. A build with a GPU backend answers a read-back at a later poll.
 pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
@@ -24,6 +25,10 @@ pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn tiny_recognizer() -> Recognizer {
+    recognizer_of(false)
+}
+
+fn recognizer_of(phone_head: bool) -> Recognizer {
     let config = ModelConfig {
         n_mels: 16,
         d_model: 16,
@@ -32,6 +37,7 @@ fn tiny_recognizer() -> Recognizer {
         d_ffn: 32,
         conv_kernel: 3,
         subsampling_padding: SubsamplingPadding::Same,
+        phone_head,
         ..ModelConfig::default()
     };
     let features = FeatureConfig {
@@ -427,6 +433,7 @@ fn confidences_are_calibrated_where_the_model_is_and_the_means_of_letters_elsewh
         });
     let heard = Posteriors {
         log_probs: log_probs.collect(),
+        phone_log_probs: Vec::new(),
         offset_secs: 0.0,
         end_secs: 1.0,
     };
@@ -443,7 +450,7 @@ fn confidences_are_calibrated_where_the_model_is_and_the_means_of_letters_elsewh
     };
     close(confidences(&recognizer), [(-0.2f32).exp(), (-0.7f32).exp()]);
     // ln odds 1 + 5 ln p: 0 and -2.5.
-    recognizer.calibration = Some(Calibration {
+    recognizer.calibrations.greedy = Some(Calibration {
         weights: [1.0, 5.0, 0.0, 0.0, 0.0],
     });
     close(confidences(&recognizer), [0.5, 0.075_858_2]);
@@ -459,9 +466,12 @@ fn the_decoder_decides_which_calibration_holds() {
     let both = Calibrations {
         greedy: calibration(1.0),
         lm: calibration(2.0),
+        phones: calibration(3.0),
     };
     let arpa = "\\data\\\nngram 1=3\n\\1-grams:\n-99 <s>\n-1 </s>\n-1 go\n\\end\\";
-    let lm = std::sync::Arc::new(crate::decode::lm::NgramLm::from_arpa(arpa.as_bytes()).unwrap());
+    let lm = crate::decode::lm::NgramLm::from_arpa(arpa.as_bytes()).unwrap();
+    let sounding = lm.clone().with_pronunciations(|_| ["ɡO"]).unwrap();
+    let (lm, sounding) = (Arc::new(lm), Arc::new(sounding));
     let list = ["go".to_owned()];
     let beam = |words: Option<&[String]>, lm| {
         let config = BeamConfig::default();
@@ -469,7 +479,93 @@ fn the_decoder_decides_which_calibration_holds() {
     };
     assert_eq!(Decoder::Greedy.calibration(&both), both.greedy);
     assert_eq!(beam(None, Some(lm.clone())).calibration(&both), both.lm);
+    let phones = BeamDecoder::of_phones(BeamConfig::default(), sounding).unwrap();
+    let phones = phones.or_by_letters(Tokens::characters(), BeamConfig::default());
+    let boosted = |text| {
+        let list = BoostList::parse(text, 1.0).unwrap();
+        Decoder::Beam(phones.boosting(&list).unwrap()).calibration(&both)
+    };
+    assert_eq!(boosted("go"), both.phones);
+    // A word that nobody knows how to say is found by letters.
+    assert_eq!(boosted("gogo"), both.lm);
+    assert_eq!(Decoder::Beam(phones).calibration(&both), both.phones);
     // Neither was measured.
     assert_eq!(beam(None, None).calibration(&both), None);
     assert_eq!(beam(Some(&list), Some(lm)).calibration(&both), None);
+}
+
+#[test]
+fn phones_are_heard_beside_letters_where_the_network_has_a_head_for_them() {
+    let mut with_phones = recognizer_of(true);
+    let samples = babble(45.0, 1);
+    let heard = now(with_phones.posteriors(&samples)).unwrap();
+    let without = now(tiny_recognizer().posteriors(&samples)).unwrap();
+    assert!(!heard.is_empty());
+    assert_eq!(heard.len(), without.len());
+    for (heard, without) in heard.iter().zip(&without) {
+        assert_eq!(heard.log_probs, without.log_probs);
+        assert!(without.phone_log_probs.is_empty());
+        let frames = heard.log_probs.len() / with_phones.tokens.len();
+        assert_eq!(heard.phone_log_probs.len(), frames * NUM_PHONE_TOKENS);
+        for frame in heard.phone_log_probs.chunks(NUM_PHONE_TOKENS) {
+            let sum: f32 = frame.iter().map(|value| value.exp()).sum();
+            assert!((sum - 1.0).abs() < 1e-4, "{sum}");
+        }
+    }
+    // Greedy decoding looks at letters alone, a search over letters as well.
+    assert!(!with_phones.decoder.reads_phones());
+    let config = BeamConfig::default();
+    let beam = BeamDecoder::new(&with_phones.tokens, config, None, None).unwrap();
+    with_phones.decoder = Decoder::Beam(beam);
+    assert!(!with_phones.decoder.reads_phones());
+}
+
+/// Peaked phones of `go`, letters of `a`.
+fn go_in_phones(tokens: &Tokens) -> Posteriors {
+    let frames = |tokens: &Tokens, texts: [&str; 3]| -> Vec<f32> {
+        let frame = |text: &str| {
+            let id = tokens.encode(text).unwrap().first().copied().unwrap_or(0);
+            (0..tokens.len() as u32).map(move |other| if other == id { -0.1 } else { -9.0 })
+        };
+        texts.into_iter().flat_map(frame).collect()
+    };
+    Posteriors {
+        log_probs: frames(tokens, ["a", "a", "a"]),
+        phone_log_probs: frames(&crate::tokens::phone_tokens(), ["", "ɡ", "O"]),
+        offset_secs: 2.0,
+        end_secs: 9.0,
+    }
+}
+
+#[test]
+fn a_decoder_of_phones_writes_words_of_the_phones_with_their_times_and_needs_a_head() {
+    let arpa = "\\data\\\nngram 1=3\n\\1-grams:\n-99 <s>\n-1 </s>\n-1 go\n\\end\\";
+    let lm = crate::decode::lm::NgramLm::from_arpa(arpa.as_bytes()).unwrap();
+    let lm = Arc::new(lm.with_pronunciations(|_| ["ɡO"]).unwrap());
+    let of_phones = || BeamDecoder::of_phones(BeamConfig::default(), lm.clone()).unwrap();
+    let mut recognizer = recognizer_of(true);
+    recognizer.decoder = Decoder::Beam(of_phones());
+    let mut writer = recognizer.writer();
+    writer.take(&go_in_phones(&recognizer.tokens));
+    let words = writer.finish().words;
+    assert_eq!(texts(&words), ["go"]);
+    let frame_secs = recognizer.frame_secs();
+    assert!((words[0].start_secs - (2.0 + frame_secs)).abs() < 1e-5);
+    assert!((words[0].end_secs - (2.0 + 3.0 * frame_secs)).abs() < 1e-5);
+    assert!((words[0].confidence - (-0.1f32).exp()).abs() < 1e-5);
+
+    let tiny = tiny_recognizer();
+    let decoder = Decoder::Beam(of_phones());
+    let features = FeatureConfig {
+        n_mels: tiny.config().n_mels,
+        ..FeatureConfig::default()
+    };
+    let refused = Recognizer::from_model(
+        tiny.model.clone(),
+        &features,
+        tiny.tokens.clone(),
+        decoder,
+        &tiny.device,
+    );
+    assert!(matches!(refused, Err(RecognizeError::NoPhones)));
 }

@@ -4,7 +4,7 @@ use super::{Decoder, Posteriors, Transcript};
 use crate::{
     decode::{Calibration, Hypothesis, LogProbs, Word, evident_words, greedy},
     phrases::{FoundPhrases, OtherSpeech, PhraseDecoder, PhraseHit, PhraseSearch},
-    tokens::Tokens,
+    tokens::{NUM_PHONE_TOKENS, Tokens},
 };
 
 /// Hears phrases in stretches, which may go on in one another.
@@ -90,11 +90,10 @@ impl<'a> Writer<'a> {
     /// only when no speech follows for a while.
     pub fn take(&mut self, posteriors: &Posteriors) -> (&[Word], &[PhraseHit]) {
         let (words, phrases) = self.num_written();
-        let log_probs = LogProbs::new(&posteriors.log_probs, self.tokens.len());
-        if let Some(hypothesis) = hypothesis(self.decoder, log_probs) {
+        if let Some(hypothesis) = hypothesis(self.decoder, posteriors, self.tokens) {
             self.write(&hypothesis, posteriors);
         } else if let Some(listener) = &mut self.listener {
-            let found = listener.take(posteriors, log_probs.vocab_size);
+            let found = listener.take(posteriors, self.tokens.len());
             self.close(found);
             self.end_secs = posteriors.end_secs;
         }
@@ -103,7 +102,8 @@ impl<'a> Writer<'a> {
 
     fn write(&mut self, hypothesis: &Hypothesis, posteriors: &Posteriors) {
         let offset_secs = posteriors.offset_secs;
-        let words = evident_words(hypothesis, self.tokens, self.frame_secs, offset_secs);
+        let tokens = self.decoder.tokens(self.tokens);
+        let words = evident_words(hypothesis, tokens, self.frame_secs, offset_secs);
         for (mut word, evidence) in words {
             end_by(&mut word, posteriors.end_secs);
             if let Some(calibration) = &self.calibration {
@@ -151,8 +151,16 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// What a decoder of words writes; none of phrases.
-pub(super) fn hypothesis(decoder: &Decoder, log_probs: LogProbs<'_>) -> Option<Hypothesis> {
+/// What a decoder of words writes, in letters or in phones as it reads them; none of phrases.
+pub(super) fn hypothesis(
+    decoder: &Decoder,
+    posteriors: &Posteriors,
+    tokens: &Tokens,
+) -> Option<Hypothesis> {
+    let log_probs = match decoder.reads_phones() {
+        true => LogProbs::new(&posteriors.phone_log_probs, NUM_PHONE_TOKENS),
+        false => LogProbs::new(&posteriors.log_probs, tokens.len()),
+    };
     match decoder {
         Decoder::Greedy => Some(greedy(log_probs)),
         Decoder::Beam(beam) => {

@@ -5,11 +5,16 @@ mod normalize;
 pub(crate) mod numbers;
 mod phones;
 mod piece_set;
+mod pronunciations;
 mod tokens_txt;
 
 pub use normalize::normalize_text;
 pub use phones::{NUM_PHONE_TOKENS, phone_character, phone_tokens};
 pub use piece_set::Tokens;
+pub use pronunciations::{
+    MAX_PRONOUNCED_WORD_BYTES, MAX_PRONUNCIATION_PHONES, MAX_PRONUNCIATIONS,
+    MAX_PRONUNCIATIONS_BYTES, MAX_PRONUNCIATIONS_PER_WORD, PronunciationError, Pronunciations,
+};
 
 /// The id of the CTC blank.
 pub const BLANK_ID: u32 = 0;

@@ -1,6 +1,6 @@
 //! The end of an adaptation: model folders, thresholds, figures before and after.
 
-use shared_model::bundle::{LoadedModel, with_decoder};
+use shared_model::bundle::{LoadedModel, TunedDecoder, with_decoder};
 use shared_model::phrases::with_threshold;
 use shared_model::weights::{WeightTensor, Weights};
 
@@ -103,9 +103,14 @@ impl Adaptation<'_> {
             exporter.export(&network, &folder, &mut |message| (self.tell)(message))?;
         }
         // Open recognition keeps the settings that it was tuned to.
-        if let Some(beam) = &before.beam {
+        if before.beam.is_some() || before.phone_beam.is_some() {
             let files = model_folder::read_files(&folder)?;
-            let files = with_decoder(&files, beam, None).map_err(|source| {
+            let tuned = TunedDecoder {
+                beam: before.beam.as_ref(),
+                phone_beam: before.phone_beam.as_ref(),
+                lm: None,
+            };
+            let files = with_decoder(&files, &tuned).map_err(|source| {
                 crate::export::ExportError::Bundle {
                     name: name.to_owned(),
                     source: Box::new(source),

@@ -84,7 +84,7 @@ pub fn text(parts: &Parts<'_>) -> Result<String, toml::ser::Error> {
         quoted(&from(parts.run, &folder.join("tokens.txt"))),
         section("features", &teacher.features, &[])?,
         quoted(&from(parts.run, folder)),
-        section("teacher.model", &teacher.model, &["n_mels", "vocab_size"])?
+        section("teacher.model", &teacher.model, &LEFT_OUT)?
     );
     for student in parts.students {
         let _ = write!(
@@ -92,11 +92,7 @@ pub fn text(parts: &Parts<'_>) -> Result<String, toml::ser::Error> {
             "\n[[student]]\nname = {}\ninit_from = {}\n{}",
             quoted(&student.name),
             quoted(&from(parts.run, student.folder)),
-            section(
-                "student.model",
-                &student.loaded.model,
-                &["n_mels", "vocab_size"]
-            )?
+            section("student.model", &student.loaded.model, &LEFT_OUT)?
         );
     }
     let _ = write_steps(&mut text, parts.epochs);
@@ -172,6 +168,10 @@ fn write_export(text: &mut String, parts: &Parts<'_>) -> std::fmt::Result {
 }
 
 /// `[name]` with the values of a configuration, but for `without`.
+/// Keys of a model that follow from the rest of the recipe, and the phone head: phrases are heard in
+/// letters, and what is spoken for them has no pronunciations.
+const LEFT_OUT: [&str; 3] = ["n_mels", "vocab_size", "phone_head"];
+
 fn section(
     name: &str,
     config: &impl serde::Serialize,

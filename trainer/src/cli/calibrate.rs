@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use shared_model::bundle::{LoadedModel, with_calibrations};
+use shared_model::decode::Calibrations;
 use shared_model::decode::lm::NgramLm;
-use shared_model::decode::{BeamDecoder, Calibrations};
 use shared_model::recognizer::Decoder;
 
 use super::output::try_folder;
@@ -22,8 +22,8 @@ use crate::model_folder::{self, ModelFolderError};
 ///
 /// Without calibration a word's confidence is the mean of what the network gives its letters, which
 /// says little about whether the word is right. This command fits a logistic regression to the words
-/// that the model writes for a development set, greedily and with a language model, and stores it in
-/// the model folder. Then a word of 0.8 is right about eight times in ten. Tune the decoder before.
+/// that the model writes for a development set, greedily and with a language model (by phones where
+/// network and language model know them), and stores it in the model folder. Then a word of 0.8 is right about eight times in ten. Tune the decoder before.
 ///
 /// Example:
 ///   fledge calibrate --model models/small --manifest dev.jsonl --lm lm.bin
@@ -55,6 +55,8 @@ struct Report {
     utterances: usize,
     greedy: Option<CalibrationFit>,
     lm: Option<CalibrationFit>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phones: Option<CalibrationFit>,
     stored: bool,
 }
 
@@ -66,17 +68,22 @@ pub fn run(args: &CalibrateArgs) -> CliResult<()> {
         try_folder("--model", &args.model)?;
     }
     let beam = beam(args, &loaded)?;
-    let (utterances, [greedy, lm]) = fit(args, &loaded, beam.as_ref())?;
-    if greedy.is_none() && lm.is_none() {
+    let (utterances, [greedy, searched]) = fit(args, &loaded, beam.as_ref())?;
+    if greedy.is_none() && searched.is_none() {
         return Err(Failure::data(format!(
             "{}: the model writes no right word, or no wrong one: there is nothing to tell apart",
             args.manifest.display()
         )));
     }
     let of = |fit: &Option<CalibrationFit>| fit.as_ref().map(|fit| fit.calibration);
+    let (lm, phones) = match beam.is_some_and(|beam| beam.reads_phones()) {
+        true => (None, searched),
+        false => (searched, None),
+    };
     let calibrations = Calibrations {
         greedy: of(&greedy),
         lm: of(&lm),
+        phones: of(&phones),
     };
     if !args.dry_run {
         let changed = with_calibrations(&files, &calibrations);
@@ -90,6 +97,7 @@ pub fn run(args: &CalibrateArgs) -> CliResult<()> {
         utterances,
         greedy,
         lm,
+        phones,
         stored: !args.dry_run,
     };
     tell(&report, args.print.json)
@@ -102,9 +110,7 @@ fn beam(args: &CalibrateArgs, loaded: &LoadedModel) -> CliResult<Option<Decoder>
         (None, Some(stored)) => NgramLm::from_bytes(stored)?,
         (None, None) => return Ok(None),
     };
-    let config = loaded.beam.clone().unwrap_or_default();
-    let beam = BeamDecoder::new(&loaded.tokens, config, None, Some(Arc::new(lm)))?;
-    Ok(Some(Decoder::Beam(beam)))
+    Ok(Some(Decoder::Beam(loaded.beam_search(Arc::new(lm))?)))
 }
 
 /// How many utterances were heard, and the calibrations of the greedy decoder and the beam search.
@@ -130,7 +136,11 @@ fn tell(report: &Report, as_json: bool) -> CliResult<()> {
     if as_json {
         return print_json(report);
     }
-    let fits = [("greedy", &report.greedy), ("language model", &report.lm)];
+    let fits = [
+        ("greedy", &report.greedy),
+        ("language model", &report.lm),
+        ("language model over phones", &report.phones),
+    ];
     for (name, fit) in fits {
         if let Some(fit) = fit {
             print_line(&format!(

@@ -31,6 +31,10 @@ pub struct DecoderArgs {
     /// Beam search without a language model, even if the model folder has one
     #[arg(long, conflicts_with = "lm")]
     no_lm: bool,
+    /// Beam search over letters, even if the network has a phone head and the language model knows
+    /// how its words sound
+    #[arg(long)]
+    no_phones: bool,
     /// Word list, one word per line: no other words can be written
     #[arg(long, value_name = "FILE")]
     words: Option<PathBuf>,
@@ -90,6 +94,7 @@ impl DecoderArgs {
         ];
         self.lm.is_some()
             || self.no_lm
+            || self.no_phones
             || self.words.is_some()
             || self.boost.is_some()
             || self.beam.is_some()
@@ -122,6 +127,7 @@ impl DecoderArgs {
                     score_margin: self.score_margin,
                     lm: self.lm.clone(),
                     no_lm: self.no_lm,
+                    no_phones: self.no_phones,
                     words: self.words.clone(),
                     boost: self.boost.clone(),
                     boost_weight: self.boost_weight,

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use shared_model::bundle::{Evaluation, LoadedModel, Precision, with_decoder};
+use shared_model::bundle::{Evaluation, LoadedModel, Precision, TunedDecoder, with_decoder};
 use shared_model::tokens::Tokens;
 
 use super::{CliResult, Failure, interrupt};
@@ -174,8 +174,12 @@ fn copy_of(args: &ExportArgs, folder: &Path, out: &Path) -> CliResult<()> {
         return write_onnx(args, vec![(name, model)], precision, out);
     }
     let mut files = onnx::stored_as(&model, args.precision.map_or(own, Into::into))?;
-    if let (Some(beam), Some(lm)) = (&model.beam, &model.lm) {
-        files = with_decoder(&files, beam, Some(lm))?;
+    if let Some(lm) = &model.lm {
+        let tuned = TunedDecoder {
+            lm: Some(lm),
+            ..TunedDecoder::default()
+        };
+        files = with_decoder(&files, &tuned)?;
     }
     model_folder::write(out, &files)?;
     let manifest = model_folder::check(out, &files)?.manifest;

@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use serde::Serialize;
 use shared_model::decode::lm::{MAX_ORDER, NgramLm};
+use shared_model::tokens::Pronunciations;
 
 use super::output::OutputFile;
 use super::{CliResult, Failure, PrintArgs};
+use crate::data::read_pronunciations;
 use crate::language_model::{
     Corpus, Discounts, EstimateConfig, LmError, Perplexity, Pruner, VocabularyLimits, estimate,
-    fit_to_bytes, perplexity,
+    fit_to_bytes, perplexity, with_pronunciations,
 };
 use crate::report::{format_bytes, format_count};
 
@@ -21,11 +23,15 @@ use crate::report::{format_bytes, format_count};
 /// text must have one sentence per line; it is normalised as transcripts are: lower case, letters
 /// and apostrophes only, numbers spelled out. The extension of --out selects the format: .bin is
 /// compact, for the browser (range-coded, words included, probabilities and back-offs rounded to an
-/// eighth of a nat); .arpa and .arpa.gz are text that other tools can read.
+/// eighth of a nat); .arpa and .arpa.gz are text that other tools can read. With --pronunciations the
+/// file holds how its words sound, too, up to three ways each: networks with a phone head then find
+/// words by their phones, which is more accurate than by letters, and write no word without a
+/// pronunciation.
 ///
 /// Examples:
 ///   fledge lm --text books.txt.gz --order 3 --out lm.arpa
 ///   fledge lm --text books.txt.gz --min-count 1,1,2 --max-bytes 1500000 --out lm.bin --json
+///   fledge lm --text books.txt.gz --max-words 60000 --pronunciations cmudict.dict --out lm.bin
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct LmArgs {
@@ -65,6 +71,10 @@ pub struct LmArgs {
     /// Prune until the file is no larger than this
     #[arg(long, value_name = "BYTES")]
     max_bytes: Option<usize>,
+    /// How words sound, as the CMU Pronouncing Dictionary has it: a word and its phones a line; .bin
+    /// alone holds it
+    #[arg(long, value_name = "FILE")]
+    pronunciations: Option<PathBuf>,
     /// Report the perplexity of the model on this text
     #[arg(long, value_name = "FILE")]
     perplexity: Option<PathBuf>,
@@ -91,9 +101,16 @@ impl Form {
         forms.iter().find(ends).map(|(_, form)| *form)
     }
 
-    fn write(self, lm: &NgramLm) -> Result<Vec<u8>, LmError> {
+    fn write(
+        self,
+        lm: &NgramLm,
+        pronunciations: Option<&Pronunciations>,
+    ) -> Result<Vec<u8>, LmError> {
         Ok(match self {
-            Self::Binary => lm.to_binary(),
+            Self::Binary => match pronunciations {
+                Some(all) => with_pronunciations(lm, all)?.to_binary(),
+                None => lm.to_binary(),
+            },
             Self::Arpa => lm.to_arpa().into_bytes(),
             Self::ArpaGzip => {
                 let mut gzip =
@@ -115,12 +132,32 @@ struct Report {
     bytes: usize,
     /// Words that the model knows.
     words: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pronunciations: Option<PronunciationReport>,
     text: TextReport,
     /// By order, from 1.
     discounts: Vec<Discounts>,
     /// What `--prune` gives this model; 0 if nothing was pruned.
     prune: f64,
     perplexity: Option<Perplexity>,
+}
+
+#[derive(Serialize)]
+struct PronunciationReport {
+    /// Words of the model that have one.
+    words: usize,
+    /// What they add to the file.
+    bytes: usize,
+}
+
+impl PronunciationReport {
+    fn new(lm: &NgramLm, all: &Pronunciations, bytes: usize) -> Self {
+        let has_one = |word: &&str| all.get(&word.to_lowercase()).is_some();
+        Self {
+            words: lm.words().filter(has_one).count(),
+            bytes: bytes.saturating_sub(lm.to_binary().len()),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -137,7 +174,15 @@ pub fn run(args: &LmArgs) -> CliResult<()> {
             args.out.display()
         ))
     })?;
+    if args.pronunciations.is_some() && form != Form::Binary {
+        return Err(Failure::usage(format!(
+            "--pronunciations: ARPA text cannot hold them: --out {} must end with .bin",
+            args.out.display()
+        )));
+    }
     let out = OutputFile::try_new("--out", &args.out)?;
+    let pronunciations = args.pronunciations.as_deref().map(read_pronunciations);
+    let pronunciations = pronunciations.transpose()?;
     if args
         .prune
         .is_some_and(|share| share.is_nan() || share < 0.0)
@@ -171,19 +216,20 @@ pub fn run(args: &LmArgs) -> CliResult<()> {
         .collect();
     tell(format!("{} n-grams of 1, 2, ... words", counts.join(" + ")));
     let pruner = Pruner::new(&estimate);
+    let write = |lm: &NgramLm| form.write(lm, pronunciations.as_ref());
     let (lm, bytes, prune) = match (args.max_bytes, args.prune) {
         (Some(max_bytes), _) => {
-            let fitted = fit_to_bytes(&pruner, max_bytes, |lm| form.write(lm))?;
+            let fitted = fit_to_bytes(&pruner, max_bytes, write)?;
             (fitted.lm, fitted.bytes, fitted.threshold)
         }
         (None, Some(share)) => {
             let lm = pruner.prune(share)?;
-            let bytes = form.write(&lm)?;
+            let bytes = write(&lm)?;
             (lm, bytes, share)
         }
         (None, None) => {
             let lm = estimate.to_lm()?;
-            let bytes = form.write(&lm)?;
+            let bytes = write(&lm)?;
             (lm, bytes, 0.0)
         }
     };
@@ -207,6 +253,9 @@ pub fn run(args: &LmArgs) -> CliResult<()> {
         ngrams: lm.num_ngrams(),
         bytes: bytes.len(),
         words: corpus.vocabulary_size(),
+        pronunciations: pronunciations
+            .as_ref()
+            .map(|all| PronunciationReport::new(&lm, all, bytes.len())),
         text: TextReport {
             sentences: corpus.num_sentences,
             words: corpus.num_words(),
@@ -256,6 +305,14 @@ fn summary(report: &Report) -> Vec<String> {
         counts.join(", "),
         format_count(report.bytes)
     )];
+    if let Some(known) = &report.pronunciations {
+        lines.push(format!(
+            "{} of {} words have a pronunciation, {} bytes of these",
+            format_count(known.words),
+            format_count(report.words),
+            format_count(known.bytes)
+        ));
+    }
     if let Some(found) = &report.perplexity {
         lines.push(format!(
             "perplexity {:.1} over {} words, {} of them unknown; {:.1} without these",

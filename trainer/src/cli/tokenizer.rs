@@ -43,6 +43,7 @@ pub fn run(args: &TokenizerArgs) -> CliResult<()> {
         },
         size: usize::from(args.size),
         file: None,
+        pronunciations: None,
     };
     let tokens = build_tokens(&config, utterances.iter().map(|u| u.text.as_str()))?;
     let (mut pieces, mut words) = (0, 0);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
-use shared_model::bundle::{BundleError, with_decoder};
+use shared_model::bundle::{BundleError, LoadedModel, TunedDecoder, with_decoder};
 use shared_model::decode::BeamConfig;
 use shared_model::decode::lm::NgramLm;
 use shared_model::metrics::{ErrorCounts, bootstrap_interval};
@@ -21,7 +21,9 @@ use crate::model_folder::{self, ModelFolderError};
 ///
 /// Runs the network over every utterance once, then searches weights, beam and pruning for the
 /// fewest word errors. Of equally good settings the fastest are stored in the model folder, where
-/// `evaluate`, `transcribe` and the page find them. Use a development set: error rates on the data
+/// `evaluate`, `transcribe` and the page find them. A network with a phone head is searched over phones
+/// with a language model that knows how its words sound; those settings are stored apart. Use a
+/// development set: error rates on the data
 /// that settings were tuned on are too optimistic.
 ///
 /// Example:
@@ -48,6 +50,9 @@ pub struct TuneDecoderArgs {
     /// language model in the place of one like it
     #[arg(long)]
     refine: bool,
+    /// Tune the search over letters, even if network and language model know phones
+    #[arg(long)]
+    no_phones: bool,
     /// Search only and leave the model folder as it is
     #[arg(long, conflicts_with = "store_lm")]
     dry_run: bool,
@@ -74,6 +79,8 @@ struct Report {
     wer_high: f64,
     settings: BeamConfig,
     lm: Option<String>,
+    /// Whether words are found by their phones.
+    reads_phones: bool,
     trials: usize,
     /// Features and network over all utterances, one thread's time.
     encoding_seconds: f64,
@@ -92,17 +99,7 @@ pub fn run(args: &TuneDecoderArgs) -> CliResult<()> {
     }
     let mut utterances = read_manifest(&args.manifest)?;
     utterances.truncate(args.limit.unwrap_or(usize::MAX));
-    let (lm, lm_name) = match (&args.lm, &loaded.lm) {
-        (Some(path), _) => (
-            Some(read_lm(path)?),
-            Some(path.to_string_lossy().into_owned()),
-        ),
-        (None, Some(stored)) => {
-            let lm = NgramLm::from_bytes(stored)?;
-            (Some(lm), Some(shared_model::bundle::LM_FILE.to_owned()))
-        }
-        (None, None) => (None, None),
-    };
+    let (lm, lm_name) = language_model(args, &loaded)?.unzip();
     // What is stored is what is tuned: the binary form rounds.
     let stored_lm = lm
         .as_ref()
@@ -122,7 +119,13 @@ pub fn run(args: &TuneDecoderArgs) -> CliResult<()> {
     if args.refine {
         space.lm_weights.clear();
     }
-    let start = loaded.beam.clone().unwrap_or_default();
+    let has_phones = |lm: &NgramLm| loaded.reads_phones_with(lm);
+    let reads_phones = !args.no_phones && lm.as_ref().is_some_and(has_phones);
+    let start = match reads_phones {
+        true => loaded.phone_beam.clone(),
+        false => loaded.beam.clone(),
+    };
+    let start = start.unwrap_or_default();
     for &beam in &space.beams {
         let config = BeamConfig {
             beam,
@@ -152,6 +155,7 @@ pub fn run(args: &TuneDecoderArgs) -> CliResult<()> {
         tokens: &loaded.tokens,
         frame_secs: loaded.model.encoder_frame_secs(),
         lm: lm.map(Arc::new),
+        reads_phones,
         threads,
         stop,
         report: &mut report_trial,
@@ -164,7 +168,13 @@ pub fn run(args: &TuneDecoderArgs) -> CliResult<()> {
     let best = tuner.search(&start, &space)?;
     let trials = tuner.trials.len();
     if !args.dry_run {
-        let changed = with_decoder(&files, &best.config, stored_lm.as_deref());
+        let config = Some(&best.config);
+        let tuned = TunedDecoder {
+            beam: config.filter(|_| !reads_phones),
+            phone_beam: config.filter(|_| reads_phones),
+            lm: stored_lm.as_deref(),
+        };
+        let changed = with_decoder(&files, &tuned);
         let changed = changed.map_err(|source: BundleError| ModelFolderError::Content {
             folder: args.model.clone(),
             source: Box::new(source),
@@ -182,6 +192,7 @@ pub fn run(args: &TuneDecoderArgs) -> CliResult<()> {
         wer_low: interval.low,
         wer_high: interval.high,
         lm: lm_name,
+        reads_phones,
         trials,
         encoding_seconds,
         decoding_seconds: best.decoding_secs,
@@ -198,6 +209,21 @@ pub fn run(args: &TuneDecoderArgs) -> CliResult<()> {
     Ok(())
 }
 
+/// The one that takes part with its name, if there is any.
+fn language_model(
+    args: &TuneDecoderArgs,
+    loaded: &LoadedModel,
+) -> CliResult<Option<(NgramLm, String)>> {
+    Ok(match (&args.lm, &loaded.lm) {
+        (Some(path), _) => Some((read_lm(path)?, path.to_string_lossy().into_owned())),
+        (None, Some(stored)) => {
+            let lm = NgramLm::from_bytes(stored)?;
+            Some((lm, shared_model::bundle::LM_FILE.to_owned()))
+        }
+        (None, None) => None,
+    })
+}
+
 fn total(counts: &[ErrorCounts]) -> ErrorCounts {
     let mut total = ErrorCounts::default();
     counts.iter().for_each(|count| total.add(count));
@@ -208,12 +234,17 @@ fn summary(report: &Report) -> Vec<String> {
     let settings = &report.settings;
     vec![
         format!(
-            "WER {:.2} % (95 % interval {:.2} to {:.2} %), greedy {:.2} %, {} words",
+            "WER {:.2} % (95 % interval {:.2} to {:.2} %), greedy {:.2} %, {} words{}",
             report.wer * 100.0,
             report.wer_low * 100.0,
             report.wer_high * 100.0,
             report.greedy_wer * 100.0,
-            report.words
+            report.words,
+            if report.reads_phones {
+                ", by their phones"
+            } else {
+                ""
+            }
         ),
         format!(
             "--beam {} --lm-weight {} --word-bonus {} --unknown-word-bonus {} \

@@ -134,6 +134,10 @@ pub struct TokenConfig {
     pub size: usize,
     /// A `tokens.txt` to use instead of making one.
     pub file: Option<PathBuf>,
+    /// How words are pronounced, for networks with `model.phone_head`: a line is a word and its phones
+    /// in ARPAbet, as in the CMU Pronouncing Dictionary. Of several pronunciations the first is
+    /// learned.
+    pub pronunciations: Option<PathBuf>,
 }
 
 impl Default for TokenConfig {
@@ -142,6 +146,7 @@ impl Default for TokenConfig {
             kind: TokenKind::Characters,
             size: 128,
             file: None,
+            pronunciations: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::files::read_limited;
 const MAX_RECIPE_BYTES: u64 = 1 << 20;
 
 /// Texts that a recipe may do without: an empty one (`--set data.dev=`) takes it away.
-const OPTIONAL_TEXT_KEYS: [&str; 9] = [
+const OPTIONAL_TEXT_KEYS: [&str; 10] = [
     "data.dev",
     "teacher.from",
     "teacher.init_from",
@@ -22,6 +22,7 @@ const OPTIONAL_TEXT_KEYS: [&str; 9] = [
     "student.*.exit_of",
     "distill.answers",
     "tokens.file",
+    "tokens.pronunciations",
 ];
 
 impl Recipe {

@@ -12,11 +12,12 @@ use super::{Recipe, RecipeError, moved};
 pub(super) const ANY_KEY: &str = "*";
 
 /// Keys whose values are paths.
-pub(super) const PATH_KEYS: [&str; 9] = [
+pub(super) const PATH_KEYS: [&str; 10] = [
     "data.train",
     "data.dev",
     "data.test.*",
     "tokens.file",
+    "tokens.pronunciations",
     "teacher.from",
     "teacher.init_from",
     "teacher.onnx",

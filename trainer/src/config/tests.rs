@@ -443,9 +443,37 @@ fn combinations_that_make_no_sense_are_refused_in_words() {
             ],
             "`student.0.distill.ctc.consistency_weight`",
         ),
+        (
+            &["student.0.model.phone_head=true"],
+            "`student.0.model.phone_head` needs to know how words are pronounced",
+        ),
+        (
+            &["finetune.ctc.phone_weight=1.5"],
+            "`finetune.ctc.phone_weight` is 1.5: expected 0 to 1",
+        ),
+        (
+            &[
+                "tokens.pronunciations=lexicon.txt",
+                "student.1.cut_from=",
+                "student.1.exit_of=small",
+                "finetune.ctc.intermediate_weight=0.3",
+                "student.1.model.phone_head=true",
+            ],
+            "`student.1.model.phone_head` contradicts exit_of",
+        ),
     ] {
         let text = message(SMALL, sets);
         assert!(text.contains(expected), "{sets:?}: {text}");
+    }
+    for learnt in [
+        &["tokens.pronunciations=lexicon.txt"][..],
+        &[
+            "distill.ctc.phone_weight=0.0",
+            "finetune.ctc.phone_weight=0.0",
+        ],
+    ] {
+        let sets = [&["student.0.model.phone_head=true"], learnt].concat();
+        assert!(parse(SMALL, &sets).is_ok(), "{learnt:?}");
     }
     let nested = [
         "student.1.cut_from=",

@@ -36,7 +36,7 @@ impl Default for TrainingConfig {
 }
 
 /// What is added to CTC at the last block.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CtcConfig {
     /// Share of the loss that CTC at `intermediate_layers` has, in equal parts (0: none).
@@ -58,6 +58,24 @@ pub struct CtcConfig {
     /// Steps over which `consistency_weight` grows from 0 in a line (0: it is there at once; the
     /// paper's recipe: 2000). Early posteriors are noise, on which views need not agree.
     pub consistency_warmup_steps: usize,
+    /// Share of the last block's CTC loss, and of the agreement of two views, that phones have in a
+    /// network with `model.phone_head`, 0 to 1; characters have the rest. At 0 the phone head learns
+    /// nothing.
+    pub phone_weight: f64,
+}
+
+impl Default for CtcConfig {
+    fn default() -> Self {
+        Self {
+            intermediate_weight: 0.0,
+            intermediate_layers: vec![],
+            intermediate_kl_weight: 0.0,
+            own_exit_heads: false,
+            consistency_weight: 0.0,
+            consistency_warmup_steps: 0,
+            phone_weight: 0.5,
+        }
+    }
 }
 
 impl CtcConfig {

@@ -64,6 +64,7 @@ impl Recipe {
         }
         self.check_cut_cycles()?;
         self.check_onnx_teacher()?;
+        self.check_phone_heads()?;
         check_distill(&self.distill, &self.teacher.model)?;
         self.check_ctc_of_step_one("distill", &self.distill.ctc)?;
         check_training("finetune", &self.finetune)?;
@@ -112,6 +113,36 @@ impl Recipe {
             "distill.answers",
             "is not kept of teacher.onnx: leave it out",
         )
+    }
+
+    /// Phones are learned from pronunciations, by the last block.
+    fn check_phone_heads(&self) -> Checked {
+        let students = self.students.iter().enumerate().map(|(index, student)| {
+            let steps = vec![self.distill_of(student), self.finetune_of(student).clone()];
+            (format!("student.{index}"), &student.model, steps)
+        });
+        let teacher = (
+            "teacher".to_owned(),
+            &self.teacher.model,
+            vec![self.teach.clone()],
+        );
+        for (key, model, steps) in std::iter::once(teacher).chain(students) {
+            let learns = |step: &TrainingConfig| step.epochs > 0 && step.ctc.phone_weight > 0.0;
+            let needs_words = model.phone_head && steps.iter().any(learns);
+            require(
+                !needs_words || self.tokens.pronunciations.is_some(),
+                &format!("{key}.model.phone_head"),
+                "needs to know how words are pronounced: set tokens.pronunciations (trainer/corpus/pronounce.py writes such a file), or ctc.phone_weight = 0",
+            )?;
+        }
+        for (index, student) in self.students.iter().enumerate() {
+            require(
+                student.exit_of.is_none() || !student.model.phone_head,
+                &format!("student.{index}.model.phone_head"),
+                "contradicts exit_of: only the last block of the deeper student learns phones",
+            )?;
+        }
+        Ok(())
     }
 
     fn check_model(&self, key: &str, model: &ModelConfig) -> Checked {
@@ -254,6 +285,7 @@ fn check_training(key: &str, training: &TrainingConfig) -> Checked {
         0.0,
         100.0,
     )?;
+    real(&at("ctc.phone_weight"), ctc.phone_weight, 0.0, 1.0)?;
     in_range(
         &at("ctc.consistency_warmup_steps"),
         ctc.consistency_warmup_steps,

@@ -98,6 +98,14 @@ pub enum DataError {
         /// What is wrong with it.
         source: TokenError,
     },
+    /// The pronunciations of a recipe cannot be used.
+    #[error("cannot use the pronunciations in {path}: {reason}")]
+    Pronunciations {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The training texts do not give as many word pieces as were asked for.
     #[error("cannot make {size} word pieces: {reason}")]
     WordPieces {
@@ -136,6 +144,7 @@ impl HasExitStatus for DataError {
             | Self::Tokens(_)
             | Self::ReadTokens { .. }
             | Self::TokenFile { .. }
+            | Self::Pronunciations { .. }
             | Self::WordPieces { .. }
             | Self::TrainWordPieces { .. } => ExitStatus::Data,
         }

@@ -13,6 +13,7 @@ mod examine;
 mod loader;
 mod manifest;
 mod manifest_line;
+mod phones;
 mod pieces;
 mod pipeline;
 pub mod prepare;
@@ -44,10 +45,13 @@ pub use loader::{EvaluationBatches, Loader};
 pub use manifest::read_manifest;
 pub(crate) use manifest::visit_manifest;
 pub(crate) use manifest_line::{ManifestLine, relative_path, rounded};
+pub use phones::{PhoneCoverage, PhoneSpelling, read_pronunciations};
 pub use pieces::{Piece, TimedWord, pieces};
 pub use pipeline::{Augmentation, Pipeline, PipelineOptions};
 pub use quarantine::{Quarantine, QuarantineEntry};
-pub use recipe_data::{RecipeData, recipe_examples, recipe_tokens, recipe_utterances};
+pub use recipe_data::{
+    RecipeData, phone_coverage, recipe_examples, recipe_phones, recipe_tokens, recipe_utterances,
+};
 pub use shards::ShardError;
 pub use source::{BatchSource, Batches, TrainingAudio, Turn};
 pub(crate) use wav::wav_bytes;

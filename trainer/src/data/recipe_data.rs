@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use shared_model::model::ModelConfig;
-use shared_model::tokens::Tokens;
+use shared_model::{features::FRAMES_PER_SEC, model::ModelConfig, tokens::Tokens};
 
 use super::read_ahead::ReadAhead;
 use super::shard_order::ShardOrder;
 use super::{
     Augmentation, Batch, BatchSource, Batches, DataError, DealtBatch, EpochPlan, EvaluationBatches,
-    Filter, Loader, Pipeline, PipelineOptions, Share, TrainingAudio, TrainingData, Turn, Utterance,
-    build_tokens, load_training_data, plan_sorted, plan_windows, read_all,
+    Example, Filter, Loader, PhoneCoverage, PhoneSpelling, Pipeline, PipelineOptions, Share,
+    TrainingAudio, TrainingData, Turn, Utterance, build_tokens, load_training_data, plan_sorted,
+    plan_windows, read_all,
 };
 use crate::config::Recipe;
 
@@ -45,13 +45,8 @@ pub fn recipe_examples(
     tokens: &Tokens,
     training: Vec<Utterance>,
 ) -> Result<TrainingData, DataError> {
-    let mut models: Vec<&ModelConfig> = vec![&recipe.teacher.model];
-    models.extend(recipe.students.iter().map(|student| &student.model));
     // CTC must fit into the frames of every network.
-    let encoder_length = |frames: usize| {
-        let lengths = models.iter().map(|model| model.encoder_length(frames));
-        lengths.min().unwrap_or(0)
-    };
+    let encoder_length = |frames: usize| least_encoder_length(models(recipe), frames);
     let filter = Filter {
         tokens,
         encoder_length: &encoder_length,
@@ -61,6 +56,37 @@ pub fn recipe_examples(
         needs_text: true,
     };
     load_training_data(training, &recipe.data, &filter, recipe.seed)
+}
+
+/// How a recipe's networks with phone heads spell; nothing where none has one.
+///
+/// # Errors
+/// Pronunciations that cannot be used.
+pub fn recipe_phones(recipe: &Recipe, tokens: &Tokens) -> Result<Option<PhoneSpelling>, DataError> {
+    let path = recipe.tokens.pronunciations.as_deref();
+    let path = path.filter(|_| models(recipe).any(|model| model.phone_head));
+    path.map(|path| PhoneSpelling::read(path, tokens))
+        .transpose()
+}
+
+/// Of how many of a recipe's training utterances its phone heads can learn.
+pub fn phone_coverage(recipe: &Recipe, phones: &PhoneSpelling, train: &[Example]) -> PhoneCoverage {
+    let frames = |secs: f64| {
+        let frames = (secs / fastest_speed(recipe) * FRAMES_PER_SEC).floor() as usize;
+        least_encoder_length(models(recipe).filter(|model| model.phone_head), frames)
+    };
+    phones.coverage(train, &frames)
+}
+
+/// All networks of a recipe.
+fn models(recipe: &Recipe) -> impl Iterator<Item = &ModelConfig> {
+    let students = recipe.students.iter().map(|student| &student.model);
+    std::iter::once(&recipe.teacher.model).chain(students)
+}
+
+fn least_encoder_length<'a>(models: impl Iterator<Item = &'a ModelConfig>, frames: usize) -> usize {
+    let lengths = models.map(|model| model.encoder_length(frames));
+    lengths.min().unwrap_or(0)
 }
 
 fn fastest_speed(recipe: &Recipe) -> f64 {

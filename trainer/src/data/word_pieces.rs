@@ -120,6 +120,7 @@ mod tests {
             kind: TokenKind::Bpe,
             size,
             file: None,
+            pronunciations: None,
         }
     }
 

@@ -99,12 +99,30 @@ pub struct DecoderSettings {
     pub lm: Option<PathBuf>,
     /// Not even the model folder's own.
     pub no_lm: bool,
+    /// Over letters, even where network and language model know phones.
+    pub no_phones: bool,
     /// One word a line; what follows a tab is ignored.
     pub words: Option<PathBuf>,
     /// Phrases that are likelier, one a line, and behind ` :` a weight.
     pub boost: Option<PathBuf>,
     /// Of phrases without a weight of their own, in place of [`BoostList::DEFAULT_WEIGHT`].
     pub boost_weight: Option<f32>,
+}
+
+impl DecoderSettings {
+    /// The folder's settings of a search, or the default ones, with what was given in their place.
+    fn applied_to(&self, stored: &Option<BeamConfig>) -> BeamConfig {
+        let mut config = stored.clone().unwrap_or_default();
+        let set = |value: &mut f32, given: Option<f32>| *value = given.unwrap_or(*value);
+        config.beam = self.beam.unwrap_or(config.beam);
+        set(&mut config.lm_weight, self.lm_weight);
+        set(&mut config.word_bonus, self.word_bonus);
+        set(&mut config.unknown_word_bonus, self.unknown_word_bonus);
+        set(&mut config.blank_penalty, self.blank_penalty);
+        set(&mut config.token_min_log_prob, self.token_min_log_prob);
+        set(&mut config.score_margin, self.score_margin);
+        config
+    }
 }
 
 /// The decoder that words are written by.
@@ -123,6 +141,9 @@ pub enum DecoderChoice {
         lm_name: Option<String>,
         /// Phrases that are likelier.
         boosts: Option<BoostList>,
+        /// Over phones: `config` is of that search, and this one of the search over letters that
+        /// stands in for it ([`BeamDecoder::or_by_letters`]).
+        letters: Option<BeamConfig>,
     },
     /// Nothing but the phrases of a list.
     Phrases(PhraseDecoder),
@@ -137,15 +158,6 @@ impl DecoderChoice {
         loaded: &LoadedModel,
         settings: &DecoderSettings,
     ) -> Result<Self, DecoderFileError> {
-        let mut config = loaded.beam.clone().unwrap_or_default();
-        let set = |value: &mut f32, given: Option<f32>| *value = given.unwrap_or(*value);
-        config.beam = settings.beam.unwrap_or(config.beam);
-        set(&mut config.lm_weight, settings.lm_weight);
-        set(&mut config.word_bonus, settings.word_bonus);
-        set(&mut config.unknown_word_bonus, settings.unknown_word_bonus);
-        set(&mut config.blank_penalty, settings.blank_penalty);
-        set(&mut config.token_min_log_prob, settings.token_min_log_prob);
-        set(&mut config.score_margin, settings.score_margin);
         let words = settings.words.as_deref().map(read_words).transpose()?;
         let lm = match (&settings.lm, &loaded.lm) {
             (Some(path), _) => {
@@ -165,8 +177,16 @@ impl DecoderChoice {
         let (lm, lm_name) = lm.unzip();
         let weight = settings.boost_weight.unwrap_or(BoostList::DEFAULT_WEIGHT);
         let boosts = settings.boost.as_deref();
+        let has_phones = |lm: &NgramLm| words.is_none() && loaded.reads_phones_with(lm);
+        let by_phones = !settings.no_phones && lm.as_ref().is_some_and(has_phones);
+        let by_letters = settings.applied_to(&loaded.beam);
+        let (config, letters) = match by_phones {
+            true => (settings.applied_to(&loaded.phone_beam), Some(by_letters)),
+            false => (by_letters, None),
+        };
         Ok(Self::Beam {
             config,
+            letters,
             words,
             lm: lm.map(Arc::new),
             lm_name,
@@ -204,10 +224,15 @@ impl DecoderChoice {
                 words,
                 lm,
                 boosts,
+                letters,
                 ..
             } => {
                 let (config, words) = (config.clone(), words.as_deref());
-                let beam = BeamDecoder::new(tokens, config, words, lm.clone())?;
+                let beam = match (letters, lm) {
+                    (Some(letters), Some(lm)) => BeamDecoder::of_phones(config, lm.clone())?
+                        .or_by_letters(tokens.clone(), letters.clone()),
+                    _ => BeamDecoder::new(tokens, config, words, lm.clone())?,
+                };
                 Ok(Decoder::Beam(match boosts {
                     Some(boosts) => beam.boosting(boosts)?,
                     None => beam,

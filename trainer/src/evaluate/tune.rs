@@ -119,6 +119,9 @@ const MOVES: [Move; 4] = [
     (|config| &mut config.unknown_word_bonus, 2.0),
     (|config| &mut config.blank_penalty, 0.5),
 ];
+/// Over phones there are no unknown words.
+const MOVES_OVER_PHONES: [Move; 3] = [MOVES[0], MOVES[1], MOVES[3]];
+
 /// The steps are halved so often.
 const NUM_HALVINGS: i32 = 2;
 /// From fast to thorough.
@@ -138,6 +141,8 @@ pub struct Tuner<'a> {
     pub frame_secs: f32,
     /// Language model that takes part, if any.
     pub lm: Option<Arc<NgramLm>>,
+    /// Whether the search is over phones, which the language model must know.
+    pub reads_phones: bool,
     /// Utterances are spread over so many.
     pub threads: usize,
     /// Set from outside to end the search.
@@ -218,11 +223,15 @@ impl Tuner<'_> {
     /// so often.
     fn descend(&mut self, best: &mut Trial, num_halved: i32) -> Result<(), EvaluateError> {
         let mut scale = 0.5f32.powi(num_halved);
+        let moves = match self.reads_phones {
+            true => &MOVES_OVER_PHONES[..],
+            false => &MOVES[..],
+        };
         for _ in num_halved..=NUM_HALVINGS {
             let mut has_moved = true;
             while has_moved {
                 has_moved = false;
-                for (value, step) in MOVES {
+                for &(value, step) in moves {
                     for direction in [scale, -scale] {
                         let mut config = best.config.clone();
                         *value(&mut config) += direction * step;
@@ -254,7 +263,10 @@ impl Tuner<'_> {
         if let Some(known) = self.trials.iter().find(|trial| trial.config == *config) {
             return Ok(known.clone());
         }
-        let decoder = BeamDecoder::new(self.tokens, config.clone(), None, self.lm.clone())?;
+        let decoder = match (&self.lm, self.reads_phones) {
+            (Some(lm), true) => BeamDecoder::of_phones(config.clone(), lm.clone())?,
+            (lm, _) => BeamDecoder::new(self.tokens, config.clone(), None, lm.clone())?,
+        };
         let decoder = Decoder::Beam(decoder);
         let (counts, secs): (Vec<_>, Vec<_>) = self.decode(&decoder)?.into_iter().unzip();
         let mut total = ErrorCounts::default();
@@ -343,6 +355,7 @@ mod tests {
         HeardUtterance {
             posteriors: vec![Posteriors {
                 log_probs: [frame, blank].concat(),
+                phone_log_probs: vec![],
                 offset_secs: 0.0,
                 end_secs: 1.0,
             }],
@@ -381,6 +394,7 @@ mod tests {
             tokens: &tokens,
             frame_secs: 0.04,
             lm: Some(lm),
+            reads_phones: false,
             threads: 2,
             stop: &stop,
             report: &mut |_| reported += 1,
@@ -421,6 +435,7 @@ mod tests {
             tokens: &tokens,
             frame_secs: 0.04,
             lm: Some(lm),
+            reads_phones: false,
             threads: 1,
             stop: &stop,
             report: &mut |_| {},

@@ -93,6 +93,7 @@ impl OnnxRecognizer {
         heard.values.truncate(heard.lengths[0] * self.tokens.len());
         let posteriors = Posteriors {
             log_probs: heard.values,
+            phone_log_probs: vec![],
             offset_secs,
             end_secs: offset_secs + samples.len() as f32 / SAMPLE_RATE_HZ as f32,
         };

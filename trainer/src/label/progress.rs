@@ -133,9 +133,13 @@ pub(super) fn digest(
                 words,
                 lm_name,
                 boosts,
+                letters,
                 ..
             } = decoder
             {
+                if letters.is_some() {
+                    hash.update("phones");
+                }
                 hash.update(json(serde_json::to_vec(&(config, words, lm_name)))?);
                 if let Some(boosts) = boosts {
                     hash.update(json(serde_json::to_vec(boosts))?);

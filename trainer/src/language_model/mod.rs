@@ -11,6 +11,7 @@ mod discounts;
 mod estimate;
 mod fit;
 mod perplexity;
+mod pronunciations;
 mod prune;
 mod text;
 
@@ -18,6 +19,7 @@ pub use discounts::Discounts;
 pub use estimate::{Estimate, EstimateConfig, estimate};
 pub use fit::{Fitted, fit_to_bytes};
 pub use perplexity::{Perplexity, perplexity};
+pub use pronunciations::with_pronunciations;
 pub use prune::Pruner;
 pub use text::{Corpus, TextReader, VocabularyLimits};
 

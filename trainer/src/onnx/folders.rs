@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 use shared_model::audio::SAMPLE_RATE_HZ;
 use shared_model::bundle::{
-    CARD_FILE, Files, LoadedModel, ModelParts, Precision, TOKENS_FILE, read_model, write_model,
+    CARD_FILE, Files, LoadedModel, ModelParts, Precision, TOKENS_FILE, TunedDecoder, read_model,
+    with_decoder, write_model,
 };
 use shared_model::decode::lm::NgramLm;
 use shared_model::decode::{WORD_MARK, written_piece};
@@ -74,7 +75,7 @@ pub fn stored_as(model: &LoadedModel, precision: Precision) -> Result<Files, Onn
         true => model.manifest.evaluations.as_slice(),
         false => &[],
     };
-    Ok(write_model(&ModelParts {
+    let files = write_model(&ModelParts {
         features: &model.features,
         model: &model.model,
         tokens: &model.tokens,
@@ -83,7 +84,15 @@ pub fn stored_as(model: &LoadedModel, precision: Precision) -> Result<Files, Onn
         precision,
         evaluations,
         card: &model.card,
-    })?)
+    })?;
+    let tuned = TunedDecoder {
+        phone_beam: model.phone_beam.as_ref(),
+        ..TunedDecoder::default()
+    };
+    Ok(match tuned.phone_beam {
+        Some(_) => with_decoder(&files, &tuned)?,
+        None => files,
+    })
 }
 
 /// The files of a folder by their path in it. `model` holds its weights as they are to be stored, see

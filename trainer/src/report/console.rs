@@ -122,6 +122,7 @@ impl Console {
                 loss,
                 wer,
                 cer,
+                per,
                 blank_share,
                 samples,
                 is_best,
@@ -134,9 +135,10 @@ impl Console {
                 } else {
                     wer
                 };
+                let per = per.map_or(String::new(), |per| format!("PER {:.2} %  ", per * 100.0));
                 let mut lines = vec![format!(
                     "{phase} epoch {epoch}  {network}: dev loss {loss:.4}  {wer}  CER {:.2} %  \
-                     blank {:.0} %{best}",
+                     {per}blank {:.0} %{best}",
                     cer * 100.0,
                     blank_share * 100.0
                 )];

@@ -147,16 +147,19 @@ fn scalars(event: &TrainEvent) -> Vec<(String, f64)> {
             loss,
             wer,
             cer,
+            per,
             blank_share,
             ..
         } => [
-            ("loss", *loss),
-            ("wer", *wer),
-            ("cer", *cer),
-            ("blank_share", *blank_share),
+            ("loss", Some(*loss)),
+            ("wer", Some(*wer)),
+            ("cer", Some(*cer)),
+            ("per", *per),
+            ("blank_share", Some(*blank_share)),
         ]
-        .map(|(name, value)| (format!("{phase}/dev_{name}/{network}"), value))
-        .to_vec(),
+        .into_iter()
+        .filter_map(|(name, value)| Some((format!("{phase}/dev_{name}/{network}"), value?)))
+        .collect(),
         _ => Vec::new(),
     }
 }
@@ -261,6 +264,7 @@ pub(crate) mod samples {
             loss: 1.5,
             wer: 0.125,
             cer: 0.05,
+            per: None,
             blank_share: 0.8,
             samples: vec![("one, \"two\"".into(), "one too".into())],
             is_best: true,

@@ -25,6 +25,7 @@ use crate::files::partial_path;
 
 const EXTENSION: &str = "safetensors";
 const LOGITS: &str = "logits";
+const PHONE_LOGITS: &str = "phone_logits";
 const HIDDEN: &str = "hidden.";
 
 /// Answers of one teacher in a folder. Nothing in it is ever needed: it may be deleted at any time.
@@ -129,6 +130,7 @@ impl AnswerCache {
         let fits = lengths.len() == shard.lengths.len() && !hidden.is_empty();
         fits.then_some(TeacherOutput {
             logits,
+            phone_logits: tensor(PHONE_LOGITS),
             hidden,
             lengths,
             subsampling_factor: self.subsampling_factor,
@@ -143,6 +145,9 @@ fn write(path: &Path, answer: &TeacherOutput) -> io::Result<u64> {
         data: tensor.to_data().iter::<f32>().collect(),
     };
     let mut weights = Weights::from_iter([(LOGITS.to_owned(), tensor(&answer.logits))]);
+    if let Some(logits) = &answer.phone_logits {
+        weights.insert(PHONE_LOGITS.to_owned(), tensor(logits));
+    }
     for (block, hidden) in answer.hidden.iter().enumerate() {
         weights.insert(format!("{HIDDEN}{block}"), tensor(hidden));
     }

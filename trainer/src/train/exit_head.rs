@@ -15,6 +15,8 @@ use crate::config::BlockChoice;
 
 /// The head's names among a network's weights.
 const HEAD: [&str; 2] = ["head.weight", "head.bias"];
+/// What the names of a phone head begin with, which only the last block has.
+const PHONE_HEAD: &str = "phone_head.";
 /// What those of an exit begin with, before its depth.
 const EXIT: &str = "exit.";
 
@@ -111,6 +113,7 @@ pub(super) fn first_blocks(
     heads: &ExitHeads,
 ) -> Result<Weights, WeightError> {
     let mut weights = cut(whole, n_layers, depth, BlockChoice::First)?;
+    weights.retain(|name, _| !name.starts_with(PHONE_HEAD));
     weights.extend(heads.get(&depth).cloned().unwrap_or_default());
     Ok(weights)
 }

@@ -26,6 +26,7 @@ mod objective;
 mod optimizer;
 mod phase;
 mod phases;
+mod phone_targets;
 mod progress;
 mod pruning;
 mod run_context;

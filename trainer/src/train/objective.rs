@@ -6,8 +6,8 @@ use burn::{module::Module, optim::GradientsParams, prelude::*, tensor::activatio
 use shared_model::model::{BatchStats, CtcOutput, Mode, TrainContext};
 
 use super::{
-    contrast::Means, initial::evenly_spaced, network::TrainableNetwork, shard::Shard,
-    teacher::TeacherOutput,
+    contrast::Means, initial::evenly_spaced, network::TrainableNetwork,
+    phone_targets::PhoneTargets, shard::Shard, teacher::TeacherOutput,
 };
 use crate::{
     clock::thread_time,
@@ -23,6 +23,8 @@ use crate::{
 pub(super) struct BatchTotals {
     /// Weight of each row's CTC loss in the batch's mean; by position among this process's rows.
     ctc_weights: Vec<f64>,
+    /// What its phone head learns, if it has one.
+    phones: Option<PhoneTargets>,
     /// Real encoder frames.
     frames: usize,
     /// Utterances whose transcript does not fit.
@@ -51,9 +53,18 @@ impl BatchTotals {
         let mut weights = mean_weights(&frames, targets);
         Self {
             ctc_weights: weights.drain(own).collect(),
+            phones: None,
             frames: frames.iter().sum(),
             infeasible,
             scale: 1.0 / accumulate.max(1) as f64,
+        }
+    }
+
+    /// For a network with a phone head.
+    pub fn with_phones(self, phones: PhoneTargets) -> Self {
+        Self {
+            phones: Some(phones),
+            ..self
         }
     }
 }
@@ -246,7 +257,7 @@ fn transcripts(
     let ShardJob { shard, totals, .. } = *job;
     let of_row = |&row: &usize| totals.ctc_weights[row];
     let ctc = CtcShard {
-        shard,
+        targets: &shard.targets,
         lengths: &output.lengths,
         weights: shard.indices.iter().map(of_row).collect(),
         threads: job.threads,
@@ -256,17 +267,42 @@ fn transcripts(
         [] => 0.0,
         _ => job.ctc.intermediate_weight,
     };
-    if shard.views == 2 && job.consistency_weight > 0.0 {
-        let log_probs = log_softmax(output.logits.clone(), 2);
-        let loss = consistency_loss(log_probs, ctc.lengths, &ctc.weights);
-        losses.add("consistency", weight * job.consistency_weight, loss);
+    let consistency = match shard.views {
+        2 => job.consistency_weight,
+        _ => 0.0,
+    };
+    let phones = output.phone_logits.as_ref().zip(totals.phones.as_ref());
+    let of_phones = phones.map_or(0.0, |_| job.ctc.phone_weight);
+    let last_block = |share: f64| LastBlock {
+        ctc: weight * (1.0 - shared) * share,
+        consistency: weight * consistency * share,
+    };
+    let names = ["ctc", "consistency"];
+    ctc.of_last_block(&output.logits, names, last_block(1.0 - of_phones), losses);
+    if let Some((logits, phones)) = phones {
+        let (targets, weights) = phones.of(&shard.indices);
+        let ctc = CtcShard {
+            targets: &targets,
+            weights,
+            ..ctc
+        };
+        let names = ["phone_ctc", "phone_consistency"];
+        ctc.of_last_block(logits, names, last_block(of_phones), losses);
     }
-    let (loss, value) = ctc.loss(output.logits.clone(), &mut losses.ctc_time);
-    losses.terms.push(("ctc", Term::Host(value)));
-    losses.weighed.push(loss * (weight * (1.0 - shared)));
-    if layers.is_empty() {
-        return;
+    if !layers.is_empty() {
+        intermediate(network, output, job, (&ctc, weight, shared), losses);
     }
+}
+
+/// The losses of blocks before the last, `weight` times; CTC has the share `shared`.
+fn intermediate(
+    network: &TrainableNetwork,
+    output: &CtcOutput,
+    job: &ShardJob<'_>,
+    (ctc, weight, shared): (&CtcShard<'_>, f64, f64),
+    losses: &mut Losses,
+) {
+    let (layers, totals) = (job.intermediate_layers, job.totals);
     let each = 1.0 / layers.len() as f64;
     let (mut intermediate, mut agreement) = (0.0, None);
     for &layer in layers {
@@ -308,8 +344,15 @@ pub(super) fn intermediate_layers(ctc: &CtcConfig, exits: &[usize], n_layers: us
     layers.into_iter().collect()
 }
 
+/// Weights of the losses at the last block.
+struct LastBlock {
+    ctc: f64,
+    /// Of the agreement of two views; 0 where there are none.
+    consistency: f64,
+}
+
 struct CtcShard<'a> {
-    shard: &'a Shard,
+    targets: &'a [Vec<u32>],
     /// Encoder frames.
     lengths: &'a [usize],
     weights: Vec<f64>,
@@ -322,12 +365,30 @@ impl CtcShard<'_> {
         let loss = ctc_loss_weighted(
             log_softmax(logits, 2),
             self.lengths,
-            &self.shard.targets,
+            self.targets,
             &self.weights,
             self.threads,
         );
         *time += thread_time() - started;
         (loss.loss, loss.value)
+    }
+
+    /// Adds the losses of a head on the last block, and the names of its CTC and its agreement.
+    fn of_last_block(
+        &self,
+        logits: &Tensor<3>,
+        [name, agreement]: [&'static str; 2],
+        weights: LastBlock,
+        losses: &mut Losses,
+    ) {
+        if weights.consistency > 0.0 {
+            let log_probs = log_softmax(logits.clone(), 2);
+            let loss = consistency_loss(log_probs, self.lengths, &self.weights);
+            losses.add(agreement, weights.consistency, loss);
+        }
+        let (loss, value) = self.loss(logits.clone(), &mut losses.ctc_time);
+        losses.terms.push((name, Term::Host(value)));
+        losses.weighed.push(loss * weights.ctc);
     }
 }
 
@@ -348,14 +409,23 @@ fn distill(
         losses.add("mse", weights.mse, loss);
     }
     if weights.kl > 0.0 {
-        let (student, teacher) = logits();
+        let (own, others) = logits();
         let divergence = Divergence {
             temperature: weights.temperature,
             blank_weight: weights.kl_blank_weight,
             spike_frames: weights.kl_spike_frames,
         };
-        let loss = kl_loss(student, teacher, lengths, total_frames, divergence);
+        let loss = kl_loss(own, others, lengths, total_frames, divergence);
         losses.add("kl", weights.kl, loss);
+        let phones = output
+            .phone_logits
+            .as_ref()
+            .zip(teacher.phone_logits.as_ref());
+        if let Some((own, others)) = phones {
+            let (own, others) = (own.clone(), others.clone());
+            let loss = kl_loss(own, others, lengths, total_frames, divergence);
+            losses.add("phone_kl", weights.kl, loss);
+        }
     }
     if !distillation.compares_features() {
         return None;

@@ -9,7 +9,11 @@ use burn::prelude::Device;
 use shared_model::{bundle::LoadedModel, tokens::Tokens};
 
 use crate::{
-    cluster::Team, config::Recipe, data::BatchSource, event::TrainEvent, onnx_network::OnnxNetwork,
+    cluster::Team,
+    config::Recipe,
+    data::{BatchSource, PhoneSpelling},
+    event::TrainEvent,
+    onnx_network::OnnxNetwork,
     run_folder::RunFolder,
 };
 
@@ -21,6 +25,8 @@ pub struct RunContext<'a> {
     pub folder: &'a RunFolder,
     /// What transcripts are spelled with.
     pub tokens: &'a Tokens,
+    /// What phone heads learn to spell with; without it they learn nothing.
+    pub phones: Option<Arc<PhoneSpelling>>,
     /// Where batches come from.
     pub source: &'a mut dyn BatchSource,
     /// Without autodiff.

@@ -41,8 +41,8 @@ pub(super) fn of_teacher(
     config: &ModelConfig,
 ) -> Result<Weights, TrainError> {
     let random = random(context, TEACHER, config)?;
-    if let Some(start) = context.starts.get(TEACHER) {
-        let start = (start, BlockChoice::Even);
+    if let Some(start) = context.starts.get(TEACHER).cloned() {
+        let start = (&start, BlockChoice::Even);
         return of_model_folder(context, TEACHER, config, &random, start);
     }
     with_statistics_of_training(context, TEACHER, config, random)
@@ -77,9 +77,9 @@ pub(super) fn of_student(
 ) -> Result<Weights, TrainError> {
     let random = random(context, &student.name, config)?;
     let blocks = student.blocks.unwrap_or(BlockChoice::Even);
-    let of_model = context.starts.get(&student.name);
+    let of_model = context.starts.get(&student.name).cloned();
     let of_model = of_model
-        .map(|start| of_model_folder(context, &student.name, config, &random, (start, blocks)));
+        .map(|start| of_model_folder(context, &student.name, config, &random, (&start, blocks)));
     let has_start = of_model.is_some();
     let weights = match (of_model.transpose()?, student.init, teacher) {
         (Some(weights), ..) => weights,
@@ -165,6 +165,7 @@ fn of_teacher_blocks(
     };
     let start = initial::from_blocks(config, random, trained);
     let start = start.map_err(of_network(&student.name))?;
+    tell_of_phones(context, &student.name, (config, &teacher.config));
     (context.events)(TrainEvent::Notice {
         message: format!(
             "\"{}\" starts with {} of its {} parameters ({:.1} %) from its teacher's blocks",
@@ -191,7 +192,9 @@ pub(super) fn of_finetuning(
     let blocks = student.blocks.unwrap_or(BlockChoice::Last);
     let layers = distilled.config.n_layers;
     let cut = initial::cut(&distilled.weights, layers, config.n_layers, blocks);
-    own_statistics(context, name, config, cut.map_err(of_network(name))?)
+    let cut = cut.map_err(of_network(name))?;
+    let weights = with_own_phone_head(context, name, config, cut)?;
+    own_statistics(context, name, config, weights)
 }
 
 /// A student that is the first blocks of a trained one, which has these heads for its exits.
@@ -231,7 +234,7 @@ fn random(
 
 /// The weights of a model that the recipe names for a network to start from.
 fn of_model_folder(
-    context: &RunContext<'_>,
+    context: &mut RunContext<'_>,
     name: &str,
     config: &ModelConfig,
     random: &Weights,
@@ -242,11 +245,12 @@ fn of_model_folder(
     let alike = ModelConfig {
         n_layers: config.n_layers,
         dropout: config.dropout,
+        phone_head: config.phone_head,
         ..start.model.clone()
     };
     if alike != *config {
         return Err(TrainError::Recipe(format!(
-            "{model} has another shape: only n_layers and dropout may differ from its config.json"
+            "{model} has another shape: only n_layers, dropout and phone_head may differ from its config.json"
         )));
     }
     let trained = Trained {
@@ -256,6 +260,47 @@ fn of_model_folder(
         channels: ChannelChoice::Even,
         inputs: None,
     };
+    let model = &start.model;
     let start = initial::from_blocks(config, random.clone(), trained);
+    tell_of_phones(context, name, (config, model));
     Ok(start.map_err(of_network(name))?.weights)
+}
+
+/// Says that a network begins with a phone head that has learned nothing.
+fn tell_of_phones(
+    context: &mut RunContext<'_>,
+    name: &str,
+    (own, from): (&ModelConfig, &ModelConfig),
+) {
+    if own.phone_head && !from.phone_head {
+        (context.events)(TrainEvent::Notice {
+            message: format!(
+                "\"{name}\" starts with a phone head of random weights: the network that it starts from has none"
+            ),
+        });
+    }
+}
+
+/// `weights` of another network's blocks with a phone head if `config` has one, a random one where
+/// the other has none.
+fn with_own_phone_head(
+    context: &mut RunContext<'_>,
+    name: &str,
+    config: &ModelConfig,
+    mut weights: Weights,
+) -> Result<Weights, TrainError> {
+    const PHONE_HEAD: &str = "phone_head.";
+    let own = |name: &String| name.starts_with(PHONE_HEAD);
+    if !config.phone_head {
+        weights.retain(|name, _| !own(name));
+    } else if !weights.keys().any(own) {
+        let drawn = random(context, name, config)?;
+        weights.extend(drawn.into_iter().filter(|(name, _)| own(name)));
+        let from = ModelConfig {
+            phone_head: false,
+            ..config.clone()
+        };
+        tell_of_phones(context, name, (config, &from));
+    }
+    Ok(weights)
 }

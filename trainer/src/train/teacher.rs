@@ -22,6 +22,8 @@ const POSTERIOR_FLOOR: f64 = 1e-10;
 pub(super) struct TeacherOutput {
     /// `[batch, time', vocab]`
     pub logits: Tensor<3>,
+    /// `[batch, time', 41]` of a teacher with a phone head.
+    pub phone_logits: Option<Tensor<3>>,
     /// Output of each block, or of the last alone, `[batch, time', d_model]`
     pub hidden: Vec<Tensor<3>>,
     /// Real frames of each utterance.
@@ -84,6 +86,7 @@ impl TeacherOutput {
         let shape = [shard.lengths.len(), heard.time, network.vocab_size()];
         Self {
             logits: Tensor::from_data(TensorData::new(heard.values, shape), device),
+            phone_logits: None,
             hidden: vec![],
             lengths: heard.lengths,
             subsampling_factor: factor,
@@ -104,6 +107,7 @@ impl TeacherOutput {
         };
         Self {
             logits: output.logits,
+            phone_logits: output.phone_logits,
             hidden,
             lengths: output.lengths,
             subsampling_factor: teacher.config().subsampling_factor,
@@ -137,6 +141,7 @@ impl TeacherOutput {
         });
         Self {
             logits: fit(&self.logits, logits),
+            phone_logits: self.phone_logits.as_ref().map(|own| fit(own, logits)),
             hidden: self.hidden.iter().map(|h| fit(h, hidden)).collect(),
             lengths: lengths.collect(),
             subsampling_factor: factor,
@@ -164,10 +169,13 @@ impl TeacherOutput {
         for (&row, &length) in rows.iter().zip(own) {
             lengths[row] = length;
         }
+        let phones = answers.iter().map(|answer| answer.phone_logits.as_ref());
+        let phones: Option<Vec<&Tensor<3>>> = phones.collect();
         let blocks = answers.first().map_or(0, |answer| answer.hidden.len());
         let hidden = (0..blocks).map(|b| join(answers.iter().map(|a| &a.hidden[b]).collect()));
         Self {
             logits: join(answers.iter().map(|answer| &answer.logits).collect()),
+            phone_logits: phones.filter(|all| !all.is_empty()).map(&join),
             hidden: hidden.collect(),
             lengths,
             subsampling_factor: answers.first().map_or(0, |a| a.subsampling_factor),
@@ -316,6 +324,7 @@ mod tests {
         let logits = [unsure, sure, token, unsure].concat();
         TeacherOutput {
             logits: cube(&logits, [1, 4, 3]),
+            phone_logits: None,
             hidden: vec![cube(&[1.0, 3.0, 5.0, 1e9], [1, 4, 1])],
             lengths: vec![3],
             subsampling_factor: 4,

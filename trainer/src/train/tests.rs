@@ -5,6 +5,7 @@ mod abilities;
 mod method;
 #[cfg(feature = "onnx")]
 mod onnx_teacher;
+mod phones;
 mod resuming;
 mod starting;
 mod teams;
@@ -236,6 +237,7 @@ fn a_run_that_leaves_the_finite_numbers_ends_with_a_reason() {
             recipe: context.recipe,
             folder: context.folder,
             tokens: context.tokens,
+            phones: None,
             source: &mut broken,
             device: Device::flex(),
             is_gpu: false,

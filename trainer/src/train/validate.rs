@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock::thread_time,
     cluster::{ClusterError, Team},
-    data::Batch,
+    data::{Batch, PhoneSpelling},
     loss::{ctc_loss_weighted, label_weights},
     parallel::{Task, run_all},
 };
@@ -33,6 +33,9 @@ pub struct Validation {
     pub words: ErrorCounts,
     /// Of characters.
     pub characters: ErrorCounts,
+    /// Of phones, spaces between words among them, against each word's first pronunciation; of a
+    /// network with a phone head.
+    pub phones: Option<ErrorCounts>,
     /// CTC loss per label, mean over utterances.
     pub loss: f64,
     /// Share of frames whose best class is blank.
@@ -48,6 +51,7 @@ pub struct Validation {
 struct Sums {
     words: ErrorCounts,
     characters: ErrorCounts,
+    phones: ErrorCounts,
     /// As it is, to the last bit, on its way from one process to another.
     #[serde(with = "bits")]
     loss: f64,
@@ -65,6 +69,7 @@ impl Sums {
     fn add(&mut self, other: Self) {
         self.words.add(&other.words);
         self.characters.add(&other.characters);
+        self.phones.add(&other.phones);
         self.loss += other.loss;
         self.counted += other.counted;
         self.frames += other.frames;
@@ -95,6 +100,7 @@ pub(super) struct Validator<'a> {
     /// Without autodiff, on `device`.
     pub models: &'a [CtcModel],
     pub tokens: &'a Tokens,
+    phones: Option<&'a PhoneSpelling>,
     pub num_shards: usize,
     pub threads: usize,
     pub device: Device,
@@ -109,22 +115,28 @@ impl<'a> Validator<'a> {
             batches: vec![],
             models,
             tokens,
+            phones: None,
             num_shards: compute.shards,
             threads: compute.threads,
             device: compute.device.clone().inner(),
         }
     }
 
+    /// Counts errors of phones, too, where that is known.
+    pub fn spelling(self, phones: Option<&'a PhoneSpelling>) -> Self {
+        Self { phones, ..self }
+    }
+
     /// - `number`: of the batch in the whole set.
     pub fn add(&mut self, number: usize, batch: &Batch) {
-        let (tokens, device) = (self.tokens, &self.device);
+        let (spelling, device) = ((self.tokens, self.phones), &self.device);
         let shards = split(batch, self.num_shards);
         let mut tasks: Vec<Task<'_, Sums>> = vec![];
         for model in self.models {
             for shard in &shards {
                 // A clone shares the weights; threads need one each.
                 let model = model.clone();
-                tasks.push(Box::new(move || measure(&model, shard, tokens, device)));
+                tasks.push(Box::new(move || measure(&model, shard, spelling, device)));
             }
         }
         let mut results = run_all(self.threads, tasks).into_iter();
@@ -164,6 +176,7 @@ impl<'a> Validator<'a> {
         let validations = totals.into_iter().map(|total| Validation {
             words: total.words,
             characters: total.characters,
+            phones: (total.phones.reference_len > 0).then_some(total.phones),
             loss: total.loss / total.counted.max(1) as f64,
             blank_share: total.blank_frames as f64 / total.frames.max(1) as f64,
             utterances: total.utterances,
@@ -178,7 +191,12 @@ impl<'a> Validator<'a> {
     }
 }
 
-fn measure(model: &CtcModel, shard: &Shard, tokens: &Tokens, device: &Device) -> Sums {
+fn measure(
+    model: &CtcModel,
+    shard: &Shard,
+    (tokens, phones): (&Tokens, Option<&PhoneSpelling>),
+    device: &Device,
+) -> Sums {
     let started = thread_time();
     let output = shard.forward(model, false, device, &mut Mode::Eval);
     let log_probs = log_softmax(output.logits, 2);
@@ -197,6 +215,9 @@ fn measure(model: &CtcModel, shard: &Shard, tokens: &Tokens, device: &Device) ->
         counted: weights.iter().filter(|&&w| w > 0.0).count(),
         ..Sums::default()
     };
+    if let Some((logits, phones)) = output.phone_logits.zip(phones) {
+        sums.phones = phone_errors(logits, &output.lengths, &shard.targets, phones);
+    }
     for (u, target) in shard.targets.iter().enumerate() {
         if target.is_empty() {
             continue;
@@ -221,4 +242,31 @@ fn measure(model: &CtcModel, shard: &Shard, tokens: &Tokens, device: &Device) ->
     }
     sums.spent = thread_time() - started;
     sums
+}
+
+/// Errors of the best paths of `logits`, `[batch, time, 41]`, in the utterances whose words all have a
+/// pronunciation.
+fn phone_errors(
+    logits: Tensor<3>,
+    lengths: &[usize],
+    targets: &[Vec<u32>],
+    phones: &PhoneSpelling,
+) -> ErrorCounts {
+    let [_, time, classes] = logits.dims();
+    let values: Vec<f32> = logits.into_data().iter::<f32>().collect();
+    let mut errors = ErrorCounts::default();
+    for (u, target) in targets.iter().enumerate() {
+        let target = phones.targets(target);
+        if target.is_empty() {
+            continue;
+        }
+        let own = LogProbs::new(
+            &values[u * time * classes..][..lengths[u] * classes],
+            classes,
+        );
+        let ids: Vec<u32> = greedy(own).tokens.iter().map(|span| span.id).collect();
+        let [reference, hypothesis] = [&target, &ids].map(|ids| phones.phones().decode(ids));
+        errors.add(&character_errors(&reference, &hypothesis));
+    }
+    errors
 }

@@ -10,7 +10,7 @@ use std::{
 use shared_model::{
     audio::{SAMPLE_RATE_HZ, StreamResampler, resample},
     bundle::read_model,
-    decode::{BeamDecoder, lm::NgramLm},
+    decode::lm::NgramLm,
     recognizer::{Decoder, LiveConfig, LiveEvent, LiveRecognizer, Recognizer},
 };
 
@@ -169,8 +169,7 @@ impl Session {
         self.post_phase(id, LoadPhase::Preparing);
         let decoder = match lm {
             Some(lm) => {
-                let config = loaded.beam.clone().unwrap_or_default();
-                let decoder = BeamDecoder::new(&loaded.tokens, config, None, Some(lm));
+                let decoder = loaded.beam_search(lm);
                 Decoder::Beam(decoder.map_err(|error| Failure::new(FailureKind::Model, error))?)
             }
             None => Decoder::Greedy,

@@ -127,6 +127,7 @@ fn a_channel_of_zeros_stays_zero() {
 fn an_int8_weight_is_off_by_half_its_scale_at_most() {
     let config = ModelConfig {
         d_model: 64,
+        phone_head: true,
         ..tiny_config()
     };
     let weights = weights_of(&config);

@@ -7,6 +7,7 @@
 //!   words in alphabetical order: characters shared with the one before, the others, 0; cost
 //!   order k from 2: for each n-gram of order k - 1 its children:
 //!     how many, back-off, then per child: word - previous word - 1, cost
+//!   in version 3 the pronunciations, see `pronunciations.rs`; version 2 has none
 //! the first 8 bytes of SHA-256 of everything before
 //! ```
 //!
@@ -18,13 +19,15 @@
 use sha2::{Digest, Sha256};
 
 use super::{
-    Levels, MAX_NGRAMS, MAX_ORDER, MAX_WORD_BYTES, NgramLm, ROOT,
+    Levels, MAX_NGRAMS, MAX_ORDER, MAX_WORD_BYTES, NgramLm, ROOT, pronunciations,
     range_coder::{ByteModel, Coder, Decoder, Encoder, NumberModel},
     table::check_word,
 };
 
 pub(super) const MAGIC: &[u8; 8] = b"FLEDGELM";
+/// Without pronunciations.
 pub(super) const VERSION: u8 = 2;
+pub(super) const VERSION_WITH_PRONUNCIATIONS: u8 = 3;
 const CHECKSUM_BYTES: usize = 8;
 /// Half a step is 1/16 nat: a factor of 1.06 on a probability.
 pub(super) const STEPS_PER_NAT: u8 = 8;
@@ -100,7 +103,11 @@ impl WordModels {
 pub(super) fn write(lm: &NgramLm) -> Vec<u8> {
     let counts = lm.num_ngrams();
     let mut bytes = MAGIC.to_vec();
-    bytes.extend([VERSION, lm.order as u8]);
+    let version = match lm.has_pronunciations() {
+        true => VERSION_WITH_PRONUNCIATIONS,
+        false => VERSION,
+    };
+    bytes.extend([version, lm.order as u8]);
     for &count in &counts {
         put(&mut bytes, count as u32);
     }
@@ -134,6 +141,11 @@ pub(super) fn write(lm: &NgramLm) -> Vec<u8> {
         }
         let last = lm.children(parents.end - 1).end;
         parents = parents.end..last;
+    }
+    if lm.has_pronunciations() {
+        let ids = lm.by_name.iter().map(|&id| id as usize);
+        let words = ids.map(|id| (&*lm.words[id], &*lm.pronunciations[id]));
+        pronunciations::write(&words.collect::<Vec<_>>(), &mut encoder);
     }
     bytes.extend(encoder.finish());
     let checksum = Sha256::digest(&bytes);
@@ -171,11 +183,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Levels, String> {
             "it is not in the compact form: make it with `fledge lm --out lm.bin`".to_string(),
         );
     }
-    if let Some(&version) = bytes.get(MAGIC.len())
-        && version != VERSION
-    {
+    let version = bytes.get(MAGIC.len()).copied().unwrap_or(VERSION);
+    if ![VERSION, VERSION_WITH_PRONUNCIATIONS].contains(&version) {
         return Err(format!(
-            "format version {version}, this program reads {VERSION}: make it again with `fledge lm`"
+            "format version {version}, this program reads {VERSION} and \
+             {VERSION_WITH_PRONUNCIATIONS}: make it again with `fledge lm`"
         ));
     }
     let body = bytes.len().checked_sub(CHECKSUM_BYTES);
@@ -184,11 +196,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Levels, String> {
     if Sha256::digest(body)[..CHECKSUM_BYTES] != *checksum {
         return Err("its checksum is wrong: it is damaged or cut short".to_string());
     }
-    read_body(&body[MAGIC.len() + 1..])
+    read_body(&body[MAGIC.len() + 1..], version)
 }
 
 /// Everything between version and checksum.
-fn read_body(bytes: &[u8]) -> Result<Levels, String> {
+fn read_body(bytes: &[u8], version: u8) -> Result<Levels, String> {
     let mut header = bytes.iter();
     let order = usize::from(header.next().copied().unwrap_or(0));
     if !(1..=MAX_ORDER).contains(&order) {
@@ -212,6 +224,11 @@ fn read_body(bytes: &[u8]) -> Result<Levels, String> {
         read_order(&mut decoder, &mut levels, k, counts)?;
     }
     levels.first_child.push(levels.node_words.len() as u32);
+    if version == VERSION_WITH_PRONUNCIATIONS {
+        let mut by_name: Vec<&str> = levels.words.iter().map(AsRef::as_ref).collect();
+        by_name.sort_unstable();
+        levels.pronunciations = pronunciations::read(by_name.into_iter(), &mut decoder)?;
+    }
     match decoder.unread_bytes() {
         0 => Ok(levels),
         unread => Err(format!("{unread} bytes too many")),
@@ -249,6 +266,7 @@ fn read_words(decoder: &mut Decoder<'_>, order: usize, num_words: usize) -> Resu
         ln_backoffs: vec![0.0],
         first_child: vec![1],
         suffixes: vec![ROOT; num_words + 1],
+        pronunciations: Vec::new(),
     })
 }
 

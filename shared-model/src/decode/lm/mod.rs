@@ -12,11 +12,15 @@
 //! and the children of a node are one range. A suffix link leads from each n-gram to its longest
 //! listed suffix, so the search for a shorter history is one step.
 
+mod alignment;
 mod arpa;
 mod binary;
+mod mixed_bits;
+mod pronunciations;
 mod range_coder;
 mod table;
 
+pub use pronunciations::{MAX_PHONES, MAX_WORD_PRONUNCIATIONS};
 pub use table::NgramTable;
 
 use super::DecodeError;
@@ -79,6 +83,8 @@ pub struct NgramLm {
     /// First child of each node below the highest order, and the number of nodes at the end.
     first_child: Vec<u32>,
     unknown: Option<u32>,
+    /// By word id, joined; empty if the model does not know how words sound.
+    pronunciations: Vec<Box<str>>,
 }
 
 /// The parts of a model that cannot be computed from the others.
@@ -92,6 +98,8 @@ struct Levels {
     first_child: Vec<u32>,
     /// Of every node, where they are known already; else empty.
     suffixes: Vec<u32>,
+    /// In the order of the words' names, joined; empty if the model does not know how words sound.
+    pronunciations: Vec<Box<str>>,
 }
 
 impl NgramLm {
@@ -113,7 +121,7 @@ impl NgramLm {
         Self::assemble(levels).map_err(DecodeError::LanguageModel)
     }
 
-    /// A compact form in which every log-probability and back-off is rounded to
+    /// A compact form, pronunciations included, in which every log-probability and back-off is rounded to
     /// [`Self::BINARY_STEP`], so each is off by at most half of it (natural log). Reading it back
     /// and writing it again gives the same bytes.
     pub fn to_binary(&self) -> Vec<u8> {
@@ -144,7 +152,47 @@ impl NgramLm {
         Self::assemble(levels).map_err(DecodeError::LanguageModel)
     }
 
-    /// ARPA text with LF line ends and base-10 logarithms.
+    /// The same model, which knows how words sound. `of`: the pronunciations of a word, likeliest
+    /// first, each a character a phone ([`crate::tokens::phone_tokens`]); of each word at most
+    /// [`MAX_WORD_PRONUNCIATIONS`] are kept.
+    ///
+    /// # Errors
+    /// No word with a pronunciation, or one of no phones, of other characters or of more than
+    /// [`MAX_PHONES`].
+    pub fn with_pronunciations<'a, T: IntoIterator<Item = &'a str>>(
+        mut self,
+        of: impl Fn(&str) -> T,
+    ) -> Result<Self, DecodeError> {
+        let phones = pronunciations::Phones::new();
+        let mut all = vec![Box::default(); self.words.len()];
+        for (id, word) in self.word_ids() {
+            all[id as usize] =
+                pronunciations::join(of(word).into_iter(), &phones).map_err(|reason| {
+                    DecodeError::LanguageModel(format!("word \"{word}\": {reason}"))
+                })?;
+        }
+        if all.iter().all(|joined| joined.is_empty()) {
+            let reason = "none of its words has a pronunciation".to_string();
+            return Err(DecodeError::LanguageModel(reason));
+        }
+        self.pronunciations = all;
+        Ok(self)
+    }
+
+    /// Whether the model knows how words sound.
+    pub fn has_pronunciations(&self) -> bool {
+        !self.pronunciations.is_empty()
+    }
+
+    /// How the word with this id sounds, each a character a phone; nothing where that is not known.
+    pub fn pronunciations(&self, id: u32) -> impl Iterator<Item = &str> {
+        let joined = self.pronunciations.get(id as usize);
+        joined
+            .into_iter()
+            .flat_map(|joined| pronunciations::split(joined))
+    }
+
+    /// ARPA text with LF line ends and base-10 logarithms; it does not hold how words sound.
     pub fn to_arpa(&self) -> String {
         arpa::write(self)
     }
@@ -166,8 +214,16 @@ impl NgramLm {
             ln_backoffs: levels.ln_backoffs,
             first_child: levels.first_child,
             unknown: None,
+            pronunciations: levels.pronunciations,
             words,
         };
+        if !lm.pronunciations.is_empty() {
+            let mut by_id = vec![Box::default(); lm.words.len()];
+            for (&id, joined) in lm.by_name.iter().zip(lm.pronunciations) {
+                by_id[id as usize] = joined;
+            }
+            lm.pronunciations = by_id;
+        }
         lm.unknown = UNKNOWN.iter().find_map(|word| lm.exact_word_id(word));
         if lm.suffixes.len() != lm.node_words.len() {
             lm.find_suffixes();
@@ -288,7 +344,7 @@ impl NgramLm {
     }
 
     /// The id of a word as it is spelled, in capitals or in lower case.
-    fn word_id(&self, word: &str) -> Option<u32> {
+    pub(super) fn word_id(&self, word: &str) -> Option<u32> {
         self.exact_word_id(word)
             .or_else(|| self.exact_word_id(&word.to_uppercase()))
             .or_else(|| self.exact_word_id(&word.to_lowercase()))

@@ -19,6 +19,11 @@ pub(super) struct Bit(u16);
 impl Bit {
     const EVEN: Self = Self(1 << (PROB_BITS - 1));
 
+    /// Of which a 1 has `one` of 4096, from 1 to 4095.
+    pub(super) fn of_one(one: u16) -> Self {
+        Self((1 << PROB_BITS) - one)
+    }
+
     fn bound(self, range: u32) -> u32 {
         (range >> PROB_BITS) * u32::from(self.0)
     }

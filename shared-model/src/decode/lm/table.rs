@@ -259,6 +259,7 @@ fn flatten(words: Vec<Box<str>>, levels: &[Level]) -> Result<Levels, String> {
         ln_backoffs: vec![0.0],
         first_child: vec![1],
         suffixes: Vec::new(),
+        pronunciations: Vec::new(),
         words,
     };
     for (index, level) in levels.iter().enumerate() {

@@ -329,11 +329,34 @@ proptest! {
     }
 
     #[test]
+    fn how_words_sound_is_read_as_it_was_written(
+        (order, listed) in models(),
+        all in sounds(),
+    ) {
+        let lm = build(order, &listed);
+        let sounding = with_sounds(lm.clone(), &all);
+        let bytes = sounding.to_binary();
+        let read = NgramLm::from_binary(&bytes).unwrap();
+        prop_assert_eq!(read.num_ngrams(), lm.num_ngrams());
+        for (name, sounds) in ["one", "two", "three"].iter().zip(&all) {
+            let id = read.word_id(name).unwrap();
+            let mut expected = sounds.clone();
+            expected.dedup();
+            prop_assert_eq!(read.pronunciations(id).collect::<Vec<_>>(), expected);
+        }
+        prop_assert_eq!(read.to_binary(), bytes);
+        // What has none is written as it was before there were any.
+        prop_assert_eq!(lm.to_binary()[8], 2);
+    }
+
+    #[test]
     fn any_bytes_give_an_error_or_a_model(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = NgramLm::from_bytes(&bytes);
-        let marked = [binary::MAGIC.as_slice(), &[binary::VERSION], &bytes].concat();
-        prop_assert!(NgramLm::from_bytes(&marked).is_err());
-        let _ = NgramLm::from_bytes(&signed(marked));
+        for version in [binary::VERSION, binary::VERSION_WITH_PRONUNCIATIONS] {
+            let marked = [binary::MAGIC.as_slice(), &[version], &bytes].concat();
+            prop_assert!(NgramLm::from_bytes(&marked).is_err());
+            let _ = NgramLm::from_bytes(&signed(marked));
+        }
     }
 
     #[test]
@@ -354,10 +377,11 @@ proptest! {
     #[test]
     fn changed_binary_models_never_panic(
         (order, listed) in models(),
+        all in sounds(),
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         cut in any::<prop::sample::Index>(),
     ) {
-        let whole = build(order, &listed).to_binary();
+        let whole = with_sounds(build(order, &listed), &all).to_binary();
         let mut bytes = whole.clone();
         for (at, value) in edits {
             let at = at.index(bytes.len());
@@ -371,10 +395,51 @@ proptest! {
             let _ = NgramLm::from_arpa(lm.to_arpa().as_bytes());
             let state = lm.score(&lm.start(), "one").1;
             let _ = lm.end(&state);
+            let all = lm.word_ids().flat_map(|(id, _)| lm.pronunciations(id));
+            prop_assert!(all.map(|sound| sound.chars().count()).all(|phones| phones <= MAX_PHONES));
         }
         bytes.truncate(cut.index(bytes.len()));
         let _ = NgramLm::from_binary(&signed(bytes));
     }
+}
+
+/// Up to three pronunciations of each of three words.
+fn sounds() -> impl Strategy<Value = Vec<Vec<String>>> {
+    let of_word = prop::collection::btree_set("[ɑbʧIz]{1,7}", 0..=3);
+    let of_word = of_word.prop_map(|sounds| sounds.into_iter().collect());
+    prop::collection::vec(of_word, 3)
+}
+
+/// The model itself if no word has a pronunciation.
+fn with_sounds(lm: NgramLm, all: &[Vec<String>]) -> NgramLm {
+    let of = |word: &str| {
+        let at = ["one", "two", "three"]
+            .iter()
+            .position(|name| *name == word);
+        let sounds = at.map_or(&[][..], |at| &all[at]);
+        sounds.iter().map(String::as_str)
+    };
+    lm.clone().with_pronunciations(of).unwrap_or(lm)
+}
+
+#[test]
+fn pronunciations_that_no_model_can_hold_are_refused() {
+    let lm = || NgramLm::from_arpa(TRIGRAMS.as_bytes()).unwrap();
+    let refused = |sound: &str| {
+        let of = |word: &str| (word == "a").then_some(sound);
+        lm().with_pronunciations(of).unwrap_err().to_string()
+    };
+    assert!(refused("").contains("\"a\": a pronunciation has 0 phones"));
+    assert!(refused("E 1").contains("' ' of \"E 1\" is no phone"));
+    assert!(refused(&"E".repeat(65)).contains("65 phones"));
+    let none = lm().with_pronunciations(|_| None).unwrap_err().to_string();
+    assert!(none.contains("none of its words"), "{none}");
+    // The fourth and what comes twice are left out; special words have none.
+    let of = |_: &str| ["ʌ", "E", "ʌ", "ɑ", "æ"];
+    let sounding = lm().with_pronunciations(of).unwrap();
+    let of_word = |word| sounding.pronunciations(sounding.word_id(word).unwrap());
+    assert_eq!(of_word("a").collect::<Vec<_>>(), ["ʌ", "E", "ɑ"]);
+    assert_eq!(of_word("</s>").count(), 0);
 }
 
 fn signed(mut bytes: Vec<u8>) -> Vec<u8> {

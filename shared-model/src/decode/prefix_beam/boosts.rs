@@ -4,17 +4,25 @@
 //! Phrases begin and end at the borders of words, so each is kept with a space on both sides. A
 //! phrase that is whole adds its bonus for good. One that is open counts with the part of it that is
 //! there, which only ranks prefixes, and is gone when the text goes on otherwise.
+//!
+//! Over phones, each word ends with a character of its own in place of the space: which of the words
+//! that sound alike it is decides whether a phrase goes on.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::{lexicon::Lexicon, tree::NONE, word_model::spell};
 use crate::{
-    decode::{BoostList, DecodeError},
+    decode::{Boost, BoostList, DecodeError, lm::NgramLm},
     tokens::normalize_text,
 };
 
 /// Between words, and before the first and behind the last one.
 const SPACE: char = ' ';
+/// The end of the first boosted word over phones; those of the others follow. For private use, so
+/// that no text has them.
+const FIRST_END: u32 = 0xf0000;
+/// Ways to say a phrase that are kept.
+const MAX_SAYINGS: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Boosts {
@@ -29,6 +37,8 @@ pub(super) struct Boosts {
     open: Vec<f64>,
     /// Most that a character adds to what is open.
     most_rise: f64,
+    /// Over phones: what ends the words of phrases, by the language model's ids.
+    ends: HashMap<u32, char>,
 }
 
 impl Boosts {
@@ -58,6 +68,32 @@ impl Boosts {
             let known = bonuses.entry(text).or_insert(bonus);
             *known = known.max(bonus);
         }
+        Ok(Self::of_texts(&bonuses, &new_words))
+    }
+
+    /// Over phones.
+    ///
+    /// # Errors
+    /// [`DecodeError::Boost`] for a word of which the language model does not know how it sounds.
+    pub(super) fn of_phones(list: &BoostList, lm: &NgramLm) -> Result<Self, DecodeError> {
+        let mut ends = HashMap::new();
+        let mut bonuses: HashMap<String, f64> = HashMap::new();
+        for boost in &list.boosts {
+            let num_words = boost.phrase.split_whitespace().count();
+            let bonus = num_words as f64 * f64::from(boost.weight);
+            for text in sayings(boost, lm, &mut ends)? {
+                let known = bonuses.entry(text).or_insert(bonus);
+                *known = known.max(bonus);
+            }
+        }
+        Ok(Self {
+            ends,
+            ..Self::of_texts(&bonuses, &[])
+        })
+    }
+
+    /// Of whole phrases with what stands at their ends.
+    fn of_texts(bonuses: &HashMap<String, f64>, new_words: &[String]) -> Self {
         let phrases = Lexicon::new(bonuses.keys().map(String::as_str).collect());
         let mut boosts = Self {
             new_words: Lexicon::new(new_words.iter().map(String::as_str).collect()),
@@ -66,12 +102,13 @@ impl Boosts {
             open: vec![0.0; phrases.num_nodes()],
             phrases,
             most_rise: 0.0,
+            ends: HashMap::new(),
         };
-        for (text, bonus) in &bonuses {
+        for (text, bonus) in bonuses {
             boosts.add(text, *bonus);
         }
         boosts.link();
-        Ok(boosts)
+        boosts
     }
 
     fn add(&mut self, text: &str, bonus: f64) {
@@ -121,7 +158,10 @@ impl Boosts {
                 return next;
             }
             if node == Lexicon::ROOT {
-                return node;
+                // Behind every word a phrase can begin.
+                let border = (u32::from(character) >= FIRST_END).then_some(SPACE);
+                let start = border.and_then(|space| self.phrases.step(node, space));
+                return start.unwrap_or(node);
             }
             node = self.shorter[node as usize];
         }
@@ -133,9 +173,11 @@ impl Boosts {
             .fold(node, |node, character| self.next(node, character))
     }
 
-    /// After the end of a word, and what the phrases that end with it add.
-    pub(super) fn finish_word(&self, node: u32) -> (u32, f64) {
-        let next = self.next(node, SPACE);
+    /// After the end of a word, and what the phrases that end with it add. `word`: its id in the
+    /// language model, over phones.
+    pub(super) fn finish_word(&self, node: u32, word: Option<u32>) -> (u32, f64) {
+        let end = word.and_then(|word| self.ends.get(&word));
+        let next = self.next(node, end.copied().unwrap_or(SPACE));
         (next, self.whole[next as usize])
     }
 
@@ -161,6 +203,35 @@ impl Boosts {
     pub(super) fn most_open(&self) -> f64 {
         self.open.iter().copied().fold(0.0, f64::max)
     }
+}
+
+/// A phrase in the pronunciations of its words.
+fn sayings(
+    boost: &Boost,
+    lm: &NgramLm,
+    ends: &mut HashMap<u32, char>,
+) -> Result<Vec<String>, DecodeError> {
+    let failed = |reason| DecodeError::Boost {
+        line: boost.line,
+        reason,
+    };
+    let mut texts = vec![String::from(SPACE)];
+    for word in boost.phrase.split_whitespace() {
+        let id = lm
+            .word_id(word)
+            .filter(|&id| lm.pronunciations(id).next().is_some());
+        let unknown = || format!("the language model does not know how \"{word}\" sounds");
+        let id = id.ok_or_else(|| failed(unknown()))?;
+        let free = char::from_u32(FIRST_END + ends.len() as u32);
+        let free = free.ok_or_else(|| failed("the list has too many words".to_string()))?;
+        let end = *ends.entry(id).or_insert(free);
+        let longer = texts.iter().flat_map(|text| {
+            let sounds = lm.pronunciations(id);
+            sounds.map(move |sound| format!("{text}{sound}{end}"))
+        });
+        texts = longer.take(MAX_SAYINGS).collect();
+    }
+    Ok(texts)
 }
 
 fn spelled(word: &str, alphabet: &BTreeSet<char>, line: usize) -> Result<String, DecodeError> {
@@ -192,7 +263,7 @@ mod tests {
         let (mut node, mut whole) = (boosts.start(), 0.0);
         for (index, word) in text.split(' ').enumerate() {
             if index > 0 {
-                let (next, bonus) = boosts.finish_word(node);
+                let (next, bonus) = boosts.finish_word(node, None);
                 (node, whole) = (next, whole + bonus);
             }
             node = boosts.write(node, word);
@@ -234,7 +305,7 @@ mod tests {
         let mut node = boosts.start();
         for character in text.chars() {
             let next = match character {
-                SPACE => boosts.finish_word(node).0,
+                SPACE => boosts.finish_word(node, None).0,
                 other => boosts.write(node, &other.to_string()),
             };
             assert!(boosts.open(next) - boosts.open(node) <= boosts.most_rise() + 1e-9);

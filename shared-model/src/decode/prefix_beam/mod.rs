@@ -7,13 +7,20 @@
 //! beginning that leads to no word would look as good as any other until its word ends, and would
 //! push the right beginnings out of a small beam. The estimate only ranks prefixes; the finished
 //! word is scored without it.
+//!
+//! Over phones, only words that a language model has are written, by how it knows them to sound.
+//! Words that sound alike are one prefix, which goes on as the likeliest of them.
 
 #[cfg(test)]
 mod boost_tests;
 mod boosts;
 mod config;
+mod fusion;
+mod homophones;
 mod lexicon;
 mod paths;
+#[cfg(test)]
+mod phone_tests;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -23,10 +30,10 @@ mod word_model;
 pub use config::BeamConfig;
 pub use word_model::spell;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{BoostList, DecodeError, Hypothesis, LogProbs, lm::NgramLm};
-use crate::tokens::Tokens;
+use crate::tokens::{Tokens, phone_tokens};
 use search::Search;
 use word_model::WordModel;
 
@@ -34,6 +41,23 @@ use word_model::WordModel;
 pub struct BeamDecoder {
     config: BeamConfig,
     words: Box<WordModel>,
+    phones: Option<Phones>,
+}
+
+/// What a search over phones has beside.
+#[derive(Clone)]
+struct Phones {
+    tokens: Arc<Tokens>,
+    lm: Arc<NgramLm>,
+    letters: Option<Arc<Letters>>,
+}
+
+/// The search over letters that stands in for one over phones.
+struct Letters {
+    tokens: Tokens,
+    config: BeamConfig,
+    /// Once it was needed.
+    words: OnceLock<WordModel>,
 }
 
 impl BeamDecoder {
@@ -50,18 +74,69 @@ impl BeamDecoder {
     ) -> Result<Self, DecodeError> {
         config.validate()?;
         let words = Box::new(WordModel::new(tokens, &config, words, lm)?);
-        Ok(Self { config, words })
+        Ok(Self {
+            config,
+            words,
+            phones: None,
+        })
+    }
+
+    /// A search over [`crate::tokens::phone_tokens`], which writes the words of a language model that
+    /// knows how they sound, and no others.
+    ///
+    /// # Errors
+    /// A setting out of its range, or a language model without pronunciations.
+    pub fn of_phones(config: BeamConfig, lm: Arc<NgramLm>) -> Result<Self, DecodeError> {
+        config.validate()?;
+        let words = Box::new(WordModel::of_phones(&config, lm.clone())?);
+        let phones = Phones {
+            tokens: Arc::new(phone_tokens()),
+            lm,
+            letters: None,
+        };
+        Ok(Self {
+            config,
+            words,
+            phones: Some(phones),
+        })
+    }
+
+    /// The same search over phones, in whose place one over these tokens with the same language model
+    /// comes where a boosted word has no pronunciation ([`Self::boosting`]).
+    pub fn or_by_letters(mut self, tokens: Tokens, config: BeamConfig) -> Self {
+        if let Some(phones) = &mut self.phones {
+            phones.letters = Some(Arc::new(Letters {
+                tokens,
+                config,
+                words: OnceLock::new(),
+            }));
+        }
+        self
+    }
+
+    /// The tokens of its hypotheses if they are phones: [`Hypothesis::words`] tells the words.
+    pub fn phone_tokens(&self) -> Option<&Tokens> {
+        self.phones.as_ref().map(|phones| &*phones.tokens)
     }
 
     /// The same decoder, to which the phrases of a list are likelier. Costs little: the language
-    /// model is shared.
+    /// model is shared. Over phones, a word without a pronunciation makes it the search over letters
+    /// that [`Self::or_by_letters`] named.
     ///
     /// # Errors
-    /// [`DecodeError::Boost`] for a word that the tokens cannot write.
+    /// [`DecodeError::Boost`] for a word that the tokens cannot write, or that has no pronunciation and
+    /// no search over letters to be found by.
     pub fn boosting(&self, list: &BoostList) -> Result<Self, DecodeError> {
+        let words = self.words.boosting(list);
+        if let (Err(DecodeError::Boost { .. }), Some(phones)) = (&words, &self.phones)
+            && let Some(letters) = &phones.letters
+        {
+            return letters.decoder(&phones.lm)?.boosting(list);
+        }
         Ok(Self {
             config: self.config.clone(),
-            words: Box::new(self.words.boosting(list)?),
+            words: Box::new(words?),
+            phones: self.phones.clone(),
         })
     }
 
@@ -70,7 +145,7 @@ impl BeamDecoder {
         self.words.has_lm_and_no_list()
     }
 
-    /// The best hypotheses, best first; never empty. Time and memory grow with frames times beam.
+    /// The best hypotheses, best first; never empty. Over phones, 16 at most. Time and memory grow with frames times beam.
     ///
     /// Values that are not finite count as impossible; a frame that leaves no prefix possible
     /// changes nothing. With a word list, hypotheses that end inside a word are dropped; if all do,
@@ -81,5 +156,21 @@ impl BeamDecoder {
             search.advance(frame, log_probs.frame(frame));
         }
         search.finish()
+    }
+}
+
+impl Letters {
+    fn decoder(&self, lm: &Arc<NgramLm>) -> Result<BeamDecoder, DecodeError> {
+        let config = self.config.clone();
+        let Some(words) = self.words.get() else {
+            let decoder = BeamDecoder::new(&self.tokens, config, None, Some(lm.clone()))?;
+            let _ = self.words.set((*decoder.words).clone());
+            return Ok(decoder);
+        };
+        Ok(BeamDecoder {
+            config,
+            words: Box::new(words.clone()),
+            phones: None,
+        })
     }
 }

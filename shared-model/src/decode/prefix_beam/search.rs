@@ -1,7 +1,7 @@
 //! The search of one utterance.
 
 use super::{
-    BeamDecoder,
+    BeamDecoder, homophones,
     paths::{LabelPath, Paths, log_add},
     tree::{NONE, PrefixTree, ROOT},
     word_model::WordState,
@@ -10,6 +10,9 @@ use crate::{
     decode::{Hypothesis, TokenSpan},
     tokens::BLANK_ID,
 };
+
+/// Hypotheses of phones that are given: words are chosen for each.
+const MAX_READ: usize = 16;
 
 struct Active {
     prefix: u32,
@@ -43,7 +46,7 @@ struct Candidate {
 impl Candidate {
     /// What the beam is chosen by.
     fn score(&self) -> f64 {
-        self.paths.total() + self.word.fusion + self.word.open
+        self.paths.total() + self.word.score()
     }
 }
 
@@ -278,19 +281,39 @@ impl<'a> Search<'a> {
         ends.sort_by(|a, b| b.score.total_cmp(&a.score));
         let mut kept: Vec<u32> = Vec::new();
         let mut hypotheses = Vec::new();
+        let most = match self.decoder.words.is_of_phones() {
+            true => MAX_READ,
+            false => usize::MAX,
+        };
         for end in ends {
-            if kept.contains(&end.prefix) {
-                continue;
+            if hypotheses.len() == most {
+                break;
             }
-            kept.push(end.prefix);
-            let mut tokens = self.tree.spans(end.link);
-            tokens.truncate(tokens.len().saturating_sub(end.num_cut));
-            hypotheses.push(Hypothesis {
-                tokens,
-                score: end.score as f32,
-            });
+            if !kept.contains(&end.prefix) {
+                kept.push(end.prefix);
+                hypotheses.push(self.read(&end));
+            }
         }
+        // Words that were chosen anew may be likelier.
+        hypotheses.sort_by(|a, b| b.score.total_cmp(&a.score));
         hypotheses
+    }
+
+    fn read(&self, end: &End) -> Hypothesis {
+        let mut tokens = self.tree.spans(end.link);
+        tokens.truncate(tokens.len().saturating_sub(end.num_cut));
+        let model = &self.decoder.words;
+        let reading = homophones::choose(model, tokens.iter().map(|span| span.id));
+        let score = match &reading {
+            Some(reading) => end.sound + reading.fusion,
+            None => end.score,
+        };
+        let text = |id: &u32| model.word(*id).to_string();
+        Hypothesis {
+            words: reading.map(|reading| reading.words.iter().map(text).collect()),
+            tokens,
+            score: score as f32,
+        }
     }
 
     /// A prefix of the beam at the end of the utterance, cut back to its last whole word.
@@ -314,6 +337,7 @@ impl<'a> Search<'a> {
             prefix,
             link,
             num_cut,
+            sound: paths.total(),
             score: paths.total() + self.decoder.words.end(&word),
         }
     }
@@ -324,6 +348,8 @@ struct End {
     link: u32,
     /// Tokens of an unfinished word at the end.
     num_cut: usize,
+    /// Natural log of the paths' sum.
+    sound: f64,
     score: f64,
 }
 

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{BeamConfig, boosts::Boosts, lexicon::Lexicon, tree::NONE};
+use super::{BeamConfig, boosts::Boosts, fusion::Fusion, lexicon::Lexicon, tree::NONE};
 use crate::{
     decode::{
         BoostList, DecodeError,
         lm::{LmState, NgramLm},
         words::{WORD_MARK, written_piece},
     },
-    tokens::Tokens,
+    tokens::{Tokens, phone_tokens},
 };
 
 /// The word side of a prefix.
@@ -24,13 +24,25 @@ pub(super) struct WordState {
     /// Among their words that the language model does not know; [`NONE`] if none of them begins like
     /// the open one.
     new_node: u32,
-    in_word: bool,
+    pub(super) in_word: bool,
     lm_state: LmState,
     /// Language model terms of the finished words and bonuses of whole phrases, natural log.
     pub(super) fusion: f64,
     /// The same of the open word, if it becomes the best of the words that begin like it, and the
     /// part of an open phrase's bonus.
     pub(super) open: f64,
+}
+
+impl WordState {
+    /// What states are ranked by.
+    pub(super) fn score(&self) -> f64 {
+        self.fusion + self.open
+    }
+
+    /// Whether the same words are as likely after both, which are outside a word.
+    pub(super) fn has_history_of(&self, other: &Self) -> bool {
+        self.lm_state == other.lm_state && self.boost_node == other.boost_node
+    }
 }
 
 #[derive(Clone)]
@@ -64,18 +76,11 @@ impl WordModel {
         words: Option<&[String]>,
         lm: Option<Arc<NgramLm>>,
     ) -> Result<Self, DecodeError> {
-        let pieces: Vec<Vec<Box<str>>> = (0..tokens.len() as u32)
-            .map(|id| {
-                let piece = written_piece(tokens, id);
-                piece.map_or_else(Vec::new, |piece| {
-                    piece.split(WORD_MARK).map(Box::from).collect()
-                })
-            })
-            .collect();
+        let pieces = pieces_of(tokens);
         let alphabet = alphabet_of(&pieces);
         let list = words.map(|words| spelled_lexicon(words, &alphabet));
         let lm = lm
-            .map(|lm| Fusion::new(lm, config, &alphabet))
+            .map(|lm| Fusion::of_letters(lm, config, &alphabet))
             .transpose()?;
         let bonus = f64::from(config.word_bonus).max(0.0);
         let unknown_bonus = f64::from(config.unknown_word_bonus).max(0.0);
@@ -96,10 +101,32 @@ impl WordModel {
         })
     }
 
+    /// Over phones, with the words of a language model that knows how they sound.
+    ///
+    /// # Errors
+    /// A language model that does not.
+    pub(super) fn of_phones(config: &BeamConfig, lm: Arc<NgramLm>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            pieces: Arc::new(pieces_of(&phone_tokens())),
+            list: None,
+            lm: Some(Arc::new(Fusion::of_phones(lm, config)?)),
+            boosts: None,
+            most: Most {
+                bonus: f64::from(config.word_bonus).max(0.0),
+                ..Most::default()
+            },
+        })
+    }
+
     /// The same with phrases that are likelier.
     pub(super) fn boosting(&self, list: &BoostList) -> Result<Self, DecodeError> {
-        let is_known = |word: &str| self.lm.as_ref().is_none_or(|fusion| fusion.knows(word));
-        let boosts = Boosts::new(list, &alphabet_of(&self.pieces), is_known)?;
+        let boosts = match &self.lm {
+            Some(fusion) if fusion.is_closed => Boosts::of_phones(list, &fusion.lm)?,
+            lm => {
+                let is_known = |word: &str| lm.as_ref().is_none_or(|fusion| fusion.knows(word));
+                Boosts::new(list, &alphabet_of(&self.pieces), is_known)?
+            }
+        };
         let parts = self.pieces.iter().flatten();
         let longest = parts.map(|part| part.chars().count()).max();
         Ok(Self {
@@ -121,6 +148,16 @@ impl WordModel {
 
     pub(super) fn has_lm_and_no_list(&self) -> bool {
         self.lm.is_some() && self.list.is_none()
+    }
+
+    /// Whether tokens are phones: which words they are is the language model's choice.
+    pub(super) fn is_of_phones(&self) -> bool {
+        self.lm.as_ref().is_some_and(|fusion| fusion.is_closed)
+    }
+
+    /// The word with this id of the language model.
+    pub(super) fn word(&self, id: u32) -> &str {
+        self.lm.as_ref().map_or("", |fusion| fusion.lm.word(id))
     }
 
     pub(super) fn start(&self) -> WordState {
@@ -174,6 +211,9 @@ impl WordModel {
                 NONE => NONE,
                 node => fusion.words.advance(node, part).unwrap_or(NONE),
             };
+            if fusion.is_closed && next.known_node == NONE {
+                return None;
+            }
             next.open = fusion.open_score(next.known_node);
         }
         if let Some(boosts) = &self.boosts {
@@ -192,38 +232,65 @@ impl WordModel {
         Some(next)
     }
 
-    /// Ends the open word, if there is one; `None` if it is not in the list.
+    /// Ends the open word, if there is one; `None` if it is not in the list or sounds like no word. Of
+    /// words that sound alike, the likeliest after those before.
     pub(super) fn finish_word(&self, state: WordState) -> Option<WordState> {
         if !state.in_word {
             return Some(state);
+        }
+        if self.is_of_phones() {
+            let all = self.endings(&state).map(|(next, _)| next);
+            return all.reduce(|best, next| match next.score() > best.score() {
+                true => next,
+                false => best,
+            });
         }
         if let Some(list) = &self.list
             && !list.is_word(state.listed_node)
         {
             return None;
         }
+        let word = self.lm.as_ref().map(|fusion| {
+            let known = fusion.words_at(state.known_node).first();
+            known.copied()
+        });
+        Some(self.end_with(&state, word.flatten()))
+    }
+
+    /// Every word of the language model that the open word can be, with the state after it.
+    pub(super) fn endings(&self, state: &WordState) -> impl Iterator<Item = (WordState, u32)> {
+        let fusion = self.lm.as_ref();
+        let words = fusion.map_or(&[][..], |fusion| fusion.words_at(state.known_node));
+        words.iter().map(|&id| (self.end_with(state, Some(id)), id))
+    }
+
+    /// Ends the open word as this one of the language model, or as one that it does not know.
+    fn end_with(&self, state: &WordState, word: Option<u32>) -> WordState {
         let mut next = WordState {
             listed_node: Lexicon::ROOT,
             known_node: Lexicon::ROOT,
             new_node: Lexicon::ROOT,
             in_word: false,
             open: 0.0,
-            ..state
+            ..*state
         };
         if let Some(fusion) = &self.lm {
             let boosts = self.boosts.as_ref();
-            let is_new = boosts.is_some_and(|boosts| boosts.is_new_word(state.new_node));
-            let (gain, lm_state) = fusion.word_score(&state.lm_state, state.known_node, is_new);
+            let is_new = || boosts.is_some_and(|boosts| boosts.is_new_word(state.new_node));
+            let (gain, lm_state) = match word {
+                Some(id) => fusion.word_score(&state.lm_state, id),
+                None => fusion.unknown_word_score(&state.lm_state, is_new()),
+            };
             next.fusion += gain;
             next.lm_state = lm_state;
         }
         if let Some(boosts) = &self.boosts {
-            let (node, bonus) = boosts.finish_word(state.boost_node);
+            let (node, bonus) = boosts.finish_word(state.boost_node, word);
             next.boost_node = node;
             next.fusion += bonus;
             next.open = boosts.open(node);
         }
-        Some(next)
+        next
     }
 
     /// Fusion terms of a finished hypothesis, the end of the sentence included.
@@ -235,102 +302,19 @@ impl WordModel {
     }
 }
 
+fn pieces_of(tokens: &Tokens) -> Vec<Vec<Box<str>>> {
+    let parts = |id| {
+        let piece = written_piece(tokens, id);
+        piece.map_or_else(Vec::new, |piece| {
+            piece.split(WORD_MARK).map(Box::from).collect()
+        })
+    };
+    (0..tokens.len() as u32).map(parts).collect()
+}
+
 fn alphabet_of(pieces: &[Vec<Box<str>>]) -> BTreeSet<char> {
     let parts = pieces.iter().flatten();
     parts.flat_map(|part| part.chars()).collect()
-}
-
-/// A language model with its words as the tokens write them.
-struct Fusion {
-    lm: Arc<NgramLm>,
-    words: Lexicon,
-    /// By node: the model's id of the word that ends there, or [`NONE`].
-    word_ids: Vec<u32>,
-    /// By node: the score of the best word that goes on from there, or of an unknown one,
-    /// whatever stands before; bonuses included.
-    open_scores: Vec<f64>,
-    unknown_open_score: f64,
-    lm_weight: f64,
-    word_bonus: f64,
-    unknown_word_bonus: f64,
-}
-
-impl Fusion {
-    fn new(
-        lm: Arc<NgramLm>,
-        config: &BeamConfig,
-        alphabet: &BTreeSet<char>,
-    ) -> Result<Self, DecodeError> {
-        let mut spelled: Vec<(String, u32)> = lm
-            .word_ids()
-            .filter_map(|(id, word)| Some((spell(word, alphabet)?, id)))
-            .collect();
-        if spelled.is_empty() {
-            let reason = "none of its words can be written with the model's tokens".to_string();
-            return Err(DecodeError::LanguageModel(reason));
-        }
-        // A word that is spelled as it is comes before one in other letters.
-        spelled.sort_by_cached_key(|(word, id)| lm.word(*id) != word);
-        let words = Lexicon::new(spelled.iter().map(|(word, _)| word.as_str()).collect());
-        let mut word_ids = vec![NONE; words.num_nodes()];
-        for (word, id) in &spelled {
-            if let Some(node) = words.advance(Lexicon::ROOT, word)
-                && word_ids[node as usize] == NONE
-            {
-                word_ids[node as usize] = *id;
-            }
-        }
-        let mut fusion = Self {
-            words,
-            open_scores: Vec::new(),
-            unknown_open_score: 0.0,
-            word_ids,
-            lm_weight: f64::from(config.lm_weight),
-            word_bonus: f64::from(config.word_bonus),
-            unknown_word_bonus: f64::from(config.unknown_word_bonus),
-            lm,
-        };
-        let no_history = LmState::default();
-        fusion.unknown_open_score = fusion.word_score(&no_history, NONE, false).0;
-        let mut open_scores = vec![fusion.unknown_open_score; fusion.words.num_nodes()];
-        for node in (0..open_scores.len() as u32).rev() {
-            let below = &open_scores[fusion.words.children(node)];
-            let best = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let own = fusion.word_score(&no_history, node, false).0;
-            let open = &mut open_scores[node as usize];
-            *open = open.max(own).max(best);
-        }
-        fusion.open_scores = open_scores;
-        Ok(fusion)
-    }
-
-    fn open_score(&self, node: u32) -> f64 {
-        let known = self.open_scores.get(node as usize);
-        known.copied().unwrap_or(self.unknown_open_score)
-    }
-
-    /// As [`Self::open_score`], of a boosted word that the model does not know.
-    fn new_open_score(&self) -> f64 {
-        self.unknown_open_score - self.unknown_word_bonus
-    }
-
-    fn knows(&self, word: &str) -> bool {
-        let node = self.words.advance(Lexicon::ROOT, word);
-        node.is_some_and(|node| self.word_ids[node as usize] != NONE)
-    }
-
-    /// What the word that ends at `node` adds, and the state after it. `is_new`: it is boosted and
-    /// unknown; how it is spelled is known then, for which the bonus of unknown words stands.
-    fn word_score(&self, state: &LmState, node: u32, is_new: bool) -> (f64, LmState) {
-        let id = self.word_ids.get(node as usize).copied();
-        let id = id.filter(|&id| id != NONE);
-        let (ln_prob, next) = self.lm.score_id(state, id);
-        let mut score = self.lm_weight * f64::from(ln_prob) + self.word_bonus;
-        if id.is_none() && !is_new {
-            score += self.unknown_word_bonus;
-        }
-        (score, next)
-    }
 }
 
 /// The word as the tokens write it: as given, else in lower case, else in capitals; `None` if none

@@ -13,7 +13,11 @@ fn hypothesis(ids: &[u32], log_probs: &[f32]) -> Hypothesis {
             log_prob,
         })
         .collect();
-    Hypothesis { tokens, score: 0.0 }
+    Hypothesis {
+        tokens,
+        score: 0.0,
+        words: None,
+    }
 }
 
 fn texts(words: &[Word]) -> String {
@@ -62,6 +66,22 @@ fn spaces_at_the_ends_and_in_a_row_make_no_empty_words() {
     assert_eq!(texts(&found), "a a");
     assert!(words(&hypothesis(&[space], &[0.0]), &tokens, 0.04, 0.0).is_empty());
     assert!(words(&Hypothesis::default(), &tokens, 0.04, 0.0).is_empty());
+}
+
+#[test]
+fn phones_have_the_texts_that_they_were_taken_for_and_their_own_times_and_posteriors() {
+    let tokens = crate::tokens::phone_tokens();
+    let ids = tokens.encode("tu ʧiz").unwrap();
+    let mut heard = hypothesis(&ids, &[-0.1, -0.3, -9.0, -0.25, -1.25, -0.3]);
+    heard.words = Some(vec!["two".into(), "cheese".into()]);
+    let found = evident_words(&heard, &tokens, 0.04, 0.0);
+    let (words, evidence): (Vec<Word>, Vec<WordEvidence>) = found.into_iter().unzip();
+    assert_eq!(texts(&words), "two cheese");
+    assert_eq!((evidence[0].num_tokens, evidence[1].num_tokens), (2, 3));
+    assert!((evidence[1].mean_ln_posterior + 0.6).abs() < 1e-6);
+    // Frames 9 to 17.
+    assert!((words[1].start_secs - 0.36).abs() < 1e-6);
+    assert!((words[1].end_secs - 0.68).abs() < 1e-6);
 }
 
 #[test]

@@ -35,6 +35,7 @@ fn paper(n_layers: usize) -> ModelConfig {
         dropout: 0.1,
         positions: Positions::Sinusoid,
         norm: NormKind::Batch,
+        phone_head: false,
     }
 }
 
@@ -50,6 +51,7 @@ fn variants() -> Vec<ModelConfig> {
                         subsampling_factor,
                         subsampling_padding,
                         positions,
+                        phone_head: norm == NormKind::Layer,
                         ..tiny()
                     });
                 }
@@ -260,22 +262,29 @@ fn logits_equal_a_plain_implementation() {
         let weights = model.weights();
         let frames = 43;
         let data = noise(frames, config.n_mels, 2);
-        let expected = reference::Reference {
+        let reference = reference::Reference {
             config: &config,
             weights: &weights,
-        }
-        .forward(
+        };
+        let hidden = reference.encode(
             &data
                 .chunks(config.n_mels)
                 .map(|frame| frame.iter().map(|&v| f64::from(v)).collect())
                 .collect(),
         );
         let x = features(frames, config.n_mels, 2, &device);
-        let found = values(model.forward(x, &[frames], &mut Mode::Eval).logits);
-        assert_eq!(found.len(), expected.len() * config.vocab_size);
-        for (found, expected) in found.iter().zip(expected.iter().flatten()) {
-            let error = (f64::from(*found) - expected).abs();
-            assert!(error < 1e-4, "{found} instead of {expected}: {config:?}");
+        let output = model.forward(x, &[frames], &mut Mode::Eval);
+        assert_eq!(output.phone_logits.is_some(), config.phone_head);
+        let of_phones = output.phone_logits.map(|logits| (logits, "phone_head"));
+        for (logits, head) in std::iter::once((output.logits, "head")).chain(of_phones) {
+            let classes = logits.dims()[2];
+            let expected = reference.linear(head, &hidden);
+            let found = values(logits);
+            assert_eq!(found.len(), expected.len() * classes);
+            for (found, expected) in found.iter().zip(expected.iter().flatten()) {
+                let error = (f64::from(*found) - expected).abs();
+                assert!(error < 1e-4, "{found} instead of {expected}: {config:?}");
+            }
         }
     }
 }
@@ -310,4 +319,44 @@ fn configurations_out_of_range_are_refused_in_words() {
         }
         assert!(CtcModel::init(&config, 1, &Device::flex()).is_err());
     }
+}
+
+#[test]
+fn a_phone_head_is_in_the_configuration_only_where_there_is_one() {
+    let without = serde_json::to_string(&tiny()).unwrap();
+    assert!(!without.contains("phone"), "{without}");
+    assert_eq!(
+        serde_json::from_str::<ModelConfig>(&without).unwrap(),
+        tiny()
+    );
+    let with = ModelConfig {
+        phone_head: true,
+        ..tiny()
+    };
+    let text = serde_json::to_string(&with).unwrap();
+    assert_eq!(serde_json::from_str::<ModelConfig>(&text).unwrap(), with);
+}
+
+#[test]
+fn a_phone_head_changes_no_other_weight_and_no_letter() {
+    let device = Device::flex();
+    let with = ModelConfig {
+        phone_head: true,
+        ..tiny()
+    };
+    let [plain, phones] = [tiny(), with].map(|c| CtcModel::init(&c, 7, &device).unwrap());
+    let mut weights = phones.weights();
+    let own: Vec<(&str, usize)> = ["phone_head.bias", "phone_head.weight"]
+        .map(|name| (name, weights.remove(name).unwrap().data.len()))
+        .into();
+    assert_eq!(
+        own,
+        [("phone_head.bias", 41), ("phone_head.weight", 16 * 41)]
+    );
+    assert_eq!(weights, plain.weights());
+    let logits = |model: &CtcModel| {
+        let x = features(40, 8, 1, &device);
+        values(model.forward(x, &[40], &mut Mode::Eval).logits)
+    };
+    assert_eq!(logits(&phones), logits(&plain));
 }

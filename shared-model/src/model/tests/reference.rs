@@ -20,7 +20,8 @@ impl Reference<'_> {
             .collect()
     }
 
-    fn linear(&self, name: &str, x: &Frames) -> Frames {
+    /// Also of a head, on what [`Self::encode`] gives.
+    pub(super) fn linear(&self, name: &str, x: &Frames) -> Frames {
         let weight = self.get(&format!("{name}.weight"));
         let bias = self.get(&format!("{name}.bias"));
         let d_out = bias.len();
@@ -175,7 +176,7 @@ impl Reference<'_> {
     }
 
     /// `[time][n_mels]` to logits `[time'][vocab]`.
-    pub(super) fn forward(&self, features: &Frames) -> Frames {
+    pub(super) fn encode(&self, features: &Frames) -> Frames {
         let mut x = features.clone();
         if self.config.normalization == Normalization::Utterance {
             let count = x.len() as f64;
@@ -211,7 +212,7 @@ impl Reference<'_> {
             x = add(&x, &self.feed_forward(&format!("{name}.ffn2"), &x), 0.5);
             x = self.norm(&format!("{name}.norm"), &x);
         }
-        self.linear("head", &x)
+        x
     }
 }
 

@@ -24,7 +24,8 @@ fn scalar(output: &CtcOutput) -> Tensor<1> {
         &output.logits.device(),
     );
     let mut total = Tensor::zeros([1], &output.logits.device());
-    for x in std::iter::once(&output.logits).chain(&output.hidden) {
+    let logits = std::iter::once(&output.logits).chain(&output.phone_logits);
+    for x in logits.chain(&output.hidden) {
         let shape = x.dims();
         let projection = RandomInit { seed: 9 }
             .take("projection", &shape, Init::FanIn(1))
@@ -72,6 +73,7 @@ fn training_variants() -> Vec<ModelConfig> {
         positions,
         subsampling_factor,
         dropout,
+        phone_head: norm == NormKind::Layer,
         ..tiny()
     };
     vec![

@@ -29,14 +29,18 @@ impl Recognizer {
                 (normalizer.normalize(&features), true)
             }
         };
-        let mut log_probs = self.feature_log_probs(&[features], is_normalized).await?;
+        let with_phones = self.decoder.reads_phones();
+        let mut log_probs = self
+            .feature_log_probs(&[features], is_normalized, with_phones)
+            .await?;
         let log_probs = log_probs.pop().unwrap_or_default();
-        let writes_letters = |wanted| self.writes_letters(&log_probs, wanted);
+        let writes_letters = |wanted| self.writes_letters(&log_probs.tokens, wanted);
         if !SpeechJudge::new(&self.pitch).is_speech(samples, levels, writes_letters) {
             return Ok(Transcript::default());
         }
         let posteriors = Posteriors {
-            log_probs,
+            log_probs: log_probs.tokens,
+            phone_log_probs: log_probs.phones,
             offset_secs,
             end_secs: offset_secs + samples.len() as f32 / SAMPLE_RATE_HZ as f32,
         };

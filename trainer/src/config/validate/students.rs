@@ -123,13 +123,14 @@ impl Recipe {
         let alike = ModelConfig {
             n_layers: part.model.n_layers,
             dropout: part.model.dropout,
+            phone_head: part.model.phone_head,
             ..whole.model.clone()
         };
         require(
             alike == part.model,
             key,
             &format!(
-                "needs the same width and shape as \"{}\": only n_layers and dropout may differ",
+                "needs the same width and shape as \"{}\": only n_layers, dropout and phone_head may differ",
                 whole.name
             ),
         )?;

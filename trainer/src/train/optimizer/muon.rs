@@ -20,14 +20,14 @@ const COEFFICIENTS: [f32; 3] = [3.4445, -4.775, 2.0315];
 const EPSILON: f32 = 1e-7;
 /// Narrower matrices (the taps of a depthwise convolution) are not maps between layers.
 const SMALLEST_SIDE: usize = 32;
-/// The layer whose outputs are classes. Muon is for hidden layers; classes are steered by AdamW
+/// The layers whose outputs are classes. Muon is for hidden layers; classes are steered by AdamW
 /// (Jordan et al.), however many there are.
-const HEAD: &str = "head";
+const HEADS: [&str; 2] = ["head", "phone_head"];
 
 /// Whether a weight of this name (`model.head.weight`) and shape is a map between hidden layers.
 pub(super) fn is_for(name: &str, shape: &[usize]) -> bool {
     let is_matrix = matches!(shape, [rows, columns] if (*rows).min(*columns) >= SMALLEST_SIDE);
-    is_matrix && !name.split('.').any(|part| part == HEAD)
+    is_matrix && !name.split('.').any(|part| HEADS.contains(&part))
 }
 
 /// Sizes of a step of a weight of this shape: what is kept of the weight, and the factor of the
@@ -307,6 +307,7 @@ mod tests {
         // Of characters, and of as many pieces as a hidden layer has channels.
         for classes in [29, 128, 256] {
             assert!(!is_for("model.head.weight", &[144, classes]));
+            assert!(!is_for("model.phone_head.weight", &[144, classes]));
         }
     }
 }

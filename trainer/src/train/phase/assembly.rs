@@ -146,6 +146,7 @@ impl TrainerGroup {
             goal,
             trainers,
             compute,
+            phones: None,
         })
     }
 

@@ -86,6 +86,7 @@ impl PhaseRun {
         let compute = Compute::new(&context.device, context.is_gpu, config, team);
         let seed = context.recipe.seed;
         let mut group = TrainerGroup::assemble(phase, goal, specs, compute, seed, steps)?;
+        group.phones.clone_from(&context.phones);
         let mut state = PhaseState::new(phase, group.compute.shards);
         if let Some((saved, tensors)) = checkpoint_from_first(team, || checkpoints.load_newest())? {
             group = group

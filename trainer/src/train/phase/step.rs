@@ -1,12 +1,15 @@
 //! The networks of a phase, and one batch through all of them.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{Compute, Goal, dealt::Dealt};
 use crate::{
     clock::{Usage, thread_time},
     config::Phase,
-    data::{Batch, EpochPlan},
+    data::{Batch, EpochPlan, PhoneSpelling},
     event::TeamTimes,
     parallel::{Task, own_cores, run_all},
     train::{
@@ -14,6 +17,7 @@ use crate::{
         exchange::Rows,
         network_trainer::{NetworkReport, NetworkTrainer},
         objective::{BatchTotals, Distillation, ForwardPass, ShardJob, ShardResult, forward_shard},
+        phone_targets::PhoneTargets,
         seed::derive_seed,
     },
 };
@@ -24,6 +28,8 @@ pub(crate) struct TrainerGroup {
     pub goal: Goal,
     pub trainers: Vec<NetworkTrainer>,
     pub compute: Compute,
+    /// What phone heads learn to spell with.
+    pub phones: Option<Arc<PhoneSpelling>>,
 }
 
 /// A batch to learn from, and where in a run it stands.
@@ -154,14 +160,27 @@ impl TrainerGroup {
     }
 
     fn totals(&self, rows: &Rows) -> Vec<BatchTotals> {
+        let learns = |trainer: &NetworkTrainer| {
+            trainer.network.model.config().phone_head && trainer.training.ctc.phone_weight > 0.0
+        };
+        let phones = self.phones.as_ref();
+        let phones = phones.filter(|_| self.trainers.iter().any(learns));
+        let spelled: Option<Vec<Vec<u32>>> =
+            phones.map(|phones| rows.targets.iter().map(|row| phones.targets(row)).collect());
         let totals = self.trainers.iter().map(|trainer| {
             let config = trainer.network.model.config();
-            BatchTotals::new(
+            let totals = BatchTotals::new(
                 (&rows.lengths, &rows.targets),
                 rows.own.clone(),
                 |frames| config.encoder_length(frames),
                 trainer.training.optim.accumulate,
-            )
+            );
+            let Some(spelled) = spelled.as_ref().filter(|_| learns(trainer)) else {
+                return totals;
+            };
+            let frames = rows.lengths.iter().map(|&l| config.encoder_length(l));
+            let frames: Vec<usize> = frames.collect();
+            totals.with_phones(PhoneTargets::new(spelled, &frames, rows.own.clone()))
         });
         totals.collect()
     }

@@ -114,6 +114,7 @@ impl PhaseRun {
             loss: validation.loss,
             wer: validation.words.rate(),
             cer: validation.characters.rate(),
+            per: validation.phones.map(|phones| phones.rate()),
             blank_share: validation.blank_share,
             samples: validation.samples,
             is_best,
@@ -128,7 +129,8 @@ impl PhaseRun {
     ) -> Result<Vec<Validation>, TrainError> {
         self.state.costs.add_training(self.meter.lap());
         let models: Vec<CtcModel> = networks.iter().map(|(_, model)| model.clone()).collect();
-        let mut validator = Validator::new(&models, context.tokens, &self.group.compute);
+        let mut validator = Validator::new(&models, context.tokens, &self.group.compute)
+            .spelling(context.phones.as_deref());
         let team = context.team;
         let turn = Turn {
             first: team.rank(),

@@ -292,10 +292,10 @@ fn a_cut_student_starts_with_statistics_of_its_own() {
 }
 
 /// Eight utterances that have nothing in common with each other, over and over.
-struct Eight;
+pub(super) struct Eight;
 
 impl Eight {
-    fn batch() -> Batch {
+    pub(super) fn batch() -> Batch {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(8);
         let lengths = vec![60; 8];
         let mut letters = || {

@@ -287,6 +287,7 @@ pub(super) fn with_team<T>(
         recipe,
         folder: &run,
         tokens: &tokens,
+        phones: None,
         source,
         device: Device::flex(),
         is_gpu: false,
