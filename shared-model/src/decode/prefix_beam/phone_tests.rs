@@ -84,6 +84,25 @@ fn what_comes_after_a_word_decides_what_it_was_too() {
 }
 
 #[test]
+fn a_word_counts_in_the_beam_as_the_one_that_follows_those_before() {
+    let config = BeamConfig {
+        beam: 1,
+        lm_weight: 1.0,
+        word_bonus: 0.0,
+        ..BeamConfig::default()
+    };
+    let decoder = BeamDecoder::of_phones(config, model()).unwrap();
+    // Between the second and the third word the space is a little less likely than the blank: it stays
+    // in the beam as the end of "to" after "go", -0.2, and would not as that of "two", -0.3 - 1.2,
+    // which an open word may become for -1.2.
+    let mut data = heard("ɡO▁tu.ɡO");
+    data[5 * NUM_PHONE_TOKENS + 1] = data[5 * NUM_PHONE_TOKENS] - 0.5;
+    let found = decoder.decode(LogProbs::new(&data, NUM_PHONE_TOKENS));
+    assert_eq!(found[0].words.as_ref().unwrap(), &["go", "to", "go"]);
+    assert_eq!(found[0].tokens[5].start_frame, 5);
+}
+
+#[test]
 fn every_pronunciation_of_a_word_writes_it() {
     assert_best(&decoder(), "ðʌ", "the", -1.0 - 0.9);
     assert_best(&decoder(), "ði", "the", -1.0 - 0.9);
