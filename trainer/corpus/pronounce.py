@@ -29,6 +29,11 @@ WORD = re.compile(r"[a-z']*[a-z][a-z']*")
 
 VOICELESS = {"P", "T", "K", "F", "TH"}
 SIBILANTS = {"S", "Z", "SH", "ZH", "CH", "JH"}
+VOWELS = {"AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"}
+CONTRACTIONS = {"'ve": ["V"], "'ll": ["L"], "'re": ["ER"], "'d": ["D"]}
+# espeak-ng says "roman" before a number in Roman letters; a reader does not.
+ROMAN_NUMBER = re.compile("[ivxlcdm]{2,}")
+ROMAN = "R OW M AH N ".split()
 
 # What espeak-ng's voice en-us writes, longest first where one begins with another.
 ARPABET = {
@@ -96,10 +101,20 @@ def ending_in_s(phones):
     return [*phones, "S" if last in VOICELESS else "Z"]
 
 
+def contracted(phones, ending):
+    """With 've, 'll, 're or 'd, which has a vowel of its own behind a consonant."""
+    has_vowel = ending[0] in VOWELS or phones[-1] in VOWELS
+    return [*phones, *ending] if has_vowel else [*phones, "AH", *ending]
+
+
 def of_base(dictionary, word):
     """The pronunciations of a word with an apostrophe from those of the word without it."""
     if word.endswith("'s"):
         return [ending_in_s(phones) for phones in of_dictionary(dictionary, word[:-2])]
+    for written, ending in CONTRACTIONS.items():
+        if word.endswith(written):
+            base = of_dictionary(dictionary, word.removesuffix(written))
+            return [contracted(phones, ending) for phones in base]
     if word.endswith("s'"):
         # Sounds as without it; of a name that ends in s, as with an s more or not.
         return of_dictionary(dictionary, word[:-1])
@@ -118,6 +133,14 @@ def to_arpabet(ipa, unknown):
             if symbol not in ARPABET:
                 unknown[symbol] += 1
             phones += ARPABET.get(symbol, "").split()
+    # The dictionary writes no R behind ER.
+    return [phone for before, phone in zip(["", *phones], phones) if (before, phone) != ("ER", "R")]
+
+
+def without_roman(word, phones):
+    """What a number in Roman letters sounds like where it is read."""
+    if ROMAN_NUMBER.fullmatch(word) and phones[: len(ROMAN)] == ROMAN:
+        return phones[len(ROMAN) :]
     return phones
 
 
@@ -140,7 +163,9 @@ def of_espeak(words, unknown):
             )
             for word in spoken
         ]
-    found = {word: to_arpabet(line, unknown) for word, line in zip(words, lines)}
+    found = {
+        word: without_roman(word, to_arpabet(line, unknown)) for word, line in zip(words, lines)
+    }
     return {word: [phones] for word, phones in found.items() if phones}
 
 
