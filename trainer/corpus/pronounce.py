@@ -30,7 +30,6 @@ WORD = re.compile(r"[a-z']*[a-z][a-z']*")
 VOICELESS = {"P", "T", "K", "F", "TH"}
 SIBILANTS = {"S", "Z", "SH", "ZH", "CH", "JH"}
 VOWELS = {"AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"}
-CONTRACTIONS = {"'ve": ["V"], "'ll": ["L"], "'re": ["ER"], "'d": ["D"]}
 # espeak-ng says "roman" before a number in Roman letters; a reader does not.
 ROMAN_NUMBER = re.compile("[ivxlcdm]{2,}")
 ROMAN = "R OW M AH N ".split()
@@ -101,20 +100,17 @@ def ending_in_s(phones):
     return [*phones, "S" if last in VOICELESS else "Z"]
 
 
-def contracted(phones, ending):
-    """With 've, 'll, 're or 'd, which has a vowel of its own behind a consonant."""
-    has_vowel = ending[0] in VOWELS or phones[-1] in VOWELS
-    return [*phones, *ending] if has_vowel else [*phones, "AH", *ending]
+def ending_in_ve(phones):
+    """With 've, which espeak-ng spells, and which has a vowel of its own behind a consonant."""
+    return [*phones, "V"] if phones[-1] in VOWELS else [*phones, "AH", "V"]
 
 
 def of_base(dictionary, word):
     """The pronunciations of a word with an apostrophe from those of the word without it."""
     if word.endswith("'s"):
         return [ending_in_s(phones) for phones in of_dictionary(dictionary, word[:-2])]
-    for written, ending in CONTRACTIONS.items():
-        if word.endswith(written):
-            base = of_dictionary(dictionary, word.removesuffix(written))
-            return [contracted(phones, ending) for phones in base]
+    if word.endswith("'ve"):
+        return [ending_in_ve(phones) for phones in of_dictionary(dictionary, word[:-3])]
     if word.endswith("s'"):
         # Sounds as without it; of a name that ends in s, as with an s more or not.
         return of_dictionary(dictionary, word[:-1])
