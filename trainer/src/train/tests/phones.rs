@@ -207,7 +207,10 @@ fn a_network_may_begin_with_one_that_has_another_number_of_heads() {
         for name in names.keys() {
             let (a, b) = (&a[name].data, &b[name].data);
             let is_close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-20;
-            assert!(a.len() == b.len() && a.iter().zip(b).all(is_close), "{name}");
+            assert!(
+                a.len() == b.len() && a.iter().zip(b).all(is_close),
+                "{name}"
+            );
         }
     };
     let (plain, _) = begin(&still(false), None);
