@@ -29,6 +29,10 @@ WORD = re.compile(r"[a-z']*[a-z][a-z']*")
 
 VOICELESS = {"P", "T", "K", "F", "TH"}
 SIBILANTS = {"S", "Z", "SH", "ZH", "CH", "JH"}
+VOWELS = {"AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"}
+# espeak-ng says "roman" before a number in Roman letters; a reader does not.
+ROMAN_NUMBER = re.compile("[ivxlcdm]{2,}")
+ROMAN = "R OW M AH N ".split()
 
 # What espeak-ng's voice en-us writes, longest first where one begins with another.
 ARPABET = {
@@ -96,10 +100,17 @@ def ending_in_s(phones):
     return [*phones, "S" if last in VOICELESS else "Z"]
 
 
+def ending_in_ve(phones):
+    """With 've, which espeak-ng spells, and which has a vowel of its own behind a consonant."""
+    return [*phones, "V"] if phones[-1] in VOWELS else [*phones, "AH", "V"]
+
+
 def of_base(dictionary, word):
     """The pronunciations of a word with an apostrophe from those of the word without it."""
     if word.endswith("'s"):
         return [ending_in_s(phones) for phones in of_dictionary(dictionary, word[:-2])]
+    if word.endswith("'ve"):
+        return [ending_in_ve(phones) for phones in of_dictionary(dictionary, word[:-3])]
     if word.endswith("s'"):
         # Sounds as without it; of a name that ends in s, as with an s more or not.
         return of_dictionary(dictionary, word[:-1])
@@ -118,6 +129,14 @@ def to_arpabet(ipa, unknown):
             if symbol not in ARPABET:
                 unknown[symbol] += 1
             phones += ARPABET.get(symbol, "").split()
+    # The dictionary writes no R behind ER.
+    return [phone for before, phone in zip(["", *phones], phones) if (before, phone) != ("ER", "R")]
+
+
+def without_roman(word, phones):
+    """What a number in Roman letters sounds like where it is read."""
+    if ROMAN_NUMBER.fullmatch(word) and phones[: len(ROMAN)] == ROMAN:
+        return phones[len(ROMAN) :]
     return phones
 
 
@@ -140,7 +159,9 @@ def of_espeak(words, unknown):
             )
             for word in spoken
         ]
-    found = {word: to_arpabet(line, unknown) for word, line in zip(words, lines)}
+    found = {
+        word: without_roman(word, to_arpabet(line, unknown)) for word, line in zip(words, lines)
+    }
     return {word: [phones] for word, phones in found.items() if phones}
 
 

@@ -202,17 +202,27 @@ fn a_network_may_begin_with_one_that_has_another_number_of_heads() {
         };
         events.iter().any(random)
     };
+    // A rate of next to nothing moves what was zero by next to nothing.
+    let alike = |a: &Weights, b: &Weights, names: &Weights| {
+        for name in names.keys() {
+            let (a, b) = (&a[name].data, &b[name].data);
+            let is_close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-20;
+            assert!(
+                a.len() == b.len() && a.iter().zip(b).all(is_close),
+                "{name}"
+            );
+        }
+    };
     let (plain, _) = begin(&still(false), None);
     let (phones, events) = begin(&still(true), Some(&plain));
     assert!(says(&events));
-    for (name, weight) in &plain.weights {
-        assert_eq!(phones.weights[name], *weight, "{name}");
-    }
+    alike(&phones.weights, &plain.weights, &plain.weights);
     assert_eq!(phones.weights.len(), plain.weights.len() + 2);
     let (again, events) = begin(&still(true), Some(&phones));
     assert!(!says(&events));
-    assert_eq!(bits(&again.weights), bits(&phones.weights));
+    alike(&again.weights, &phones.weights, &phones.weights);
     let (dropped, events) = begin(&still(false), Some(&phones));
     assert!(!says(&events));
-    assert_eq!(bits(&dropped.weights), bits(&plain.weights));
+    assert_eq!(dropped.weights.len(), plain.weights.len());
+    alike(&dropped.weights, &plain.weights, &plain.weights);
 }
