@@ -157,14 +157,16 @@ pub(super) fn hypothesis(
     posteriors: &Posteriors,
     tokens: &Tokens,
 ) -> Option<Hypothesis> {
-    let log_probs = match decoder.reads_phones() {
-        true => LogProbs::new(&posteriors.phone_log_probs, NUM_PHONE_TOKENS),
-        false => LogProbs::new(&posteriors.log_probs, tokens.len()),
-    };
+    let letters = LogProbs::new(&posteriors.log_probs, tokens.len());
     match decoder {
-        Decoder::Greedy => Some(greedy(log_probs)),
+        Decoder::Greedy => Some(greedy(letters)),
         Decoder::Beam(beam) => {
-            let found = beam.decode(log_probs);
+            let found = if decoder.reads_phones() {
+                let phones = LogProbs::new(&posteriors.phone_log_probs, NUM_PHONE_TOKENS);
+                beam.decode_beside_letters(phones, letters, tokens)
+            } else {
+                beam.decode(letters)
+            };
             Some(found.into_iter().next().unwrap_or_default())
         }
         Decoder::Phrases(_) => None,

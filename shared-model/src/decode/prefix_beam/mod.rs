@@ -22,6 +22,7 @@ mod paths;
 #[cfg(test)]
 mod phone_tests;
 mod search;
+mod spelling;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -35,6 +36,7 @@ use std::sync::{Arc, OnceLock};
 use super::{BoostList, DecodeError, Hypothesis, LogProbs, lm::NgramLm};
 use crate::tokens::{Tokens, phone_tokens};
 use search::Search;
+use spelling::Spelling;
 use word_model::WordModel;
 
 /// A prefix beam search over one token set; keeps nothing between utterances.
@@ -151,11 +153,26 @@ impl BeamDecoder {
     /// changes nothing. With a word list, hypotheses that end inside a word are dropped; if all do,
     /// each is cut back to its last listed word. No frames give one empty hypothesis.
     pub fn decode(&self, log_probs: LogProbs<'_>) -> Vec<Hypothesis> {
+        self.search(log_probs, None)
+    }
+
+    /// As [`Self::decode`] over phones, where the same network's letters, `[num_frames, tokens]`, count
+    /// beside the language model: among words that sound alike, and among hypotheses.
+    pub fn decode_beside_letters(
+        &self,
+        phones: LogProbs<'_>,
+        letters: LogProbs<'_>,
+        tokens: &Tokens,
+    ) -> Vec<Hypothesis> {
+        self.search(phones, Some(&Spelling::new(letters, tokens)))
+    }
+
+    fn search(&self, log_probs: LogProbs<'_>, spelling: Option<&Spelling<'_>>) -> Vec<Hypothesis> {
         let mut search = Search::new(self);
         for frame in 0..log_probs.num_frames() {
             search.advance(frame, log_probs.frame(frame));
         }
-        search.finish()
+        search.finish(spelling)
     }
 }
 

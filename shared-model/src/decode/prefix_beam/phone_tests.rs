@@ -39,19 +39,50 @@ fn decoder() -> BeamDecoder {
 
 /// A frame for each character, `.` for the blank; nothing else is heard but a faint space.
 fn heard(text: &str) -> Vec<f32> {
-    let tokens = phone_tokens();
+    heard_in(&phone_tokens(), text)
+}
+
+fn heard_in(tokens: &Tokens, text: &str) -> Vec<f32> {
     let frames = text.chars().flat_map(|character| {
         let class = match character {
             '.' => 0,
             other => tokens.encode(&other.to_string()).unwrap()[0] as usize,
         };
-        (0..NUM_PHONE_TOKENS).map(move |id| match id {
+        (0..tokens.len()).map(move |id| match id {
             _ if id == class => 16.0,
             1 => 6.0,
             _ => 0.0,
         })
     });
-    log_softmax(&frames.collect::<Vec<_>>(), NUM_PHONE_TOKENS)
+    log_softmax(&frames.collect::<Vec<_>>(), tokens.len())
+}
+
+fn best_beside(phones: &str, letters: &str) -> (String, f32) {
+    let tokens = Tokens::characters();
+    let (sound, spelling) = (heard(phones), heard_in(&tokens, letters));
+    let found = decoder().decode_beside_letters(
+        LogProbs::new(&sound, NUM_PHONE_TOKENS),
+        LogProbs::new(&spelling, tokens.len()),
+        &tokens,
+    );
+    (found[0].words.as_ref().unwrap().join(" "), found[0].score)
+}
+
+#[test]
+fn of_words_that_sound_alike_the_letters_decide() {
+    assert_eq!(best_beside("tu.", "two").0, "two");
+    assert_eq!(best_beside("tu.", "to.").0, "to");
+    // The language model knows "go to" and "have two".
+    assert_eq!(best_beside("ɡO▁tu.", "go▁two").0, "go two");
+    assert_eq!(best_beside("hæv▁tu.", "hav▁to.").0, "have to");
+    // The last letter comes after the last phone, and the next word's are no part of it.
+    assert_eq!(best_beside("tu▁ɡO..", "tw.o▁go").0, "two go");
+}
+
+#[test]
+fn letters_say_nothing_against_a_word_that_sounds_like_no_other() {
+    let (words, score) = best_beside("ɡO▁ɡOt", "xxxxxx");
+    assert_eq!((words, score), best(&decoder(), "ɡO▁ɡOt"));
 }
 
 fn best(decoder: &BeamDecoder, text: &str) -> (String, f32) {

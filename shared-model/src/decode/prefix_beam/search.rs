@@ -3,6 +3,7 @@
 use super::{
     BeamDecoder, homophones,
     paths::{LabelPath, Paths, log_add},
+    spelling::Spelling,
     tree::{NONE, PrefixTree, ROOT},
     word_model::WordState,
 };
@@ -273,7 +274,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    pub(super) fn finish(mut self) -> Vec<Hypothesis> {
+    pub(super) fn finish(mut self, spelling: Option<&Spelling<'_>>) -> Vec<Hypothesis> {
         let mut ends: Vec<End> = (0..self.beam.len()).map(|index| self.end(index)).collect();
         if ends.iter().any(|end| end.num_cut == 0) {
             ends.retain(|end| end.num_cut == 0);
@@ -291,7 +292,7 @@ impl<'a> Search<'a> {
             }
             if !kept.contains(&end.prefix) {
                 kept.push(end.prefix);
-                hypotheses.push(self.read(&end));
+                hypotheses.push(self.read(&end, spelling));
             }
         }
         // Words that were chosen anew may be likelier.
@@ -299,11 +300,11 @@ impl<'a> Search<'a> {
         hypotheses
     }
 
-    fn read(&self, end: &End) -> Hypothesis {
+    fn read(&self, end: &End, spelling: Option<&Spelling<'_>>) -> Hypothesis {
         let mut tokens = self.tree.spans(end.link);
         tokens.truncate(tokens.len().saturating_sub(end.num_cut));
         let model = &self.decoder.words;
-        let reading = homophones::choose(model, tokens.iter().map(|span| span.id));
+        let reading = homophones::choose(model, &tokens, spelling);
         let score = match &reading {
             Some(reading) => end.sound + reading.fusion,
             None => end.score,
