@@ -59,6 +59,15 @@ export function confidence(model, clip) {
   return Math.min(...transcript(model, clip).words.map((word) => word.confidence));
 }
 
+/**
+ * The clip that a model is surest of. Kernels round differently natively and in WebAssembly, and what
+ * lies on the edge between two letters may fall to either side.
+ */
+export function surest(model, clips) {
+  const sure = clips.map((clip) => ({ clip, confidence: confidence(model, clip.path) }));
+  return sure.sort((a, b) => b.confidence - a.confidence)[0].clip;
+}
+
 /** Log-probabilities `[num_frames, vocab_size]` of a clip, from the CPU; `options`: of `fledge transcribe`. */
 export function logProbs(model, clip, ...options) {
   const folder = mkdtempSync(join(tmpdir(), "fledge-"));
