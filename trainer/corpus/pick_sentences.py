@@ -12,19 +12,18 @@ seed, for sentences of less and less worth until there are enough. Words that th
 
 import argparse
 import collections
-import gzip
 import json
-import lzma
 import pathlib
 import random
 
+from text_file import opened
+
 SEED = 7
 WORDS_OF_A_SENTENCE = range(5, 26)
-OPENERS = {".gz": gzip.open, ".xz": lzma.open}
 
 
 def lines_of(path):
-    with OPENERS.get(path.suffix, open)(path, "rt") as text:
+    with opened(path) as text:
         yield from (line.split() for line in text)
 
 

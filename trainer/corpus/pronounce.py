@@ -15,14 +15,13 @@ whose IPA symbols a table turns into ARPAbet.
 """
 
 import argparse
-import gzip
 import json
-import lzma
-import pathlib
 import re
 import subprocess
 import sys
 from collections import Counter
+
+from text_file import opened
 
 MOST_PRONUNCIATIONS = 3
 WORD = re.compile(r"[a-z']*[a-z][a-z']*")
@@ -54,12 +53,6 @@ ARPABET = {
     "ʲ": "", "ː": "", "ʰ": "", "\u0303": "", "\u0329": "", "\u032a": "", "-": "", "ʼ": "",
 }
 SYMBOL = re.compile("|".join(sorted(map(re.escape, ARPABET), key=len, reverse=True)) + "|.")
-
-
-def opened(path):
-    """A text, packed or not."""
-    openers = {".gz": gzip.open, ".xz": lzma.open}
-    return openers.get(pathlib.Path(path).suffix, open)(path, "rt", encoding="utf-8")
 
 
 def wanted_words(manifests, texts, max_words):

@@ -10,13 +10,14 @@ espeak-ng sox lame. speak_text_neural.py has better voices, and takes longer.
 """
 
 import argparse
-import gzip
 import json
 import multiprocessing
 import pathlib
 import random
 import subprocess
 import wave
+
+from text_file import opened
 
 SEED = 7
 LONGEST_SECS = 16.5
@@ -31,8 +32,7 @@ ESPEAK_DRAWN = [
 
 def sentences(path, rng):
     """Sentences of the text that can be spoken, in a random order."""
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as text:
+    with opened(path) as text:
         lines = [line.strip() for line in text]
     written = set("abcdefghijklmnopqrstuvwxyz' ")
     lines = [line for line in lines if 4 <= len(line.split()) <= 30 and set(line) <= written]

@@ -24,7 +24,9 @@
 //!
 //! Over phones ([`BeamDecoder::of_phones`]), `y` are phones and `▁`, and the words are the language
 //! model's that sound like them: each stretch of phones between two `▁` is a pronunciation of `w_i`.
-//! Of all such words those with the highest score count, not their sum. There are no unknown words.
+//! Of all such words those with the highest score count, not their sum. There are no unknown words. Where
+//! a word sounds like others and the network's letters are given, 0.6 of the log probability by which
+//! its spelling fits them worse than the best of these is taken away.
 //!
 //! Paths that fell out of the beam are missing from the sum; it is exact
 //! if beam and margin are wide enough and `token_min_log_prob` is not set.

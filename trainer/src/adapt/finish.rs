@@ -103,12 +103,11 @@ impl Adaptation<'_> {
             exporter.export(&network, &folder, &mut |message| (self.tell)(message))?;
         }
         // Open recognition keeps the settings that it was tuned to.
-        if before.beam.is_some() || before.phone_beam.is_some() {
+        if let Some(beam) = &before.beam {
             let files = model_folder::read_files(&folder)?;
             let tuned = TunedDecoder {
-                beam: before.beam.as_ref(),
-                phone_beam: before.phone_beam.as_ref(),
-                lm: None,
+                beam: Some(beam),
+                ..TunedDecoder::default()
             };
             let files = with_decoder(&files, &tuned).map_err(|source| {
                 crate::export::ExportError::Bundle {

@@ -89,10 +89,7 @@ pub fn stored_as(model: &LoadedModel, precision: Precision) -> Result<Files, Onn
         phone_beam: model.phone_beam.as_ref(),
         ..TunedDecoder::default()
     };
-    Ok(match tuned.phone_beam {
-        Some(_) => with_decoder(&files, &tuned)?,
-        None => files,
-    })
+    Ok(with_decoder(&files, &tuned)?)
 }
 
 /// The files of a folder by their path in it. `model` holds its weights as they are to be stored, see

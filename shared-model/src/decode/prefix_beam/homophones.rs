@@ -16,8 +16,8 @@ const MAX_READINGS: usize = 8;
 const FIRST: usize = usize::MAX;
 
 /// Where the open word was heard.
-struct Heard<'a> {
-    spelling: Option<&'a Spelling<'a>>,
+struct Heard<'a, 'b> {
+    spelling: Option<&'a mut Spelling<'b>>,
     /// The first frame of its phones and the one past the last.
     frames: Option<(usize, usize)>,
 }
@@ -35,7 +35,7 @@ pub(super) struct Reading {
 pub(super) fn choose(
     model: &WordModel,
     tokens: &[TokenSpan],
-    spelling: Option<&Spelling<'_>>,
+    spelling: Option<&mut Spelling<'_>>,
 ) -> Option<Reading> {
     if !model.is_of_phones() {
         return None;
@@ -83,7 +83,7 @@ fn end_word(
     model: &WordModel,
     open: &[(WordState, usize)],
     links: &mut Vec<(u32, usize)>,
-    heard: &mut Heard<'_>,
+    heard: &mut Heard<'_, '_>,
 ) -> Vec<(WordState, usize)> {
     let frames = heard.frames.take();
     let mut ended: Vec<(WordState, u32, usize)> = Vec::new();
@@ -92,7 +92,7 @@ fn end_word(
             let all = model.endings(&state);
             let first = ended.len();
             ended.extend(all.map(|(next, word)| (next, word, link)));
-            if let (Some(spelling), Some(frames)) = (heard.spelling, frames) {
+            if let (Some(spelling), Some(frames)) = (&mut heard.spelling, frames) {
                 spelling.weigh(model, &mut ended[first..], frames);
             }
         } else {

@@ -164,10 +164,10 @@ impl BeamDecoder {
         letters: LogProbs<'_>,
         tokens: &Tokens,
     ) -> Vec<Hypothesis> {
-        self.search(phones, Some(&Spelling::new(letters, tokens)))
+        self.search(phones, Some(Spelling::new(letters, tokens)))
     }
 
-    fn search(&self, log_probs: LogProbs<'_>, spelling: Option<&Spelling<'_>>) -> Vec<Hypothesis> {
+    fn search(&self, log_probs: LogProbs<'_>, spelling: Option<Spelling<'_>>) -> Vec<Hypothesis> {
         let mut search = Search::new(self);
         for frame in 0..log_probs.num_frames() {
             search.advance(frame, log_probs.frame(frame));

@@ -274,7 +274,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    pub(super) fn finish(mut self, spelling: Option<&Spelling<'_>>) -> Vec<Hypothesis> {
+    pub(super) fn finish(mut self, mut spelling: Option<Spelling<'_>>) -> Vec<Hypothesis> {
         let mut ends: Vec<End> = (0..self.beam.len()).map(|index| self.end(index)).collect();
         if ends.iter().any(|end| end.num_cut == 0) {
             ends.retain(|end| end.num_cut == 0);
@@ -292,7 +292,7 @@ impl<'a> Search<'a> {
             }
             if !kept.contains(&end.prefix) {
                 kept.push(end.prefix);
-                hypotheses.push(self.read(&end, spelling));
+                hypotheses.push(self.read(&end, spelling.as_mut()));
             }
         }
         // Words that were chosen anew may be likelier.
@@ -300,7 +300,7 @@ impl<'a> Search<'a> {
         hypotheses
     }
 
-    fn read(&self, end: &End, spelling: Option<&Spelling<'_>>) -> Hypothesis {
+    fn read(&self, end: &End, spelling: Option<&mut Spelling<'_>>) -> Hypothesis {
         let mut tokens = self.tree.spans(end.link);
         tokens.truncate(tokens.len().saturating_sub(end.num_cut));
         let model = &self.decoder.words;

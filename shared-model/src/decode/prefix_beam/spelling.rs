@@ -1,7 +1,7 @@
 //! What the letters of a network say of a word that its phones have found: words that sound alike
 //! are not spelled alike.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::collections::HashMap;
 
 use super::word_model::{WordModel, WordState};
 use crate::{
@@ -16,6 +16,9 @@ const WEIGHT: f64 = 0.6;
 /// Letters may lie so many frames before or behind the phones that they write.
 const SLACK_FRAMES: usize = 4;
 
+/// A word that the letters cannot have written is improbable, not impossible.
+const LEAST: f64 = -30.0;
+
 /// The letters' posteriors of the utterance whose phones are searched.
 pub(super) struct Spelling<'a> {
     letters: LogProbs<'a>,
@@ -23,7 +26,7 @@ pub(super) struct Spelling<'a> {
     /// The space between words, which is no letter.
     space: Option<u32>,
     /// Hypotheses share most of their words: by word and frames.
-    found: RefCell<HashMap<(u32, usize, usize), f64>>,
+    found: HashMap<(u32, usize, usize), f64>,
 }
 
 impl<'a> Spelling<'a> {
@@ -33,7 +36,7 @@ impl<'a> Spelling<'a> {
             letters,
             tokens,
             space: tokens.id("▁"),
-            found: RefCell::default(),
+            found: HashMap::new(),
         }
     }
 
@@ -41,7 +44,7 @@ impl<'a> Spelling<'a> {
     /// worse than the best one's. A word that sounds like no other is left as it is: how rare words
     /// are spelled, letters know less well than phones how they sound.
     pub(super) fn weigh(
-        &self,
+        &mut self,
         model: &WordModel,
         words: &mut [(WordState, u32, usize)],
         frames: (usize, usize),
@@ -59,35 +62,29 @@ impl<'a> Spelling<'a> {
         }
     }
 
-    fn score(&self, id: u32, word: &str, (start, end): (usize, usize)) -> f64 {
-        let known = self.found.borrow().get(&(id, start, end)).copied();
-        known.unwrap_or_else(|| {
-            let score = self.best_path(word, start, end);
-            self.found.borrow_mut().insert((id, start, end), score);
-            score
-        })
+    fn score(&mut self, id: u32, word: &str, (start, end): (usize, usize)) -> f64 {
+        if let Some(&known) = self.found.get(&(id, start, end)) {
+            return known;
+        }
+        let score = self.best_path(word, start, end).max(LEAST);
+        self.found.insert((id, start, end), score);
+        score
     }
 
     /// The natural log of the best CTC path that writes the word, in relation to the best path of all.
     /// Before and behind the word, other letters are free outside of its phones and forbidden inside.
     fn best_path(&self, word: &str, start: usize, end: usize) -> f64 {
-        let Ok(ids) = self.tokens.encode(word) else {
-            return 0.0;
-        };
+        let ids = self.tokens.encode(word).unwrap_or_default();
         let ids: Vec<u32> = ids
             .into_iter()
             .filter(|&id| Some(id) != self.space)
             .collect();
-        let last = 2 * ids.len();
-        let frames = self.letters.num_frames();
-        let (from, to) = (
-            start.saturating_sub(SLACK_FRAMES),
-            (end + SLACK_FRAMES).min(frames),
-        );
         // Even states stand between letters, the first and the last one before and behind the word.
+        let last = 2 * ids.len();
         let mut scores = vec![f64::NEG_INFINITY; last + 1];
         scores[0] = 0.0;
-        for frame in from..to {
+        let first_frame = start.saturating_sub(SLACK_FRAMES);
+        for frame in first_frame..(end + SLACK_FRAMES).min(self.letters.num_frames()) {
             let log_probs = self.letters.frame(frame);
             let best = log_probs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let cost = |id: u32| f64::from(log_probs[id as usize] - best);
@@ -97,27 +94,21 @@ impl<'a> Spelling<'a> {
                 false => 0.0,
             };
             for state in (0..=last).rev() {
-                let mut before = scores[state];
-                if state > 0 {
-                    before = before.max(scores[state - 1]);
-                }
-                let letter = state % 2 == 1;
-                if letter && state > 1 && ids[state / 2] != ids[state / 2 - 1] {
-                    before = before.max(scores[state - 2]);
-                }
-                scores[state] = before
-                    + match state {
-                        0 => outside,
-                        _ if state == last => outside,
-                        _ if letter => cost(ids[state / 2]),
-                        _ => blank,
-                    };
+                let is_letter = state % 2 == 1;
+                // A blank may be left out between letters that differ.
+                let may_skip = is_letter && state > 1 && ids[state / 2] != ids[state / 2 - 1];
+                let reach = 1 + usize::from(state > 0) + usize::from(may_skip);
+                let before = &scores[state + 1 - reach..=state];
+                let before = before.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let here = match state {
+                    _ if is_letter => cost(ids[state / 2]),
+                    _ if state == 0 || state == last => outside,
+                    _ => blank,
+                };
+                scores[state] = before + here;
             }
         }
-        let score = scores[last].max(if last > 0 { scores[last - 1] } else { 0.0 });
-        score.max(LEAST)
+        // The last letter may be the last frame.
+        scores[last].max(scores[last.saturating_sub(1)])
     }
 }
-
-/// A word that the letters cannot have written is improbable, not impossible.
-const LEAST: f64 = -30.0;
