@@ -1,6 +1,8 @@
 //! What a phase computes at: the rates that `fledge plan` reckons with.
 
-use super::{Options, copying::Mirror, run, steady_step, subjects::phase_steps, synthetic_batch};
+use super::{
+    Measured, Options, copying::Mirror, run, steady_step, subjects::phase_steps, synthetic_batch,
+};
 use crate::{
     cluster::ClusterError,
     config::{Phase, Recipe, TrainingConfig},
@@ -14,6 +16,8 @@ use crate::{
 pub struct PhaseRate {
     /// Which phase.
     pub phase: Phase,
+    /// A pass over a shard, beside what its audio takes; all networks together.
+    pub pass_cpu_secs: f64,
     /// Passes over a second of padded audio, all networks together.
     pub pass_cpu_per_audio_sec: f64,
     /// An update of all networks.
@@ -43,7 +47,13 @@ pub fn phase_rates(
     options: Options,
 ) -> Result<Vec<PhaseRate>, TrainError> {
     let cpu = OpenDevice::cpu("its processor time is measured");
-    let batch = synthetic_batch(recipe, vocab_size, options);
+    let batch_of = |utterances| {
+        let options = Options {
+            utterances,
+            ..options
+        };
+        synthetic_batch(recipe, vocab_size, options)
+    };
     let mut rates = vec![];
     for mut subject in phase_steps(recipe, vocab_size, &cpu)? {
         let training = match subject.group.phase {
@@ -55,18 +65,32 @@ pub fn phase_rates(
         if training.epochs == 0 {
             continue;
         }
-        // The first round fills the allocator's and the processor's caches.
-        let steps = (0..=options.repeats).map(|round| run(&mut subject.group, &batch, round));
-        let least = steps.skip(1).min_by_key(|measured| measured.usage.total);
-        let Some(measured) = least else { continue };
+        let shards = subject.group.compute.shards;
+        // A batch with one utterance a shard, and one with several: what passes take that have little to do.
+        let few = batch_of(shards);
+        let batch = batch_of(options.utterances.max(4 * shards));
+        let group = &mut subject.group;
+        let (Some(least), Some(measured)) = (
+            least_step(group, &few, options),
+            least_step(group, &batch, options),
+        ) else {
+            continue;
+        };
         let update = measured.times.update.as_secs_f64();
-        let passes = measured.usage.total.as_secs_f64() - update;
+        let passes = |measured: &Measured| {
+            (measured.usage.total.saturating_sub(measured.times.update)).as_secs_f64()
+        };
+        let (pass_cpu_secs, pass_cpu_per_audio_sec) = line(
+            (few.audio_secs, passes(&least)),
+            (batch.audio_secs, passes(&measured)),
+        );
         let shared = exchange_cpu_secs(&mut subject.group, &batch, options)?;
         let trainers = &subject.group.trainers;
         let whole = trainers.iter().filter(|t| t.network.needs_whole_batch());
         rates.push(PhaseRate {
             phase: subject.group.phase,
-            pass_cpu_per_audio_sec: passes.max(0.0) / batch.audio_secs,
+            pass_cpu_secs: pass_cpu_secs / shards as f64,
+            pass_cpu_per_audio_sec,
             update_cpu_secs: update,
             exchange_cpu_secs: (shared - update / 2.0).max(0.0),
             whole_batch_networks: whole.count(),
@@ -76,6 +100,24 @@ pub fn phase_rates(
         });
     }
     Ok(rates)
+}
+
+/// The step that takes the least processor time, of those after the first, which fills the allocator's and the
+/// processor's caches.
+fn least_step(group: &mut TrainerGroup, batch: &Batch, options: Options) -> Option<Measured> {
+    let steps = (0..=options.repeats).map(|round| run(group, batch, round));
+    steps.skip(1).min_by_key(|measured| measured.usage.total)
+}
+
+/// Value at 0 and slope of the line through two points, neither below 0.
+fn line((x, y): (f64, f64), (further, higher): (f64, f64)) -> (f64, f64) {
+    let slope = (higher - y) / (further - x);
+    let start = y - slope * x;
+    if slope >= 0.0 && start >= 0.0 {
+        (start, slope)
+    } else {
+        (0.0, higher / further)
+    }
 }
 
 /// Processor time of the exchange of a step and of half of its update, the least of some.
@@ -96,4 +138,18 @@ fn exchange_cpu_secs(
         least = least.min(spent.as_secs_f64());
     }
     Ok(least)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line;
+
+    #[test]
+    fn what_a_pass_takes_without_audio_is_found_from_two_batches() {
+        // 3 ms and 2 ms a second.
+        assert_eq!(line((1.0, 5.0), (4.0, 11.0)), (3.0, 2.0));
+        // More audio in less than its share of the time, as a busy machine may measure it.
+        assert_eq!(line((1.0, 5.0), (4.0, 24.0)), (0.0, 6.0));
+        assert_eq!(line((1.0, 5.0), (4.0, 4.0)), (0.0, 1.0));
+    }
 }

@@ -80,6 +80,7 @@ pub fn run(args: &PlanArgs) -> CliResult<()> {
     let rates = bench::phase_rates(&recipe, tokens.len(), options)?;
     let planner = Planner {
         recipe: &recipe,
+        preparation_cpu_per_audio_sec: data.preparation_cpu_per_audio_sec()?,
         data: &data,
     };
     if !args.json {
@@ -111,11 +112,11 @@ pub fn run(args: &PlanArgs) -> CliResult<()> {
     Ok(())
 }
 
-const HEADER: &str = "phase     nodes  steps    epoch  efficiency  a step: passes  update  exchange  waiting (ms)  utterances a shard";
+const HEADER: &str = "phase     nodes  steps    epoch  efficiency  a step: passes  update  data  exchange  waiting (ms)  utterances a shard";
 
 fn row(plan: &PhasePlan) -> String {
     format!(
-        "{:9} {:>5} {:>6} {:>8} {:>10.0}% {:>15.1} {:>7.1} {:>9.1} {:>8.1} {:>24.1}",
+        "{:9} {:>5} {:>6} {:>8} {:>10.0}% {:>15.1} {:>7.1} {:>5.1} {:>9.1} {:>8.1} {:>24.1}",
         plan.phase,
         plan.nodes,
         plan.steps,
@@ -123,6 +124,7 @@ fn row(plan: &PhasePlan) -> String {
         100.0 * plan.efficiency,
         plan.passes_ms,
         plan.update_ms,
+        plan.data_ms,
         plan.exchange_ms,
         plan.waiting_ms,
         plan.utterances_per_shard

@@ -1,8 +1,8 @@
 //! What training on several machines would take: `fledge plan`.
 //!
 //! A step takes as long as the machine with most audio computes, plus the exchange. Audio is what the
-//! recipe's own batches hold, padded and dealt out as training deals it; the rates of the passes and of
-//! the update are measured on this machine, by processor time. The exchange is the bytes of gradients
+//! recipe's own batches hold, padded and dealt out as training deals it; the rates of the passes, of the
+//! update and of making batches are measured on this machine, by processor time. The exchange is the bytes of gradients
 //! and weights over the network's bandwidth, and its calls over the latency, times a margin for what real
 //! networks do worse, and what packing, copying and adding up cost a processor, which is measured, too.
 
@@ -66,6 +66,8 @@ pub struct PhasePlan {
     pub passes_ms: f64,
     /// Of a step: the update.
     pub update_ms: f64,
+    /// Of a step: reading audio, varying it and computing features, which the same cores do.
+    pub data_ms: f64,
     /// Of a step: gradients and weights on their way.
     pub exchange_ms: f64,
     /// Of a step: for the machine with most audio, the mean.
@@ -78,6 +80,8 @@ pub struct Planner<'a> {
     pub recipe: &'a Recipe,
     /// Its data.
     pub data: &'a RecipeData,
+    /// [`RecipeData::preparation_cpu_per_audio_sec`].
+    pub preparation_cpu_per_audio_sec: f64,
 }
 
 /// Sums over the steps of an epoch.
@@ -88,6 +92,8 @@ struct Sums {
     /// Of the machine with most of each step.
     longest: f64,
     mean: f64,
+    /// Seconds of all utterances, without padding.
+    audio_secs: f64,
 }
 
 impl Planner<'_> {
@@ -120,11 +126,11 @@ impl Planner<'_> {
         let batch_seconds = self.recipe.data.batch_seconds * larger as f32;
         let sums = self.sums(rate, machines, shards, batch_seconds);
         let steps = sums.steps.max(1) as f64;
-        let passes = sums.mean * rate.pass_cpu_per_audio_sec;
-        let longest = sums.longest * rate.pass_cpu_per_audio_sec;
+        let (passes, longest) = (sums.mean, sums.longest);
         let update = rate.update_cpu_secs / (nodes * cores) as f64;
         let exchange = exchange_secs(rate, machines);
-        let epoch_secs = longest + steps * (update + exchange);
+        let data = self.preparation_cpu_per_audio_sec * sums.audio_secs / (nodes * cores) as f64;
+        let epoch_secs = longest + data + steps * (update + exchange);
         PhasePlan {
             phase: rate.phase.to_string(),
             nodes,
@@ -136,12 +142,13 @@ impl Planner<'_> {
             efficiency: 1.0,
             passes_ms: 1e3 * passes / steps,
             update_ms: 1e3 * update,
+            data_ms: 1e3 * data / steps,
             exchange_ms: 1e3 * exchange,
             waiting_ms: 1e3 * (longest - passes) / steps,
         }
     }
 
-    /// Padded seconds of audio that machines compute, each core in turn, over the batches of an epoch.
+    /// What machines compute, each core in turn, over the batches of an epoch.
     fn sums(
         &self,
         rate: &PhaseRate,
@@ -156,34 +163,48 @@ impl Planner<'_> {
             false => TrainingAudio::Transcribed,
         };
         let (secs, batches) = self.data.plan_in(batch_seconds, audio, plan);
+        let pass_secs = |audio_secs: f64| {
+            rate.pass_cpu_secs + rate.pass_cpu_per_audio_sec * audio_secs * plan.views as f64
+        };
         let mut sums = Sums::default();
         for batches in batches.chunks(training.optim.accumulate.max(1)) {
             let mut of_nodes = vec![0.0; machines.nodes];
             for batch in batches {
                 sums.utterances += batch.len();
+                sums.audio_secs += batch
+                    .iter()
+                    .map(|&index| f64::from(secs[index]))
+                    .sum::<f64>();
                 let own = match rate.whole_batch_networks {
-                    0 => node_secs(batch, &secs, shards, machines),
-                    networks => whole_secs(batch, &secs, networks, machines),
+                    0 => node_secs(batch, &secs, shards, machines, &pass_secs),
+                    networks => whole_secs(batch, &secs, networks, machines, &pass_secs),
                 };
                 // Machines wait for each other at the rows of every batch.
                 let longest = own.iter().copied().fold(0.0, f64::max);
-                sums.longest += longest * plan.views as f64;
+                sums.longest += longest;
                 of_nodes
                     .iter_mut()
                     .zip(own)
                     .for_each(|(sum, own)| *sum += own);
             }
             let total: f64 = of_nodes.iter().sum();
-            sums.mean += total / machines.nodes as f64 * plan.views as f64;
+            sums.mean += total / machines.nodes as f64;
             sums.steps += 1;
         }
         sums
     }
 }
 
-/// Padded seconds of audio of a batch that each machine's cores compute one after the other: its
-/// longest core's.
-fn node_secs(batch: &[usize], secs: &[f32], shards: usize, machines: &Machines) -> Vec<f64> {
+/// What each machine's cores compute of a batch one after the other: its longest core's.
+///
+/// - `pass_secs`: what a pass over so much padded audio takes.
+fn node_secs(
+    batch: &[usize],
+    secs: &[f32],
+    shards: usize,
+    machines: &Machines,
+    pass_secs: &dyn Fn(f64) -> f64,
+) -> Vec<f64> {
     let lengths = batch
         .iter()
         .map(|&index| ((secs[index] * 1000.0) as usize).max(1));
@@ -194,7 +215,10 @@ fn node_secs(batch: &[usize], secs: &[f32], shards: usize, machines: &Machines) 
         *count += 1;
         *longest = length.max(*longest);
     }
-    let of_shard = |shard: usize| (padded[shard].0 * padded[shard].1) as f64 * 1e-3;
+    let of_shard = |shard: usize| match padded[shard] {
+        (0, _) => 0.0,
+        (count, longest) => pass_secs((count * longest) as f64 * 1e-3),
+    };
     let nodes = (0..machines.nodes).map(|node| {
         let own = Share::of(node, machines.nodes, shards).own;
         let mut loads = vec![0.0f64; machines.cores];
@@ -210,7 +234,13 @@ fn node_secs(batch: &[usize], secs: &[f32], shards: usize, machines: &Machines) 
 }
 
 /// As [`node_secs`], of `networks` that are trained on whole batches: each on one core of one machine.
-fn whole_secs(batch: &[usize], secs: &[f32], networks: usize, machines: &Machines) -> Vec<f64> {
+fn whole_secs(
+    batch: &[usize],
+    secs: &[f32],
+    networks: usize,
+    machines: &Machines,
+    pass_secs: &dyn Fn(f64) -> f64,
+) -> Vec<f64> {
     let longest = batch.iter().map(|&index| secs[index]).fold(0.0, f32::max);
     let padded = f64::from(longest) * batch.len() as f64;
     let mut of_machines = vec![0; machines.nodes];
@@ -218,7 +248,7 @@ fn whole_secs(batch: &[usize], secs: &[f32], networks: usize, machines: &Machine
         of_machines[network % machines.nodes] += 1;
     }
     // The rate is that of all networks together.
-    let each = padded / networks as f64;
+    let each = pass_secs(padded) / networks as f64;
     let secs = of_machines.into_iter();
     secs.map(|own: usize| each * own.div_ceil(machines.cores) as f64)
         .collect()
@@ -258,6 +288,7 @@ mod tests {
     fn rate(parameters: usize, exchange_cpu_secs: f64) -> PhaseRate {
         PhaseRate {
             phase: Phase::Teach,
+            pass_cpu_secs: 0.0,
             pass_cpu_per_audio_sec: 0.0,
             update_cpu_secs: 0.0,
             exchange_cpu_secs,
@@ -268,20 +299,28 @@ mod tests {
         }
     }
 
+    /// Passes that take as long as their audio is.
+    fn as_long(audio_secs: f64) -> f64 {
+        audio_secs
+    }
+
     #[test]
     fn networks_with_batch_norms_are_computed_by_one_core_each() {
         let secs = [4.0, 3.0, 2.0, 1.0];
         let all = [0, 1, 2, 3];
         // 16 s with padding, on one core of one machine.
         assert_eq!(
-            whole_secs(&all, &secs, 1, &machines(3, 2)),
+            whole_secs(&all, &secs, 1, &machines(3, 2), &as_long),
             [16.0, 0.0, 0.0]
         );
         // Three networks, each a third of the work.
         let third = 16.0 / 3.0;
-        let two = whole_secs(&all, &secs, 3, &machines(2, 1));
+        let two = whole_secs(&all, &secs, 3, &machines(2, 1), &as_long);
         assert_eq!(two, [2.0 * third, third]);
-        assert_eq!(whole_secs(&all, &secs, 3, &machines(1, 4)), [third]);
+        assert_eq!(
+            whole_secs(&all, &secs, 3, &machines(1, 4), &as_long),
+            [third]
+        );
     }
 
     #[test]
@@ -304,10 +343,32 @@ mod tests {
         let secs = [4.0, 3.0, 2.0, 1.0];
         let all = [0, 1, 2, 3];
         // Four shards of one utterance, in the order 4, 2, 3, 1 over the shards.
-        assert_eq!(node_secs(&all, &secs, 4, &machines(2, 2)), [4.0, 3.0]);
-        assert_eq!(node_secs(&all, &secs, 4, &machines(2, 1)), [6.0, 4.0]);
+        assert_eq!(
+            node_secs(&all, &secs, 4, &machines(2, 2), &as_long),
+            [4.0, 3.0]
+        );
+        assert_eq!(
+            node_secs(&all, &secs, 4, &machines(2, 1), &as_long),
+            [6.0, 4.0]
+        );
         // Two shards, 4 with 1 and 3 with 2, padded.
-        assert_eq!(node_secs(&all, &secs, 2, &machines(2, 1)), [8.0, 6.0]);
-        assert_eq!(node_secs(&all[..1], &secs, 2, &machines(2, 1)), [4.0, 0.0]);
+        assert_eq!(
+            node_secs(&all, &secs, 2, &machines(2, 1), &as_long),
+            [8.0, 6.0]
+        );
+        assert_eq!(
+            node_secs(&all[..1], &secs, 2, &machines(2, 1), &as_long),
+            [4.0, 0.0]
+        );
+        // One pass a shard, whatever it holds, and none where it holds nothing.
+        let half_more = |audio_secs: f64| audio_secs + 0.5;
+        assert_eq!(
+            node_secs(&all[..3], &secs, 4, &machines(2, 2), &half_more),
+            [4.5, 3.5]
+        );
+        assert_eq!(
+            node_secs(&all[..1], &secs, 2, &machines(2, 1), &half_more),
+            [4.5, 0.0]
+        );
     }
 }
