@@ -62,13 +62,12 @@ impl LoadedModel {
     /// # Errors
     /// Settings out of their ranges, or a language model of which no word can be written.
     pub fn beam_search(&self, lm: Arc<NgramLm>) -> Result<BeamDecoder, DecodeError> {
-        let by_letters = self.beam.clone().unwrap_or_default();
         if self.reads_phones_with(&lm) {
-            let by_phones = self.phone_beam.clone().unwrap_or_default();
-            let decoder = BeamDecoder::of_phones(by_phones, lm)?;
-            return Ok(decoder.or_by_letters(self.tokens.clone(), by_letters));
+            let config = self.phone_beam.clone().unwrap_or_default();
+            return BeamDecoder::of_phones(config, lm);
         }
-        BeamDecoder::new(&self.tokens, by_letters, None, Some(lm))
+        let config = self.beam.clone().unwrap_or_default();
+        BeamDecoder::new(&self.tokens, config, None, Some(lm))
     }
 }
 

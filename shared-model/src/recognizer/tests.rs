@@ -480,14 +480,11 @@ fn the_decoder_decides_which_calibration_holds() {
     assert_eq!(Decoder::Greedy.calibration(&both), both.greedy);
     assert_eq!(beam(None, Some(lm.clone())).calibration(&both), both.lm);
     let phones = BeamDecoder::of_phones(BeamConfig::default(), sounding).unwrap();
-    let phones = phones.or_by_letters(Tokens::characters(), BeamConfig::default());
     let boosted = |text| {
         let list = BoostList::parse(text, 1.0).unwrap();
         Decoder::Beam(phones.boosting(&list).unwrap()).calibration(&both)
     };
     assert_eq!(boosted("go"), both.phones);
-    // A word that nobody knows how to say is found by letters.
-    assert_eq!(boosted("gogo"), both.lm);
     assert_eq!(Decoder::Beam(phones).calibration(&both), both.phones);
     // Neither was measured.
     assert_eq!(beam(None, None).calibration(&both), None);

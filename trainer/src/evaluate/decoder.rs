@@ -141,9 +141,8 @@ pub enum DecoderChoice {
         lm_name: Option<String>,
         /// Phrases that are likelier.
         boosts: Option<BoostList>,
-        /// Over phones: `config` is of that search, and this one of the search over letters that
-        /// stands in for it ([`BeamDecoder::or_by_letters`]).
-        letters: Option<BeamConfig>,
+        /// Over phones, with the language model's words alone.
+        by_phones: bool,
     },
     /// Nothing but the phrases of a list.
     Phrases(PhraseDecoder),
@@ -179,14 +178,12 @@ impl DecoderChoice {
         let boosts = settings.boost.as_deref();
         let has_phones = |lm: &NgramLm| words.is_none() && loaded.reads_phones_with(lm);
         let by_phones = !settings.no_phones && lm.as_ref().is_some_and(has_phones);
-        let by_letters = settings.applied_to(&loaded.beam);
-        let (config, letters) = match by_phones {
-            true => (settings.applied_to(&loaded.phone_beam), Some(by_letters)),
-            false => (by_letters, None),
-        };
         Ok(Self::Beam {
-            config,
-            letters,
+            config: settings.applied_to(match by_phones {
+                true => &loaded.phone_beam,
+                false => &loaded.beam,
+            }),
+            by_phones,
             words,
             lm: lm.map(Arc::new),
             lm_name,
@@ -224,13 +221,12 @@ impl DecoderChoice {
                 words,
                 lm,
                 boosts,
-                letters,
+                by_phones,
                 ..
             } => {
                 let (config, words) = (config.clone(), words.as_deref());
-                let beam = match (letters, lm) {
-                    (Some(letters), Some(lm)) => BeamDecoder::of_phones(config, lm.clone())?
-                        .or_by_letters(tokens.clone(), letters.clone()),
+                let beam = match lm {
+                    Some(lm) if *by_phones => BeamDecoder::of_phones(config, lm.clone())?,
                     _ => BeamDecoder::new(tokens, config, words, lm.clone())?,
                 };
                 Ok(Decoder::Beam(match boosts {

@@ -227,7 +227,8 @@ fn read_body(bytes: &[u8], version: u8) -> Result<Levels, String> {
     if version == VERSION_WITH_PRONUNCIATIONS {
         let mut by_name: Vec<&str> = levels.words.iter().map(AsRef::as_ref).collect();
         by_name.sort_unstable();
-        levels.pronunciations = pronunciations::read(by_name.into_iter(), &mut decoder)?;
+        (levels.pronunciations, levels.phones_of_letters) =
+            pronunciations::read(by_name.into_iter(), &mut decoder)?;
     }
     match decoder.unread_bytes() {
         0 => Ok(levels),
@@ -267,6 +268,7 @@ fn read_words(decoder: &mut Decoder<'_>, order: usize, num_words: usize) -> Resu
         first_child: vec![1],
         suffixes: vec![ROOT; num_words + 1],
         pronunciations: Vec::new(),
+        phones_of_letters: Vec::new(),
     })
 }
 

@@ -15,6 +15,7 @@
 mod alignment;
 mod arpa;
 mod binary;
+mod letter_sounds;
 mod mixed_bits;
 mod pronunciations;
 mod range_coder;
@@ -22,6 +23,8 @@ mod table;
 
 pub use pronunciations::{MAX_PHONES, MAX_WORD_PRONUNCIATIONS};
 pub use table::NgramTable;
+
+use std::sync::OnceLock;
 
 use super::DecodeError;
 
@@ -85,6 +88,29 @@ pub struct NgramLm {
     unknown: Option<u32>,
     /// By word id, joined; empty if the model does not know how words sound.
     pronunciations: Vec<Box<str>>,
+    sounds: Sounds,
+}
+
+/// What tells how other words than the model's sound, if it was read from its compact form. It follows from
+/// the pronunciations: models that differ in it alone are the same.
+#[derive(Clone, Default)]
+struct Sounds {
+    /// How many phones each letter of the words writes, as they were read.
+    phones_of_letters: Vec<u8>,
+    /// Once it was needed.
+    learned: OnceLock<letter_sounds::LetterSounds>,
+}
+
+impl PartialEq for Sounds {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl std::fmt::Debug for Sounds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sounds").finish_non_exhaustive()
+    }
 }
 
 /// The parts of a model that cannot be computed from the others.
@@ -100,6 +126,8 @@ struct Levels {
     suffixes: Vec<u32>,
     /// In the order of the words' names, joined; empty if the model does not know how words sound.
     pronunciations: Vec<Box<str>>,
+    /// How many phones each letter of the words writes, if the pronunciations were read.
+    phones_of_letters: Vec<u8>,
 }
 
 impl NgramLm {
@@ -192,6 +220,21 @@ impl NgramLm {
             .flat_map(|joined| pronunciations::split(joined))
     }
 
+    /// How a word that the model does not know most likely sounds, each character a phone; `word` in lower
+    /// case. `None` of a word with other characters than a to z and apostrophes, and always in a model that
+    /// was not read with pronunciations from its compact form.
+    pub fn guess_pronunciation(&self, word: &str) -> Option<String> {
+        if self.sounds.phones_of_letters.is_empty() {
+            return None;
+        }
+        let learned = self.sounds.learned.get_or_init(|| {
+            let ids = self.by_name.iter().map(|&id| id as usize);
+            let words = ids.map(|id| (&*self.words[id], &*self.pronunciations[id]));
+            letter_sounds::LetterSounds::learn(words, &self.sounds.phones_of_letters)
+        });
+        learned.guess(word)
+    }
+
     /// ARPA text with LF line ends and base-10 logarithms; it does not hold how words sound.
     pub fn to_arpa(&self) -> String {
         arpa::write(self)
@@ -215,6 +258,10 @@ impl NgramLm {
             first_child: levels.first_child,
             unknown: None,
             pronunciations: levels.pronunciations,
+            sounds: Sounds {
+                phones_of_letters: levels.phones_of_letters,
+                learned: OnceLock::new(),
+            },
             words,
         };
         if !lm.pronunciations.is_empty() {
@@ -333,6 +380,11 @@ impl NgramLm {
             |word: &str| word == SENTENCE_START || word == SENTENCE_END || UNKNOWN.contains(&word);
         let words = self.words.iter().map(AsRef::as_ref);
         (0..).zip(words).filter(move |(_, word)| !special(word))
+    }
+
+    /// How many words there are, `<s>`, `</s>` and `<unk>` among them: ids are below.
+    pub(super) fn num_words(&self) -> u32 {
+        self.words.len() as u32
     }
 
     /// The word with this id.

@@ -260,17 +260,18 @@ pub(super) fn write(words: &[(&str, &str)], encoder: &mut Encoder) {
     }
 }
 
-/// Reads what [`write`] wrote of words in the same order.
+/// Reads what [`write`] wrote of words in the same order: what [`join`] gave of each, and how many phones
+/// each of its letters (bytes) writes, pronunciation after pronunciation.
 ///
 /// # Errors
 /// What no writer writes.
 pub(super) fn read<'a>(
     words: impl Iterator<Item = &'a str>,
     decoder: &mut Decoder<'_>,
-) -> Result<Vec<Box<str>>, String> {
+) -> Result<(Vec<Box<str>>, Vec<u8>), String> {
     let phones = Phones::new();
     let mut coder = SoundCoder::new();
-    let mut all = Vec::new();
+    let (mut all, mut nums) = (Vec::new(), Vec::new());
     let mut num_phones = 0;
     for word in words {
         let num = coder.num.code(decoder, 0) as usize;
@@ -284,6 +285,8 @@ pub(super) fn read<'a>(
                 return Err("a pronunciation has an unknown phone".to_string());
             }
             texts.push(phones.text(&numbers));
+            let of_letters = coder.previous.phones.iter();
+            nums.extend(of_letters.map(|phones| phones.len() as u8));
             num_phones += numbers.len();
             if num_phones > MAX_PHONES_IN_ALL {
                 return Err(format!("more than {MAX_PHONES_IN_ALL} phones"));
@@ -298,5 +301,5 @@ pub(super) fn read<'a>(
         }
         all.push(joined);
     }
-    Ok(all)
+    Ok((all, nums))
 }

@@ -260,6 +260,7 @@ fn flatten(words: Vec<Box<str>>, levels: &[Level]) -> Result<Levels, String> {
         first_child: vec![1],
         suffixes: Vec::new(),
         pronunciations: Vec::new(),
+        phones_of_letters: Vec::new(),
         words,
     };
     for (index, level) in levels.iter().enumerate() {

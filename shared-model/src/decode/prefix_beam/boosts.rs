@@ -10,9 +10,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{lexicon::Lexicon, tree::NONE, word_model::spell};
+use super::{
+    fusion::Fusion,
+    lexicon::Lexicon,
+    tree::NONE,
+    word_model::{spell, unheard},
+};
 use crate::{
-    decode::{Boost, BoostList, DecodeError, lm::NgramLm},
+    decode::{Boost, BoostList, DecodeError},
     tokens::normalize_text,
 };
 
@@ -74,14 +79,14 @@ impl Boosts {
     /// Over phones.
     ///
     /// # Errors
-    /// [`DecodeError::Boost`] for a word of which the language model does not know how it sounds.
-    pub(super) fn of_phones(list: &BoostList, lm: &NgramLm) -> Result<Self, DecodeError> {
+    /// [`DecodeError::Boost`] for a word of which nobody knows how it sounds.
+    pub(super) fn of_phones(list: &BoostList, fusion: &Fusion) -> Result<Self, DecodeError> {
         let mut ends = HashMap::new();
         let mut bonuses: HashMap<String, f64> = HashMap::new();
         for boost in &list.boosts {
             let num_words = boost.phrase.split_whitespace().count();
             let bonus = num_words as f64 * f64::from(boost.weight);
-            for text in sayings(boost, lm, &mut ends)? {
+            for text in sayings(boost, fusion, &mut ends)? {
                 let known = bonuses.entry(text).or_insert(bonus);
                 *known = known.max(bonus);
             }
@@ -208,7 +213,7 @@ impl Boosts {
 /// A phrase in the pronunciations of its words.
 fn sayings(
     boost: &Boost,
-    lm: &NgramLm,
+    fusion: &Fusion,
     ends: &mut HashMap<u32, char>,
 ) -> Result<Vec<String>, DecodeError> {
     let failed = |reason| DecodeError::Boost {
@@ -217,16 +222,13 @@ fn sayings(
     };
     let mut texts = vec![String::from(SPACE)];
     for word in boost.phrase.split_whitespace() {
-        let id = lm
-            .word_id(word)
-            .filter(|&id| lm.pronunciations(id).next().is_some());
-        let unknown = || format!("the language model does not know how \"{word}\" sounds");
-        let id = id.ok_or_else(|| failed(unknown()))?;
+        let known = fusion.sounding(word);
+        let (id, sounds) = known.ok_or_else(|| unheard(word, boost.line))?;
         let free = char::from_u32(FIRST_END + ends.len() as u32);
         let free = free.ok_or_else(|| failed("the list has too many words".to_string()))?;
         let end = *ends.entry(id).or_insert(free);
         let longer = texts.iter().flat_map(|text| {
-            let sounds = lm.pronunciations(id);
+            let sounds = sounds.iter();
             sounds.map(move |sound| format!("{text}{sound}{end}"))
         });
         texts = longer.take(MAX_SAYINGS).collect();

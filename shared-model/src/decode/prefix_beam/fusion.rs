@@ -19,6 +19,8 @@ pub(super) struct Fusion {
     word_ids: Vec<u32>,
     /// Whether nothing else can be written.
     pub(super) is_closed: bool,
+    /// Words by phones that the model does not know, by id from its number of words on.
+    new_words: NewWords,
     /// By node: the score of the best word that goes on from there, or of an unknown one where there
     /// are such, whatever stands before; bonuses included.
     open_scores: Vec<f64>,
@@ -26,6 +28,37 @@ pub(super) struct Fusion {
     pub(super) lm_weight: f64,
     word_bonus: f64,
     unknown_word_bonus: f64,
+}
+
+/// Words whose sound was guessed.
+#[derive(Debug, Default, Clone)]
+pub(super) struct NewWords {
+    /// The word, its sound, and its id if the language model knows it, but not its sound.
+    words: Vec<(Box<str>, Box<str>, Option<u32>)>,
+}
+
+impl NewWords {
+    /// A word of a list, as the language model guesses it; `None` if it cannot.
+    pub(super) fn add(&mut self, word: &str, lm: &NgramLm) -> Option<()> {
+        let word = word.to_lowercase();
+        if self.words.iter().all(|(known, _, _)| **known != *word) {
+            let sound = lm.guess_pronunciation(&word)?;
+            let id = lm.word_id(&word);
+            self.words.push((word.into(), sound.into(), id));
+        }
+        Some(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// Each with its id and its sound.
+    fn ids<'a>(&'a self, lm: &NgramLm) -> impl Iterator<Item = (u32, &'a str, &'a str)> {
+        let first = lm.num_words();
+        let all = (first..).zip(&self.words);
+        all.map(|(id, (word, sound, known))| (known.unwrap_or(id), &**word, &**sound))
+    }
 }
 
 impl Fusion {
@@ -54,11 +87,15 @@ impl Fusion {
         Ok(Self::new(lm.clone(), config, words, &ends, false))
     }
 
-    /// Words with a pronunciation and no others.
+    /// Words with a pronunciation, those of `new_words` among them, and no others.
     ///
     /// # Errors
     /// A model without pronunciations.
-    pub(super) fn of_phones(lm: Arc<NgramLm>, config: &BeamConfig) -> Result<Self, DecodeError> {
+    pub(super) fn of_phones(
+        lm: Arc<NgramLm>,
+        config: &BeamConfig,
+        new_words: NewWords,
+    ) -> Result<Self, DecodeError> {
         if !lm.has_pronunciations() {
             let reason = "it does not hold how its words sound: make it with \
                           `fledge lm --pronunciations`";
@@ -66,8 +103,33 @@ impl Fusion {
         }
         let ids = lm.word_ids().map(|(id, _)| id);
         let sounds = ids.flat_map(|id| lm.pronunciations(id).map(move |sound| (sound, id)));
-        let (words, ends) = lexicon_of(sounds.collect());
-        Ok(Self::new(lm.clone(), config, words, &ends, true))
+        let new = new_words.ids(&lm).map(|(id, _, sound)| (sound, id));
+        let (words, ends) = lexicon_of(sounds.chain(new).collect());
+        let mut fusion = Self::new(lm.clone(), config, words, &ends, true);
+        fusion.new_words = new_words;
+        Ok(fusion)
+    }
+
+    /// The word with this id.
+    pub(super) fn word(&self, id: u32) -> &str {
+        let new = id.checked_sub(self.lm.num_words());
+        let new = new.and_then(|at| self.new_words.words.get(at as usize));
+        new.map_or_else(|| self.lm.word(id), |(word, _, _)| word)
+    }
+
+    /// Over phones: the id of a word, and how it sounds; `None` of one whose sound is not known.
+    pub(super) fn sounding(&self, word: &str) -> Option<(u32, Vec<&str>)> {
+        let known = self.lm.word_id(word);
+        if let Some(id) = known {
+            let sounds: Vec<&str> = self.lm.pronunciations(id).collect();
+            if !sounds.is_empty() {
+                return Some((id, sounds));
+            }
+        }
+        let word = word.to_lowercase();
+        let mut new = self.new_words.ids(&self.lm);
+        let (id, _, sound) = new.find(|(_, new, _)| **new == *word)?;
+        Some((id, vec![sound]))
     }
 
     /// `ends`: nodes with the words that end there, sorted by node.
@@ -85,6 +147,7 @@ impl Fusion {
             word_ids: ends.iter().map(|&(_, id)| id).collect(),
             words,
             is_closed,
+            new_words: NewWords::default(),
             open_scores: Vec::new(),
             unknown_open_score: 0.0,
             lm_weight: f64::from(config.lm_weight),
@@ -146,6 +209,9 @@ impl Fusion {
 
     /// What a word adds, and the state after it.
     pub(super) fn word_score(&self, state: &LmState, id: u32) -> (f64, LmState) {
+        if id >= self.lm.num_words() {
+            return self.unknown_word_score(state, true);
+        }
         let (ln_prob, next) = self.lm.score_id(state, Some(id));
         (self.weighed(ln_prob), next)
     }

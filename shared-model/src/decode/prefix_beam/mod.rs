@@ -31,7 +31,7 @@ mod word_model;
 pub use config::BeamConfig;
 pub use word_model::spell;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::{BoostList, DecodeError, Hypothesis, LogProbs, lm::NgramLm};
 use crate::tokens::{Tokens, phone_tokens};
@@ -43,23 +43,8 @@ use word_model::WordModel;
 pub struct BeamDecoder {
     config: BeamConfig,
     words: Box<WordModel>,
-    phones: Option<Phones>,
-}
-
-/// What a search over phones has beside.
-#[derive(Clone)]
-struct Phones {
-    tokens: Arc<Tokens>,
-    lm: Arc<NgramLm>,
-    letters: Option<Arc<Letters>>,
-}
-
-/// The search over letters that stands in for one over phones.
-struct Letters {
-    tokens: Tokens,
-    config: BeamConfig,
-    /// Once it was needed.
-    words: OnceLock<WordModel>,
+    /// If its tokens are phones.
+    phone_tokens: Option<Arc<Tokens>>,
 }
 
 impl BeamDecoder {
@@ -79,7 +64,7 @@ impl BeamDecoder {
         Ok(Self {
             config,
             words,
-            phones: None,
+            phone_tokens: None,
         })
     }
 
@@ -90,55 +75,30 @@ impl BeamDecoder {
     /// A setting out of its range, or a language model without pronunciations.
     pub fn of_phones(config: BeamConfig, lm: Arc<NgramLm>) -> Result<Self, DecodeError> {
         config.validate()?;
-        let words = Box::new(WordModel::of_phones(&config, lm.clone())?);
-        let phones = Phones {
-            tokens: Arc::new(phone_tokens()),
-            lm,
-            letters: None,
-        };
+        let words = Box::new(WordModel::of_phones(&config, lm)?);
         Ok(Self {
             config,
             words,
-            phones: Some(phones),
+            phone_tokens: Some(Arc::new(phone_tokens())),
         })
-    }
-
-    /// The same search over phones, in whose place one over these tokens with the same language model
-    /// comes where a boosted word has no pronunciation ([`Self::boosting`]).
-    pub fn or_by_letters(mut self, tokens: Tokens, config: BeamConfig) -> Self {
-        if let Some(phones) = &mut self.phones {
-            phones.letters = Some(Arc::new(Letters {
-                tokens,
-                config,
-                words: OnceLock::new(),
-            }));
-        }
-        self
     }
 
     /// The tokens of its hypotheses if they are phones: [`Hypothesis::words`] tells the words.
     pub fn phone_tokens(&self) -> Option<&Tokens> {
-        self.phones.as_ref().map(|phones| &*phones.tokens)
+        self.phone_tokens.as_deref()
     }
 
     /// The same decoder, to which the phrases of a list are likelier. Costs little: the language
-    /// model is shared. Over phones, a word without a pronunciation makes it the search over letters
-    /// that [`Self::or_by_letters`] named.
+    /// model is shared. Over phones, a word whose pronunciation the language model does not know sounds as
+    /// it guesses ([`NgramLm::guess_pronunciation`]).
     ///
     /// # Errors
-    /// [`DecodeError::Boost`] for a word that the tokens cannot write, or that has no pronunciation and
-    /// no search over letters to be found by.
+    /// [`DecodeError::Boost`] for a word that the tokens cannot write, or whose sound cannot be guessed.
     pub fn boosting(&self, list: &BoostList) -> Result<Self, DecodeError> {
-        let words = self.words.boosting(list);
-        if let (Err(DecodeError::Boost { .. }), Some(phones)) = (&words, &self.phones)
-            && let Some(letters) = &phones.letters
-        {
-            return letters.decoder(&phones.lm)?.boosting(list);
-        }
         Ok(Self {
             config: self.config.clone(),
-            words: Box::new(words?),
-            phones: self.phones.clone(),
+            words: Box::new(self.words.boosting(list, &self.config)?),
+            phone_tokens: self.phone_tokens.clone(),
         })
     }
 
@@ -173,21 +133,5 @@ impl BeamDecoder {
             search.advance(frame, log_probs.frame(frame));
         }
         search.finish(spelling)
-    }
-}
-
-impl Letters {
-    fn decoder(&self, lm: &Arc<NgramLm>) -> Result<BeamDecoder, DecodeError> {
-        let config = self.config.clone();
-        let Some(words) = self.words.get() else {
-            let decoder = BeamDecoder::new(&self.tokens, config, None, Some(lm.clone()))?;
-            let _ = self.words.set((*decoder.words).clone());
-            return Ok(decoder);
-        };
-        Ok(BeamDecoder {
-            config,
-            words: Box::new(words.clone()),
-            phones: None,
-        })
     }
 }

@@ -188,10 +188,43 @@ fn a_boosted_word_is_chosen_among_those_that_sound_alike_and_no_other_gains() {
         gain("the goat", "ɡO▁ði▁ɡOt"),
         ("go the goat".to_string(), 8.0)
     );
+    // It was not read from its compact form, and cannot guess.
     match boosted("go\nthe silent goat").err() {
-        Some(DecodeError::Boost { line: 2, reason }) => assert!(reason.contains("\"silent\"")),
+        Some(DecodeError::Boost { line: 2, reason }) => {
+            assert!(reason.ends_with("\"silent\" sounds"))
+        }
         other => panic!("{other:?}"),
     }
+    match boosted("go 2").err() {
+        Some(DecodeError::Boost { line: 1, reason }) => assert!(reason.ends_with("write \"two\"")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_boosted_word_that_the_language_model_does_not_know_is_written_as_it_is_guessed_to_sound() {
+    // Read back, the model knows which letters write which phones.
+    let lm = Arc::new(NgramLm::from_binary(&model().to_binary()).unwrap());
+    let config = BeamConfig {
+        lm_weight: 1.0,
+        word_bonus: 0.0,
+        ..BeamConfig::default()
+    };
+    let plain = BeamDecoder::of_phones(config, lm.clone()).unwrap();
+    let list = BoostList::parse("Gove to :3\ngove :20", 4.0).unwrap();
+    let boosted = plain.boosting(&list).unwrap();
+    // From five words it guesses badly; what it guesses is what counts.
+    let sound = lm.guess_pronunciation("gove").unwrap();
+    assert_ne!(best(&plain, &sound).0, "gove");
+    let (words, score) = best(&boosted, &sound);
+    // As improbable as any unknown word, at the end of a sentence.
+    let end = lm.end(&crate::decode::lm::LmState::default());
+    let expected = crate::decode::lm::UNKNOWN_LN_PROB + end + 20.0;
+    assert_eq!(words, "gove");
+    assert!((score - expected).abs() < 0.1, "{score} {expected}");
+    assert_eq!(best(&boosted, &format!("{sound}▁tu")).0, "gove to");
+    // Others are what they were.
+    assert_eq!(best(&boosted, "ɡO▁tu"), best(&plain, "ɡO▁tu"));
 }
 
 #[test]

@@ -2,14 +2,20 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{BeamConfig, boosts::Boosts, fusion::Fusion, lexicon::Lexicon, tree::NONE};
+use super::{
+    BeamConfig,
+    boosts::Boosts,
+    fusion::{Fusion, NewWords},
+    lexicon::Lexicon,
+    tree::NONE,
+};
 use crate::{
     decode::{
         BoostList, DecodeError,
         lm::{LmState, NgramLm},
         words::{WORD_MARK, written_piece},
     },
-    tokens::{Tokens, phone_tokens},
+    tokens::{Tokens, normalize_text, phone_tokens},
 };
 
 /// The word side of a prefix.
@@ -109,7 +115,11 @@ impl WordModel {
         Ok(Self {
             pieces: Arc::new(pieces_of(&phone_tokens())),
             list: None,
-            lm: Some(Arc::new(Fusion::of_phones(lm, config)?)),
+            lm: Some(Arc::new(Fusion::of_phones(
+                lm,
+                config,
+                NewWords::default(),
+            )?)),
             boosts: None,
             most: Most {
                 bonus: f64::from(config.word_bonus).max(0.0),
@@ -118,10 +128,19 @@ impl WordModel {
         })
     }
 
-    /// The same with phrases that are likelier.
-    pub(super) fn boosting(&self, list: &BoostList) -> Result<Self, DecodeError> {
-        let boosts = match &self.lm {
-            Some(fusion) if fusion.is_closed => Boosts::of_phones(list, &fusion.lm)?,
+    /// The same with phrases that are likelier. Over phones, words whose sound the language model does not
+    /// know are written as it guesses them.
+    pub(super) fn boosting(
+        &self,
+        list: &BoostList,
+        config: &BeamConfig,
+    ) -> Result<Self, DecodeError> {
+        let fusion = match &self.lm {
+            Some(fusion) if fusion.is_closed => with_new_words(fusion, list, config)?,
+            lm => lm.clone(),
+        };
+        let boosts = match &fusion {
+            Some(fusion) if fusion.is_closed => Boosts::of_phones(list, fusion)?,
             lm => {
                 let is_known = |word: &str| lm.as_ref().is_none_or(|fusion| fusion.knows(word));
                 Boosts::new(list, &alphabet_of(&self.pieces), is_known)?
@@ -137,6 +156,7 @@ impl WordModel {
                 ..self.most
             },
             boosts: Some(Arc::new(boosts)),
+            lm: fusion,
             ..self.clone()
         })
     }
@@ -157,7 +177,7 @@ impl WordModel {
 
     /// The word with this id of the language model.
     pub(super) fn word(&self, id: u32) -> &str {
-        self.lm.as_ref().map_or("", |fusion| fusion.lm.word(id))
+        self.lm.as_ref().map_or("", |fusion| fusion.word(id))
     }
 
     pub(super) fn start(&self) -> WordState {
@@ -300,6 +320,42 @@ impl WordModel {
         });
         state.fusion + end
     }
+}
+
+/// A word that neither the language model nor anybody else can pronounce.
+pub(super) fn unheard(word: &str, line: usize) -> DecodeError {
+    let normal = normalize_text(word);
+    let reason = match normal.is_empty() || normal == word {
+        true => format!("the language model cannot tell how \"{word}\" sounds"),
+        false => {
+            format!("the language model cannot tell how \"{word}\" sounds: write \"{normal}\"")
+        }
+    };
+    DecodeError::Boost { line, reason }
+}
+
+/// A search over phones that can write all words of a list.
+///
+/// # Errors
+/// [`DecodeError::Boost`] for a word whose sound the language model neither knows nor can guess.
+fn with_new_words(
+    fusion: &Arc<Fusion>,
+    list: &BoostList,
+    config: &BeamConfig,
+) -> Result<Option<Arc<Fusion>>, DecodeError> {
+    let mut new = NewWords::default();
+    for boost in &list.boosts {
+        for word in boost.phrase.split_whitespace() {
+            if fusion.sounding(word).is_none() && new.add(word, &fusion.lm).is_none() {
+                return Err(unheard(word, boost.line));
+            }
+        }
+    }
+    if new.is_empty() {
+        return Ok(Some(fusion.clone()));
+    }
+    let with_new = Fusion::of_phones(fusion.lm.clone(), config, new)?;
+    Ok(Some(Arc::new(with_new)))
 }
 
 fn pieces_of(tokens: &Tokens) -> Vec<Vec<Box<str>>> {
