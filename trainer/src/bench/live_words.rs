@@ -16,6 +16,8 @@ pub struct SettlingRule {
     pub agreeing_results: usize,
     /// Heard behind the word's end, seconds.
     pub heard_behind_secs: f32,
+    /// Of the newest result, 0 to 1.
+    pub least_confidence: f32,
 }
 
 /// A result of the open segment.
@@ -112,6 +114,7 @@ impl LiveWords {
         let rule = self.rule;
         let is_settled = |(word, results): &&(Word, usize)| {
             *results >= rule.agreeing_results
+                && word.confidence >= rule.least_confidence
                 && heard_secs - f64::from(word.end_secs) >= f64::from(rule.heard_behind_secs)
         };
         let newly = self.candidates.iter().take_while(is_settled).count();
@@ -195,6 +198,7 @@ mod tests {
         let mut live = LiveWords::new(SettlingRule {
             agreeing_results: 2,
             heard_behind_secs: 0.5,
+            least_confidence: 0.0,
         });
         for (words, secs) in partials {
             let event = LiveEvent::Partial {

@@ -13,7 +13,7 @@ use super::{CliResult, Failure, PrintArgs};
 use crate::data::read_pronunciations;
 use crate::language_model::{
     Corpus, Discounts, EstimateConfig, LmError, Perplexity, Pruner, VocabularyLimits, estimate,
-    fit_to_bytes, perplexity, with_pronunciations,
+    fit_to_bytes, perplexity, read_added_words, with_pronunciations,
 };
 use crate::report::{format_bytes, format_count};
 
@@ -59,6 +59,10 @@ pub struct LmArgs {
     /// Limit the vocabulary to the N most frequent words
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_words: Option<u32>,
+    /// Words that the vocabulary has besides those of the text: on each line one, and how often it
+    /// counts, as if the text had it so often without neighbours
+    #[arg(long, value_name = "FILE")]
+    add_words: Option<PathBuf>,
     /// Leave out n-grams whose removal raises the perplexity by less than this fraction, such as
     /// 1e-8
     #[arg(
@@ -201,13 +205,20 @@ pub fn run(args: &LmArgs) -> CliResult<()> {
         min_count: args.min_word_count.max(config.min_counts[0]),
         max_words: args.max_words.map_or(usize::MAX, |words| words as usize),
     };
-    let corpus = Corpus::read(&args.text, &limits)?;
+    let added = args.add_words.as_deref().map(read_added_words);
+    let added = added.transpose()?.unwrap_or_default();
+    let mut corpus = Corpus::read(&args.text, &limits)?;
     tell(format!(
         "{} words in {} sentences, {} different known",
         format_count(corpus.num_words()),
         format_count(corpus.num_sentences),
         format_count(corpus.vocabulary_size())
     ));
+    if !added.is_empty() {
+        let words = added.iter().map(|(word, count)| (word.as_str(), *count));
+        let num_added = corpus.add_words(words);
+        tell(format!("{} words added", format_count(num_added)));
+    }
     let estimate = estimate(&corpus, &config)?;
     let counts: Vec<String> = estimate
         .num_ngrams()

@@ -133,11 +133,11 @@ pub(super) fn digest(
                 words,
                 lm_name,
                 boosts,
-                letters,
+                by_phones,
                 ..
             } = decoder
             {
-                if letters.is_some() {
+                if *by_phones {
                     hash.update("phones");
                 }
                 hash.update(json(serde_json::to_vec(&(config, words, lm_name)))?);

@@ -13,6 +13,9 @@
 //! stands for each one of them, and a decoder that took it for all of them together would write
 //! unknown words wherever the vocabulary is small. What follows an unknown word is learned.
 //!
+//! Words that were added to the vocabulary ([`Corpus::add_words`]) have their count's share of the text wherever
+//! they stand; all others have the rest.
+//!
 //! An n-gram below the cut-off has `b(h) p(w | h')`, so each history's probabilities sum to 1.
 
 use shared_model::decode::lm::{MAX_ORDER, NgramLm, NgramTable};
@@ -112,7 +115,7 @@ pub fn estimate(corpus: &Corpus, config: &EstimateConfig) -> Result<Estimate, Lm
         let predicted = predicted.filter(|(key, _)| is_predicted(key));
         let discounts = Discounts::of_counts(predicted.map(|(_, &count)| count));
         let level = match estimate.levels.last_mut() {
-            None => unigrams(&corpus.words, &ngrams, &counts, discounts),
+            None => unigrams(corpus, &ngrams, &counts, discounts),
             Some(below) => {
                 let min_count = config.min_counts[order - 1];
                 longer_ngrams(order, &ngrams, &counts, discounts, min_count, below)
@@ -128,12 +131,8 @@ pub fn estimate(corpus: &Corpus, config: &EstimateConfig) -> Result<Estimate, Lm
 }
 
 /// Every word of the vocabulary, seen or not.
-fn unigrams(
-    words: &[Box<str>],
-    ngrams: &NgramCounts,
-    counts: &[u32],
-    discounts: Discounts,
-) -> Level {
+fn unigrams(corpus: &Corpus, ngrams: &NgramCounts, counts: &[u32], discounts: Discounts) -> Level {
+    let words = &corpus.words;
     let mut occurrences = vec![0; words.len()];
     let mut seen = vec![0; words.len()];
     for ((&key, &count), &occurs) in ngrams.keys.iter().zip(counts).zip(&ngrams.counts) {
@@ -147,9 +146,16 @@ fn unigrams(
     let total: f64 = seen.iter().map(|&count| f64::from(count)).sum();
     let kept = |count: u32| (f64::from(count) - discounts.of(count)).max(0.0) / total;
     let left = 1.0 - seen.iter().map(|&count| kept(count)).sum::<f64>();
-    let uniform = left / (words.len() - 1) as f64;
-    let mut probs: Vec<f64> = seen.iter().map(|&count| kept(count) + uniform).collect();
+    let num_seen = words.len() - corpus.added.len();
+    let uniform = left / (num_seen - 1) as f64;
+    let all = corpus.tokens.len() as f64 + num_added(corpus);
+    let of_text = corpus.tokens.len() as f64 / all;
+    let of_text = |count: u32| of_text * (kept(count) + uniform);
+    let mut probs: Vec<f64> = seen.iter().map(|&count| of_text(count)).collect();
     probs[START_ID as usize] = 0.0;
+    for &(word, count) in &corpus.added {
+        probs[word as usize] = f64::from(count) / all;
+    }
     Level {
         keys: (0..words.len() as Key).collect(),
         counts: occurrences,
@@ -158,6 +164,15 @@ fn unigrams(
         probs,
         backoffs: vec![1.0; words.len()],
     }
+}
+
+/// How often words were added, in all.
+fn num_added(corpus: &Corpus) -> f64 {
+    corpus
+        .added
+        .iter()
+        .map(|&(_, count)| f64::from(count))
+        .sum()
 }
 
 /// The n-grams that occur `min_count` times or more; sets the back-offs of the order below.
@@ -274,6 +289,39 @@ pub(super) mod tests {
 
     pub fn corpus(sentences: &[&str]) -> Corpus {
         Corpus::from_sentences(sentences.iter().copied(), &VocabularyLimits::default()).unwrap()
+    }
+
+    #[test]
+    fn an_added_word_has_its_share_of_the_text_and_leaves_the_rest_to_the_others() {
+        let sentences = ["a b a", "b a"];
+        let plain = estimate(&corpus(&sentences), &EstimateConfig::new(2)).unwrap();
+        let mut with_web = corpus(&sentences);
+        with_web.add_words([("web", 3)]);
+        let lm = estimate(&with_web, &EstimateConfig::new(2))
+            .unwrap()
+            .to_lm()
+            .unwrap();
+        // Seven tokens, ends of sentences among them, and three times the added one.
+        let none: [&str; 1] = ["web"];
+        let after_web = |lm: &NgramLm, word| prob(lm, &none, word);
+        assert!((after_web(&lm, "web") - 0.3).abs() < 1e-6);
+        let unigram = |word: &str| {
+            let at = plain
+                .words
+                .iter()
+                .position(|known| **known == *word)
+                .unwrap();
+            plain.levels[0].probs[at]
+        };
+        for word in ["a", "b", "</s>", "<unk>"] {
+            assert!(
+                (after_web(&lm, word) - 0.7 * unigram(word)).abs() < 1e-6,
+                "{word}"
+            );
+        }
+        for sum in sums(&lm, &["a", "b", "web", "<unk>"], 2) {
+            assert!((sum - 1.0).abs() < 1e-5, "{sum}");
+        }
     }
 
     pub fn prob(lm: &NgramLm, history: &[&str], word: &str) -> f64 {

@@ -6,6 +6,7 @@
 //! backoff language models", DARPA workshop 1998, for the pruning. What a model computes and how
 //! it is stored is `shared_model::decode::lm`'s business.
 
+mod added_words;
 mod counts;
 mod discounts;
 mod estimate;
@@ -15,6 +16,7 @@ mod pronunciations;
 mod prune;
 mod text;
 
+pub use added_words::read_added_words;
 pub use discounts::Discounts;
 pub use estimate::{Estimate, EstimateConfig, estimate};
 pub use fit::{Fitted, fit_to_bytes};
@@ -72,6 +74,16 @@ pub enum LmError {
         /// The file.
         path: PathBuf,
     },
+    /// A line of a list of added words is none.
+    #[error(
+        "{path}, line {line}: expected a word and how often it counts, such as \"internet 30\""
+    )]
+    AddedWord {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+    },
     /// N-grams of a length that is not supported.
     #[error("order {order}: 1 to {limit} are supported")]
     Order {
@@ -118,6 +130,7 @@ impl HasExitStatus for LmError {
             | Self::LongLine { .. }
             | Self::TooManyWords { .. }
             | Self::NoWords { .. }
+            | Self::AddedWord { .. }
             | Self::DoesNotFit { .. } => ExitStatus::Data,
             Self::Model(error) => error.exit_status(),
         }

@@ -1,6 +1,6 @@
 //! Text to sentences of word ids.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -112,6 +112,8 @@ pub struct Corpus {
     pub(super) words: Vec<Box<str>>,
     /// Every sentence's words and its `</s>`.
     pub(super) tokens: Vec<u32>,
+    /// Ids of words that the text lacks, and how often each counts: see [`Self::add_words`].
+    pub(super) added: Vec<(u32, u32)>,
     /// Lines with words.
     pub num_sentences: usize,
     /// Words outside the vocabulary, each time they occur.
@@ -154,6 +156,20 @@ impl Corpus {
             builder.push(sentence)?;
         }
         Ok(builder.finish(limits))
+    }
+
+    /// Gives the vocabulary words that it lacks, each as likely, whatever stands before it, as if it were so
+    /// many of the text's words. Those that it has stay as they are. Gives the number of the new ones.
+    pub fn add_words<'a>(&mut self, words: impl IntoIterator<Item = (&'a str, u32)>) -> usize {
+        let mut known: HashSet<Box<str>> = self.words.iter().cloned().collect();
+        let before = self.added.len();
+        for (word, count) in words {
+            if word.len() <= MAX_WORD_BYTES && known.insert(word.into()) {
+                self.added.push((self.words.len() as u32, count));
+                self.words.push(word.into());
+            }
+        }
+        self.added.len() - before
     }
 
     /// Words in the vocabulary, `<s>`, `</s>` and `<unk>` not counted.
@@ -238,6 +254,7 @@ impl Builder {
             words,
             num_unknown: tokens.iter().filter(|&&id| id == UNKNOWN_ID).count(),
             tokens,
+            added: Vec::new(),
             num_sentences: self.num_sentences,
         }
     }
@@ -284,6 +301,17 @@ mod tests {
             words(&Corpus::from_sentences(text, &limits).unwrap()),
             ["c", "a"]
         );
+    }
+
+    #[test]
+    fn words_are_added_once_and_only_if_the_vocabulary_lacks_them() {
+        let mut corpus = Corpus::from_sentences(["a b"], &VocabularyLimits::default()).unwrap();
+        let tokens = corpus.tokens.clone();
+        let added = corpus.add_words([("b", 9), ("web", 5), ("web", 7), ("site", 1)]);
+        assert_eq!((added, corpus.vocabulary_size()), (2, 4));
+        assert_eq!(words(&corpus), ["a", "b", "web", "site"]);
+        assert_eq!(corpus.added, [(5, 5), (6, 1)]);
+        assert_eq!(corpus.tokens, tokens);
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub struct LiveArgs {
     /// The rule: so much was heard behind the word's end, seconds
     #[arg(long, default_value_t = 0.5, value_name = "SECS")]
     heard_behind_secs: f32,
+    /// The rule: the newest result is so sure of it, 0 to 1
+    #[arg(long, default_value_t = 0.0, value_name = "P")]
+    least_confidence: f32,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -64,6 +67,8 @@ struct Report {
     standing_90_percent_ms: f64,
     settled_median_ms: f64,
     settled_90_percent_ms: f64,
+    /// Words that the rule settled, a share of the finals' words.
+    settled_share: f64,
     /// Of the words that the rule settled, those that the final changes.
     settled_words_changed: f64,
     /// Of the finals.
@@ -90,6 +95,9 @@ pub fn run(args: &LiveArgs) -> CliResult<()> {
     if !(0.0..=10.0).contains(&args.heard_behind_secs) {
         return Err(Failure::usage("--heard-behind-secs must be 0 to 10"));
     }
+    if !(0.0..=1.0).contains(&args.least_confidence) {
+        return Err(Failure::usage("--least-confidence must be 0 to 1"));
+    }
     let clips = clips(args)?;
     let loaded = model_folder::read(&args.model)?;
     let decoder = args.decoder.choose(&loaded, args.json)?;
@@ -99,6 +107,7 @@ pub fn run(args: &LiveArgs) -> CliResult<()> {
     let rule = SettlingRule {
         agreeing_results: usize::from(args.agreeing_results),
         heard_behind_secs: args.heard_behind_secs,
+        least_confidence: args.least_confidence,
     };
     let (delays, costs) = listen(&recognizer, &clips, rule)?;
     let report = report(&clips, delays, &costs, file_errors(&recognizer, &clips)?);
@@ -120,7 +129,8 @@ fn print(report: &Report) -> CliResult<()> {
         report.standing_90_percent_ms
     ))?;
     print_line(&format!(
-        "the rule settles them after {:.0} and {:.0} ms; finals change {:.1} % of what it settled",
+        "the rule settles {:.0} % of them before their final, all after {:.0} and {:.0} ms; finals change {:.1} % of what it settled",
+        percent(report.settled_share),
         report.settled_median_ms,
         report.settled_90_percent_ms,
         percent(report.settled_words_changed)
@@ -246,6 +256,7 @@ fn report(clips: &[Clip], mut delays: LiveDelays, costs: &Costs, files: ErrorCou
         standing_90_percent_ms: at(&delays.standing_ms, 0.9),
         settled_median_ms: at(&delays.settled_ms, 0.5),
         settled_90_percent_ms: at(&delays.settled_ms, 0.9),
+        settled_share: delays.num_settled as f64 / delays.finals.len().max(1) as f64,
         settled_words_changed: delays.num_changed as f64 / delays.num_settled.max(1) as f64,
         live_wer: wer(&delays.finals),
         live_wer_if_settled_words_stayed: wer(&delays.kept),
