@@ -2,6 +2,8 @@
 //! letters around it, those with most of them counting most (van den Bosch and Daelemans, "Data-oriented
 //! methods for grapheme-to-phoneme conversion", 1993).
 
+use std::sync::OnceLock;
+
 use super::pronunciations::{MAX_PHONES, split};
 
 /// Letters around one that count, by their distance from it, the most telling first.
@@ -12,9 +14,53 @@ const MAX_PLACES: usize = 4000;
 /// Bytes of a key, of eight.
 const KEY_BYTES: u32 = 1 + AROUND.len() as u32;
 
+/// What tells how other words than a model's sound, if it was read from its compact form. It follows from
+/// the pronunciations: models that differ in it alone are the same.
+#[derive(Clone)]
+pub(super) struct OtherSounds {
+    /// How many phones each byte of the words writes, pronunciation after pronunciation.
+    phones_of_letters: Vec<u8>,
+    /// Once it was needed.
+    learned: OnceLock<LetterSounds>,
+}
+
+impl PartialEq for OtherSounds {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl std::fmt::Debug for OtherSounds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OtherSounds").finish_non_exhaustive()
+    }
+}
+
+impl OtherSounds {
+    pub(super) fn new(phones_of_letters: Vec<u8>) -> Self {
+        Self {
+            phones_of_letters,
+            learned: OnceLock::new(),
+        }
+    }
+
+    /// As [`LetterSounds::guess`]; `known`: the model's words with their pronunciations, joined.
+    pub(super) fn guess<'a>(
+        &self,
+        word: &str,
+        known: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Option<String> {
+        if self.phones_of_letters.is_empty() {
+            return None;
+        }
+        let learn = || LetterSounds::learn(known, &self.phones_of_letters);
+        self.learned.get_or_init(learn).guess(word)
+    }
+}
+
 /// Every letter of known words with what it writes.
 #[derive(Clone)]
-pub(super) struct LetterSounds {
+struct LetterSounds {
     /// The letter and those around it, and where what it writes begins and ends in `phones`; sorted.
     letters: Vec<(u64, u32, u8)>,
     /// All pronunciations, one after the other.
@@ -24,7 +70,7 @@ pub(super) struct LetterSounds {
 impl LetterSounds {
     /// - `words`: with their pronunciations, joined.
     /// - `phones_of_letters`: how many phones each byte of the words writes, pronunciation after pronunciation.
-    pub(super) fn learn<'a>(
+    fn learn<'a>(
         words: impl Iterator<Item = (&'a str, &'a str)>,
         phones_of_letters: &[u8],
     ) -> Self {
@@ -47,7 +93,7 @@ impl LetterSounds {
 
     /// What a word most likely sounds like, each character a phone; `None` of one that has other characters
     /// than a to z and apostrophes, or no sound.
-    pub(super) fn guess(&self, word: &str) -> Option<String> {
+    fn guess(&self, word: &str) -> Option<String> {
         let letters = word.as_bytes();
         let is_letter = |letter: &u8| letter.is_ascii_lowercase() || *letter == b'\'';
         if !letters.iter().all(is_letter) {

@@ -24,9 +24,8 @@ mod table;
 pub use pronunciations::{MAX_PHONES, MAX_WORD_PRONUNCIATIONS};
 pub use table::NgramTable;
 
-use std::sync::OnceLock;
-
 use super::DecodeError;
+use letter_sounds::OtherSounds;
 
 /// Highest order that is read.
 pub const MAX_ORDER: usize = 5;
@@ -88,29 +87,7 @@ pub struct NgramLm {
     unknown: Option<u32>,
     /// By word id, joined; empty if the model does not know how words sound.
     pronunciations: Vec<Box<str>>,
-    sounds: Sounds,
-}
-
-/// What tells how other words than the model's sound, if it was read from its compact form. It follows from
-/// the pronunciations: models that differ in it alone are the same.
-#[derive(Clone, Default)]
-struct Sounds {
-    /// How many phones each letter of the words writes, as they were read.
-    phones_of_letters: Vec<u8>,
-    /// Once it was needed.
-    learned: OnceLock<letter_sounds::LetterSounds>,
-}
-
-impl PartialEq for Sounds {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl std::fmt::Debug for Sounds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sounds").finish_non_exhaustive()
-    }
+    sounds: OtherSounds,
 }
 
 /// The parts of a model that cannot be computed from the others.
@@ -224,15 +201,9 @@ impl NgramLm {
     /// case. `None` of a word with other characters than a to z and apostrophes, and always in a model that
     /// was not read with pronunciations from its compact form.
     pub fn guess_pronunciation(&self, word: &str) -> Option<String> {
-        if self.sounds.phones_of_letters.is_empty() {
-            return None;
-        }
-        let learned = self.sounds.learned.get_or_init(|| {
-            let ids = self.by_name.iter().map(|&id| id as usize);
-            let words = ids.map(|id| (&*self.words[id], &*self.pronunciations[id]));
-            letter_sounds::LetterSounds::learn(words, &self.sounds.phones_of_letters)
-        });
-        learned.guess(word)
+        let ids = self.by_name.iter().map(|&id| id as usize);
+        let words = ids.map(|id| (&*self.words[id], &*self.pronunciations[id]));
+        self.sounds.guess(word, words)
     }
 
     /// ARPA text with LF line ends and base-10 logarithms; it does not hold how words sound.
@@ -258,10 +229,7 @@ impl NgramLm {
             first_child: levels.first_child,
             unknown: None,
             pronunciations: levels.pronunciations,
-            sounds: Sounds {
-                phones_of_letters: levels.phones_of_letters,
-                learned: OnceLock::new(),
-            },
+            sounds: OtherSounds::new(levels.phones_of_letters),
             words,
         };
         if !lm.pronunciations.is_empty() {
