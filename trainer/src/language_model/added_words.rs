@@ -17,9 +17,12 @@ pub fn read_added_words(path: &Path) -> Result<Vec<(String, u32)>, LmError> {
         path: path.to_owned(),
         source,
     })?;
-    let text = String::from_utf8_lossy(&bytes);
     let mut words = Vec::new();
-    for (index, line) in text.lines().enumerate() {
+    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+        let line = str::from_utf8(line).map_err(|_| LmError::NotText {
+            path: path.to_owned(),
+            line: index + 1,
+        })?;
         let line = line.split('#').next().unwrap_or_default();
         let parts: Vec<&str> = line.split_whitespace().collect();
         let entry = match parts[..] {
@@ -63,5 +66,8 @@ mod tests {
             let error = read_added_words(&path).unwrap_err().to_string();
             assert!(error.contains("line 2"), "{error}");
         }
+        std::fs::write(&path, b"web 5\n\xff 3\n").unwrap();
+        let error = read_added_words(&path).unwrap_err().to_string();
+        assert!(error.contains("line 2: not UTF-8"), "{error}");
     }
 }

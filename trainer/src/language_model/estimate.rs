@@ -148,10 +148,11 @@ fn unigrams(corpus: &Corpus, ngrams: &NgramCounts, counts: &[u32], discounts: Di
     let left = 1.0 - seen.iter().map(|&count| kept(count)).sum::<f64>();
     let num_seen = words.len() - corpus.added.len();
     let uniform = left / (num_seen - 1) as f64;
-    let all = corpus.tokens.len() as f64 + num_added(corpus);
-    let of_text = corpus.tokens.len() as f64 / all;
-    let of_text = |count: u32| of_text * (kept(count) + uniform);
-    let mut probs: Vec<f64> = seen.iter().map(|&count| of_text(count)).collect();
+    let num_tokens = corpus.tokens.len() as f64;
+    let added = corpus.added.iter().map(|&(_, count)| f64::from(count));
+    let all = num_tokens + added.sum::<f64>();
+    let prob = |&count: &u32| num_tokens / all * (kept(count) + uniform);
+    let mut probs: Vec<f64> = seen.iter().map(prob).collect();
     probs[START_ID as usize] = 0.0;
     for &(word, count) in &corpus.added {
         probs[word as usize] = f64::from(count) / all;
@@ -164,15 +165,6 @@ fn unigrams(corpus: &Corpus, ngrams: &NgramCounts, counts: &[u32], discounts: Di
         probs,
         backoffs: vec![1.0; words.len()],
     }
-}
-
-/// How often words were added, in all.
-fn num_added(corpus: &Corpus) -> f64 {
-    corpus
-        .added
-        .iter()
-        .map(|&(_, count)| f64::from(count))
-        .sum()
 }
 
 /// The n-grams that occur `min_count` times or more; sets the back-offs of the order below.

@@ -10,12 +10,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{
-    fusion::Fusion,
-    lexicon::Lexicon,
-    tree::NONE,
-    word_model::{spell, unheard},
-};
+use super::{fusion::Fusion, lexicon::Lexicon, tree::NONE, word_model::spell};
 use crate::{
     decode::{Boost, BoostList, DecodeError},
     tokens::normalize_text,
@@ -234,6 +229,16 @@ fn sayings(
         texts = longer.take(MAX_SAYINGS).collect();
     }
     Ok(texts)
+}
+
+/// A word whose sound the language model neither knows nor can guess.
+fn unheard(word: &str, line: usize) -> DecodeError {
+    let normal = normalize_text(word);
+    let mut reason = format!("the language model cannot tell how \"{word}\" sounds");
+    if !normal.is_empty() && normal != word {
+        reason += &format!(": write \"{normal}\"");
+    }
+    DecodeError::Boost { line, reason }
 }
 
 fn spelled(word: &str, alphabet: &BTreeSet<char>, line: usize) -> Result<String, DecodeError> {

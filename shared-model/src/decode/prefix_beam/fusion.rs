@@ -20,7 +20,7 @@ pub(super) struct Fusion {
     /// Whether nothing else can be written.
     pub(super) is_closed: bool,
     /// Words by phones that the model does not know, by id from its number of words on.
-    new_words: NewWords,
+    pub(super) new_words: NewWords,
     /// By node: the score of the best word that goes on from there, or of an unknown one where there
     /// are such, whatever stands before; bonuses included.
     open_scores: Vec<f64>,
@@ -31,26 +31,28 @@ pub(super) struct Fusion {
 }
 
 /// Words whose sound was guessed.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct NewWords {
     /// The word, its sound, and its id if the language model knows it, but not its sound.
     words: Vec<(Box<str>, Box<str>, Option<u32>)>,
 }
 
 impl NewWords {
-    /// A word of a list, as the language model guesses it; `None` if it cannot.
-    pub(super) fn add(&mut self, word: &str, lm: &NgramLm) -> Option<()> {
-        let word = word.to_lowercase();
-        if self.words.iter().all(|(known, _, _)| **known != *word) {
-            let sound = lm.guess_pronunciation(&word)?;
-            let id = lm.word_id(&word);
-            self.words.push((word.into(), sound.into(), id));
+    /// Those of some words whose sound the language model does not know, but can guess.
+    pub(super) fn of<'a>(words: impl Iterator<Item = &'a str>, lm: &NgramLm) -> Self {
+        let mut new = Self::default();
+        for word in words {
+            let id = lm.word_id(word);
+            let word = word.to_lowercase();
+            let sounds = id.is_some_and(|id| lm.pronunciations(id).next().is_some());
+            if sounds || new.words.iter().any(|(known, _, _)| **known == *word) {
+                continue;
+            }
+            if let Some(sound) = lm.guess_pronunciation(&word) {
+                new.words.push((word.into(), sound.into(), id));
+            }
         }
-        Some(())
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        new
     }
 
     /// Each with its id and its sound.

@@ -223,6 +223,20 @@ fn a_boosted_word_that_the_language_model_does_not_know_is_written_as_it_is_gues
     assert_eq!(words, "gove");
     assert!((score - expected).abs() < 0.1, "{score} {expected}");
     assert_eq!(best(&boosted, &format!("{sound}▁tu")).0, "gove to");
+    // Another list takes the place of the first, which may share words with it.
+    let list = BoostList::parse("gove gothe", 20.0).unwrap();
+    let again = boosted.boosting(&list).unwrap();
+    assert_eq!(best(&again, &sound).0, "gove");
+    assert_ne!(
+        best(
+            &again
+                .boosting(&BoostList::parse("go", 4.0).unwrap())
+                .unwrap(),
+            &sound
+        )
+        .0,
+        "gove"
+    );
     // Others are what they were.
     assert_eq!(best(&boosted, "ɡO▁tu"), best(&plain, "ɡO▁tu"));
 }

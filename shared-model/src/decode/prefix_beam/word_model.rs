@@ -15,7 +15,7 @@ use crate::{
         lm::{LmState, NgramLm},
         words::{WORD_MARK, written_piece},
     },
-    tokens::{Tokens, normalize_text, phone_tokens},
+    tokens::{Tokens, phone_tokens},
 };
 
 /// The word side of a prefix.
@@ -136,7 +136,7 @@ impl WordModel {
         config: &BeamConfig,
     ) -> Result<Self, DecodeError> {
         let fusion = match &self.lm {
-            Some(fusion) if fusion.is_closed => with_new_words(fusion, list, config)?,
+            Some(fusion) if fusion.is_closed => Some(with_new_words(fusion, list, config)?),
             lm => lm.clone(),
         };
         let boosts = match &fusion {
@@ -322,40 +322,20 @@ impl WordModel {
     }
 }
 
-/// A word that neither the language model nor anybody else can pronounce.
-pub(super) fn unheard(word: &str, line: usize) -> DecodeError {
-    let normal = normalize_text(word);
-    let reason = match normal.is_empty() || normal == word {
-        true => format!("the language model cannot tell how \"{word}\" sounds"),
-        false => {
-            format!("the language model cannot tell how \"{word}\" sounds: write \"{normal}\"")
-        }
-    };
-    DecodeError::Boost { line, reason }
-}
-
-/// A search over phones that can write all words of a list.
-///
-/// # Errors
-/// [`DecodeError::Boost`] for a word whose sound the language model neither knows nor can guess.
+/// A search over phones that can write the words of a list that are no language model's, as far as their
+/// sound can be guessed.
 fn with_new_words(
     fusion: &Arc<Fusion>,
     list: &BoostList,
     config: &BeamConfig,
-) -> Result<Option<Arc<Fusion>>, DecodeError> {
-    let mut new = NewWords::default();
-    for boost in &list.boosts {
-        for word in boost.phrase.split_whitespace() {
-            if fusion.sounding(word).is_none() && new.add(word, &fusion.lm).is_none() {
-                return Err(unheard(word, boost.line));
-            }
-        }
+) -> Result<Arc<Fusion>, DecodeError> {
+    let phrases = list.boosts.iter();
+    let words = phrases.flat_map(|boost| boost.phrase.split_whitespace());
+    let new = NewWords::of(words, &fusion.lm);
+    if new == fusion.new_words {
+        return Ok(fusion.clone());
     }
-    if new.is_empty() {
-        return Ok(Some(fusion.clone()));
-    }
-    let with_new = Fusion::of_phones(fusion.lm.clone(), config, new)?;
-    Ok(Some(Arc::new(with_new)))
+    Ok(Arc::new(Fusion::of_phones(fusion.lm.clone(), config, new)?))
 }
 
 fn pieces_of(tokens: &Tokens) -> Vec<Vec<Box<str>>> {
