@@ -192,9 +192,12 @@ def compare(options, listed, test, dev):
             value, hear = best_of(make, values, folder, known, dev)
             yield Score(hear, known, said, other).row(f"PocketSphinx 5, {name} {value:g}")
         for model in options.models:
-            command = [options.fledge, "export", "--model", model, "--format", "onnx", "--out", str(folder / "onnx")]
+            exported = folder / "onnx"
+            command = [options.fledge, "export", "--model", model, "--format", "onnx", "--for", "sherpa",
+                       "--out", str(exported)]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            heard = Score(by_sherpa(folder / "onnx", known), known, said, other)
+            name = f"{pathlib.Path(model).name}-sherpa"
+            heard = Score(by_sherpa(exported / name, known), known, said, other)
             yield heard.row(f"sherpa-onnx, {pathlib.Path(model).name}, greedy")
 
 
