@@ -8,6 +8,11 @@
 # A folder for each toolchain: cargo would rebuild everything at a change.
 export CARGO_TARGET_DIR=$WEB_TARGET
 export RUSTFLAGS='-C target-feature=+simd128'
+# The folders of whoever builds are nothing that a site should tell its visitors. Flags are parted at spaces.
+case $HOME in
+  *[[:space:]]*) ;;
+  *) RUSTFLAGS+=" --remap-path-prefix=$HOME=~" ;;
+esac
 
 wasm32_of_rustup() {
   [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown/lib" ]

@@ -1,5 +1,7 @@
 //! What the site offers: its model folders and its sample clips, as small JSON files tell.
 
+use std::rc::Rc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::RemoteFile;
@@ -63,14 +65,10 @@ pub struct CatalogEntry {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ModelSummary {
     pub name: String,
-    #[serde(default)]
-    pub description: String,
     pub parameters: u64,
     pub files: Vec<FileSummary>,
     #[serde(default)]
     pub evaluations: Vec<EvaluationSummary>,
-    #[serde(default)]
-    pub license: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -92,14 +90,8 @@ pub struct EvaluationSummary {
     /// Of the references.
     #[serde(default)]
     pub words: u64,
-    #[serde(default)]
-    pub utterances: u64,
-    /// A fraction, as its interval.
+    /// A fraction.
     pub wer: f64,
-    #[serde(default)]
-    pub wer_low: f64,
-    #[serde(default)]
-    pub wer_high: f64,
 }
 
 impl ModelSummary {
@@ -171,16 +163,12 @@ pub struct SampleClip {
     pub evaluation_set: Option<String>,
 }
 
-impl SampleIndex {
-    /// The clips for a group of models.
-    pub fn for_group(&self, group: &str) -> Option<&SampleSet> {
-        let names = |set: &&SampleSet| set.groups.iter().any(|name| name == group);
-        let common = |set: &&SampleSet| set.groups.is_empty();
-        self.sets
-            .iter()
-            .find(names)
-            .or_else(|| self.sets.iter().find(common))
-    }
+/// The clips for a group of models: those that name it, else those that name none.
+pub fn for_group(sets: &[Rc<SampleSet>], group: &str) -> Option<Rc<SampleSet>> {
+    let names = |set: &&Rc<SampleSet>| set.groups.iter().any(|name| name == group);
+    let common = |set: &&Rc<SampleSet>| set.groups.is_empty();
+    let named = sets.iter().find(names);
+    named.or_else(|| sets.iter().find(common)).cloned()
 }
 
 #[cfg(test)]
@@ -270,17 +258,17 @@ mod tests {
 
     #[test]
     fn a_group_gets_its_own_clips_and_any_other_the_common_ones() {
-        let set = |groups: &[&str], note: &str| SampleSet {
-            groups: groups.iter().map(|name| (*name).to_owned()).collect(),
-            prompt: String::new(),
-            note: note.to_owned(),
-            license: String::new(),
-            clips: Vec::new(),
+        let set = |groups: &[&str], note: &str| {
+            Rc::new(SampleSet {
+                groups: groups.iter().map(|name| (*name).to_owned()).collect(),
+                prompt: String::new(),
+                note: note.to_owned(),
+                license: String::new(),
+                clips: Vec::new(),
+            })
         };
-        let index = SampleIndex {
-            sets: vec![set(&[], "common"), set(&["Digits"], "digits")],
-        };
-        assert_eq!(index.for_group("Digits").unwrap().note, "digits");
-        assert_eq!(index.for_group("Mine").unwrap().note, "common");
+        let sets = [set(&[], "common"), set(&["Digits"], "digits")];
+        assert_eq!(for_group(&sets, "Digits").unwrap().note, "digits");
+        assert_eq!(for_group(&sets, "Mine").unwrap().note, "common");
     }
 }

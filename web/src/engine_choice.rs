@@ -57,6 +57,7 @@ impl Adapter {
 
     /// A GPU played by the processor is some hundred times slower than the processor itself.
     fn is_software(&self) -> bool {
+        // Looked for byte by byte: the library's search for text would be a hundredth of the page.
         const SOFTWARE: [&str; 5] = [
             "swiftshader",
             "llvmpipe",
@@ -66,8 +67,11 @@ impl Adapter {
         ];
         match self {
             Self::Found { name, is_fallback } => {
-                let name = name.to_lowercase();
-                *is_fallback || SOFTWARE.iter().any(|word| name.contains(word))
+                let has = |word: &&str| {
+                    let mut places = name.as_bytes().windows(word.len());
+                    places.any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+                };
+                *is_fallback || SOFTWARE.iter().any(has)
             }
             Self::NoApi | Self::None => false,
         }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::protocol::Word;
+use crate::{json, protocol::Word};
 
 /// A pause this long ends a paragraph.
 const PAUSE_SECS: f32 = 0.8;
@@ -47,7 +47,7 @@ impl Format {
             Self::Text => text(words),
             Self::SubRip => sub_rip(words),
             Self::WebVtt => web_vtt(words),
-            Self::Json => json(model, words),
+            Self::Json => document(model, words),
         }
     }
 }
@@ -88,8 +88,19 @@ fn split(words: &[Word], length: impl Fn(&[Word]) -> usize) -> Vec<&[Word]> {
 }
 
 fn joined(words: &[Word]) -> String {
-    let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
-    texts.join(" ")
+    spaced(words.iter().map(|word| word.text.as_str()))
+}
+
+/// Words with spaces between them.
+pub fn spaced<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    for word in words {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(word);
+    }
+    text
 }
 
 /// A paragraph a line.
@@ -149,7 +160,7 @@ struct WordEntry<'a> {
     confidence: f64,
 }
 
-fn json(model: &str, words: &[Word]) -> String {
+fn document(model: &str, words: &[Word]) -> String {
     // To the millisecond before, so that no word ends behind its recording; what f32 leaves of a whole
     // millisecond counts as one.
     let secs = |value: f32| (f64::from(value) * 1e3 + 0.05).floor() / 1e3;
@@ -166,8 +177,7 @@ fn json(model: &str, words: &[Word]) -> String {
             })
             .collect(),
     };
-    // Text and finite numbers cannot fail to be written.
-    serde_json::to_string(&document).unwrap_or_default() + "\n"
+    json::write(&document) + "\n"
 }
 
 #[cfg(test)]

@@ -9,9 +9,12 @@
 //! are written, the plot) compiles and is tested natively.
 
 pub mod catalog;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod custom_sections;
 pub mod engine_choice;
 pub mod export;
 pub mod figures;
+pub mod json;
 pub mod lm_choice;
 pub mod measurement;
 pub mod plot;

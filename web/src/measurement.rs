@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::figures;
+use crate::{figures, json};
 
 /// One student with one decoder on one engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,13 +111,12 @@ impl Report {
     }
 
     pub fn json(&self) -> String {
-        // Text and finite numbers cannot fail to be written.
-        serde_json::to_string(self).unwrap_or_default()
+        json::write(self)
     }
 
     /// Reads what [`Self::json`] wrote; `None` for anything else.
     pub fn from_json(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
+        json::read(text).ok()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::figures;
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
     pub name: String,
@@ -43,11 +45,12 @@ pub fn scatter(title: &str, x_axis: Axis<'_>, points: &[Point]) -> String {
             format!(
                 "{}: {} at {}",
                 point.name,
-                crate::figures::percent(point.y),
+                figures::percent(point.y),
                 (x_axis.format)(point.x)
             )
         })
         .collect();
+    let tenths = |value: f64| figures::fixed(value, 1);
     let mut svg = format!(
         r#"<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"><title>{}</title><desc>{}</desc>"#,
         escape(title),
@@ -56,24 +59,22 @@ pub fn scatter(title: &str, x_axis: Axis<'_>, points: &[Point]) -> String {
     let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
     for step in 0..=4 {
         let value = y_high * f64::from(step) / 4.0;
-        let y = y_of(value);
+        let (y, text_y) = (tenths(y_of(value)), tenths(y_of(value) + 4.0));
+        let (text_x, share) = (tenths(LEFT - 8.0), figures::fixed(value * 100.0, 0));
         push(
             &mut svg,
             format_args!(
-                r#"<line class="grid" x1="{LEFT}" x2="{right}" y1="{y:.1}" y2="{y:.1}"/><text class="tick" x="{:.1}" y="{:.1}" text-anchor="end">{:.0} %</text>"#,
-                LEFT - 8.0,
-                y + 4.0,
-                value * 100.0
+                r#"<line class="grid" x1="{LEFT}" x2="{right}" y1="{y}" y2="{y}"/><text class="tick" x="{text_x}" y="{text_y}" text-anchor="end">{share} %</text>"#
             ),
         );
     }
     for value in log_ticks(x_low, x_high) {
-        let x = x_of(value);
+        let x = tenths(x_of(value));
         push(
             &mut svg,
             format_args!(
-                r#"<line class="grid" x1="{x:.1}" x2="{x:.1}" y1="{TOP}" y2="{bottom}"/><text class="tick" x="{x:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
-                bottom + 18.0,
+                r#"<line class="grid" x1="{x}" x2="{x}" y1="{TOP}" y2="{bottom}"/><text class="tick" x="{x}" y="{}" text-anchor="middle">{}</text>"#,
+                tenths(bottom + 18.0),
                 escape(&(x_axis.format)(value))
             ),
         );
@@ -81,11 +82,11 @@ pub fn scatter(title: &str, x_axis: Axis<'_>, points: &[Point]) -> String {
     push(
         &mut svg,
         format_args!(
-            r#"<text class="axis" x="{:.1}" y="{:.1}" text-anchor="middle">{}</text><text class="axis" transform="translate(14 {:.1}) rotate(-90)" text-anchor="middle">word error rate</text>"#,
-            (LEFT + right) / 2.0,
-            HEIGHT - 10.0,
+            r#"<text class="axis" x="{}" y="{}" text-anchor="middle">{}</text><text class="axis" transform="translate(14 {}) rotate(-90)" text-anchor="middle">word error rate</text>"#,
+            tenths((LEFT + right) / 2.0),
+            tenths(HEIGHT - 10.0),
             escape(x_axis.label),
-            (TOP + bottom) / 2.0
+            tenths((TOP + bottom) / 2.0)
         ),
     );
     let dots: Vec<(f64, f64)> = points
@@ -99,12 +100,13 @@ pub fn scatter(title: &str, x_axis: Axis<'_>, points: &[Point]) -> String {
         } else {
             (x + 12.0, "start")
         };
+        let (x, y, label_x) = (tenths(x), tenths(y), tenths(label_x));
         push(
             &mut svg,
             format_args!(
-                r#"<circle class="{}" cx="{x:.1}" cy="{y:.1}" r="6"/><text class="name" x="{label_x:.1}" y="{:.1}" text-anchor="{anchor}">{}</text>"#,
+                r#"<circle class="{}" cx="{x}" cy="{y}" r="6"/><text class="name" x="{label_x}" y="{}" text-anchor="{anchor}">{}</text>"#,
                 if point.is_published { "ring" } else { "dot" },
-                label_y + 4.0,
+                tenths(label_y + 4.0),
                 escape(&point.name)
             ),
         );
@@ -124,8 +126,7 @@ fn label_heights(dots: &[(f64, f64)]) -> Vec<f64> {
     // Names of models are up to some twenty letters long.
     const LABEL: f64 = 150.0;
     let mut heights: Vec<f64> = dots.iter().map(|dot| dot.1).collect();
-    let mut order: Vec<usize> = (0..dots.len()).collect();
-    order.sort_by(|&a, &b| heights[a].total_cmp(&heights[b]));
+    let order = figures::order(&heights);
     for (position, &here) in order.iter().enumerate() {
         for &above in &order[..position] {
             let is_near = (dots[here].0 - dots[above].0).abs() < LABEL;
@@ -159,7 +160,12 @@ fn log_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
 /// 1, 2 and 5 times powers of ten within the range.
 fn log_ticks(low: f64, high: f64) -> Vec<f64> {
     let mut ticks = Vec::new();
-    let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+    // By the logarithm that places the dots: the page would have to bring another one.
+    let power_of_ten = |value: f64| value.ln() / std::f64::consts::LN_10;
+    let (first, last) = (
+        power_of_ten(low).floor() as i32,
+        power_of_ten(high).ceil() as i32,
+    );
     for power in first..=last {
         for digit in [1.0, 2.0, 5.0] {
             let value = digit * 10f64.powi(power);
@@ -205,7 +211,7 @@ mod tests {
 
     const AXIS: Axis<'_> = Axis {
         label: "size",
-        format: crate::figures::bytes,
+        format: figures::bytes,
     };
 
     fn attribute(svg: &str, element: &str, name: &str) -> Vec<f64> {

@@ -38,7 +38,8 @@ pub struct RemoteFile {
 impl RemoteFile {
     /// Its address without folders, which is how cards name a language model.
     pub fn name(&self) -> &str {
-        self.url.rsplit('/').next().unwrap_or_default()
+        let url = &self.url;
+        url.rsplit_once('/').map_or(url, |(_, name)| name)
     }
 }
 

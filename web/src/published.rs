@@ -3,7 +3,7 @@
 
 use crate::{
     catalog::{Catalog, CatalogEntry, ModelSummary, Role},
-    figures,
+    figures, json,
     plot::escape,
 };
 
@@ -19,7 +19,7 @@ pub fn fill(html: &str, catalog: &Catalog) -> Option<String> {
 }
 
 fn row(entry: &CatalogEntry) -> Option<String> {
-    let summary: ModelSummary = serde_json::from_str(&entry.manifest).ok()?;
+    let summary: ModelSummary = json::read(&entry.manifest).ok()?;
     let set = summary.largest_set();
     let rate = |lm: Option<&str>| Some(figures::percent(summary.evaluation(set?, lm)?.wer));
     let with_lm = entry.lm.as_ref().and_then(|lm| rate(Some(lm.name())));

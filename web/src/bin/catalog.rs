@@ -4,14 +4,16 @@
 //!
 //! `SITE/models/catalog.json` has the manifests of all models in `SITE/models/index.json` in one
 //! file. The table of models in `SITE/index.html`, between two marks, has their sizes and error
-//! rates, so that it can be read without JavaScript. `SITE/sw.js` learns the digests of the page's own
-//! files. A folder of models without a page gets the catalog only.
+//! rates, so that it can be read without JavaScript. The modules lose what no browser reads, and
+//! `SITE/sw.js` learns the digests of the page's own files. A folder of models without a page gets the
+//! catalog only.
 
 use std::{collections::BTreeMap, error::Error, fs, path::Path, process::ExitCode};
 
 use sha2::{Digest, Sha256};
 use web::{
     catalog::{Catalog, CatalogEntry, ModelIndex, ModelSummary},
+    custom_sections,
     protocol::RemoteFile,
     published,
 };
@@ -72,6 +74,7 @@ fn write(site: &Path) -> Result<usize, Box<dyn Error>> {
     let html = published::fill(&html, &catalog)
         .ok_or("index.html has no marks for the table of models")?;
     fs::write(page, html)?;
+    remove_custom_sections(site)?;
     write_files(site)?;
     Ok(catalog.models.len())
 }
@@ -102,6 +105,19 @@ const LATER: [&str; 6] = [
     "engine-webgpu.js",
     "engine-webgpu_bg.wasm",
 ];
+
+fn remove_custom_sections(site: &Path) -> Result<(), Box<dyn Error>> {
+    let files = KEPT.iter().chain(&LATER);
+    for path in files.filter(|path| path.ends_with(".wasm")) {
+        let path = site.join(path);
+        if path.exists() {
+            let module = custom_sections::removed(&read(&path)?);
+            let module = module.ok_or_else(|| format!("{} is damaged", path.display()))?;
+            fs::write(path, module)?;
+        }
+    }
+    Ok(())
+}
 
 fn write_files(site: &Path) -> Result<(), Box<dyn Error>> {
     let mut files = BTreeMap::new();

@@ -33,7 +33,7 @@ use super::{
     toolbar::Toolbar,
     turn::{Turn, Turns},
 };
-use crate::{catalog::SampleClip, engine_choice::Wish};
+use crate::{catalog::SampleSet, engine_choice::Wish};
 
 /// What the page is doing. Nothing is ever locked: whatever the visitor does next takes its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,15 +245,11 @@ impl App {
             }
         })?;
         self.toolbar.set_lanes(&lanes)?;
-        self.check.offer(&family.members, family.clips.as_ref());
-        if let Some(set) = family.clips {
-            let (app, clips) = (self.clone(), set.clips.clone());
-            samples::show(&set, move |number| {
-                if let Some(clip) = clips.get(number) {
-                    app.transcribe_sample(clip);
-                }
-            })?;
+        if let Some(set) = &family.clips {
+            let (app, clips) = (self.clone(), set.clone());
+            samples::show(set, move |number| app.transcribe_sample(&clips, number))?;
         }
+        self.check.offer(family);
         Ok(())
     }
 
@@ -364,10 +360,13 @@ impl App {
         }));
     }
 
-    fn transcribe_sample(self: &Rc<Self>, clip: &SampleClip) {
+    fn transcribe_sample(self: &Rc<Self>, set: &Rc<SampleSet>, number: usize) {
         let turn = self.begin(State::Working);
-        let (app, clip) = (self.clone(), clip.clone());
+        let (app, set) = (self.clone(), set.clone());
         spawn_local(async move {
+            let Some(clip) = set.clips.get(number) else {
+                return;
+            };
             let fetched = match samples::clip_url(&clip.file) {
                 Ok(url) => fetch::blob(&url).await,
                 Err(error) => Err(error),
@@ -377,8 +376,8 @@ impl App {
             }
             match fetched {
                 Ok(file) => app.transcribe(Rc::new(Recording {
-                    name: clip.name.unwrap_or(clip.file),
-                    truth: Some(clip.text),
+                    name: clip.name.as_ref().unwrap_or(&clip.file).clone(),
+                    truth: Some(clip.text.clone()),
                     sound: Sound::File(file),
                 })),
                 Err(error) => {

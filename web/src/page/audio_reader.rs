@@ -115,7 +115,7 @@ impl OpenFile {
         &self,
         spare: Option<ArrayBuffer>,
     ) -> Result<(Block, Vec<String>), Failure> {
-        let answer = self.reader.request(&Request::NextBlock, spare, |_| {});
+        let answer = self.reader.request(&Request::NextBlock, spare, None);
         let answer = answer.await;
         let answer = answer.map_err(given_up)?;
         match (answer.response, answer.payload) {

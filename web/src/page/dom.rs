@@ -18,12 +18,14 @@ pub fn document() -> Result<Document, JsValue> {
         .ok_or_else(|| JsValue::from_str("no document"))
 }
 
-/// The element with this id, which index.html has.
+/// The element with this id, which index.html has, and of this kind.
 pub fn by_id<T: JsCast>(id: &str) -> Result<T, JsValue> {
-    document()?
-        .get_element_by_id(id)
-        .and_then(|element| element.dyn_into().ok())
-        .ok_or_else(|| JsValue::from_str(&format!("index.html lacks #{id}")))
+    element(id).map(JsCast::unchecked_into)
+}
+
+fn element(id: &str) -> Result<Element, JsValue> {
+    let element = document()?.get_element_by_id(id);
+    element.ok_or_else(|| JsValue::from_str(&format!("index.html lacks #{id}")))
 }
 
 pub fn create(tag: &str, class: &str) -> Result<Element, JsValue> {
@@ -121,13 +123,12 @@ pub fn words_of(error: &JsValue) -> String {
         .unwrap_or_else(|| "an unknown error".to_owned())
 }
 
-/// A message of a worker as a sentence.
+/// A message of a worker as a sentence. The tables of capital letters beyond ASCII would be a
+/// sixteenth of the module, and messages are in English.
 pub fn sentence(message: &str) -> String {
-    let mut letters = message.trim_end_matches('.').chars();
-    let first = letters.next().map(char::to_uppercase);
-    format!(
-        "{}{}.",
-        first.into_iter().flatten().collect::<String>(),
-        letters.as_str()
-    )
+    let mut sentence = format!("{}.", message.trim_end_matches('.'));
+    if let Some(first) = sentence.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    sentence
 }

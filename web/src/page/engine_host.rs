@@ -13,7 +13,7 @@ use super::{
     engines::Engines,
     fetch_ahead::{fetch_ahead, fetch_files},
     students::Student,
-    worker_client::{Failure, WorkerClient},
+    worker_client::{Failure, Progress, WorkerClient},
 };
 use crate::protocol::{EngineKind, FailureKind, LoadTimes, RemoteFile, Request, Response};
 
@@ -121,7 +121,7 @@ impl EngineHost {
         &self,
         student: &Rc<Student>,
         lm: Option<&RemoteFile>,
-        progress: impl FnMut(&Response) + Clone + 'static,
+        progress: Progress,
     ) -> Result<Rc<WorkerClient>, Failure> {
         let _pass = self.engines.loading.enter().await;
         if self.engines.is_program_missing() {
@@ -132,7 +132,7 @@ impl EngineHost {
             if self.holds(student, lm) {
                 return Ok(client);
             }
-            match self.load_anew(&client, student, lm, progress.clone()).await {
+            match self.load_anew(&client, student, lm, &progress).await {
                 Ok(_) => {}
                 Err(failure) if self.may_retry(&failure) => continue,
                 Err(failure) => return Err(failure),
@@ -153,7 +153,7 @@ impl EngineHost {
     pub fn fetch_lm(
         &self,
         lm: Option<RemoteFile>,
-        progress: impl FnMut(&Response) + Clone + 'static,
+        progress: Progress,
     ) -> impl Future<Output = ()> + 'static {
         let engines = self.engines.clone();
         async move {
@@ -172,7 +172,7 @@ impl EngineHost {
         client: &Rc<WorkerClient>,
         student: &Rc<Student>,
         lm: Option<&RemoteFile>,
-        progress: impl FnMut(&Response) + 'static,
+        progress: &Progress,
     ) -> Result<LoadTimes, Failure> {
         self.set_loaded(None);
         let request = Request::Load {
@@ -180,7 +180,10 @@ impl EngineHost {
             manifest: Some(student.manifest.clone()),
             lm: lm.cloned(),
         };
-        let Response::Loaded(times) = self.ask(client, &request, None, progress).await? else {
+        let Response::Loaded(times) = self
+            .ask(client, &request, None, Some(progress.clone()))
+            .await?
+        else {
             return Err(Failure::state("the engine answered out of order"));
         };
         self.set_loaded(Some(Loaded {
@@ -205,7 +208,7 @@ impl EngineHost {
         client: &Rc<WorkerClient>,
         request: &Request,
         payload: Option<ArrayBuffer>,
-        progress: impl FnMut(&Response) + 'static,
+        progress: Option<Progress>,
     ) -> Result<Response, Failure> {
         let id = client.next_id();
         self.running.set(Some(id));

@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
     rc::Rc,
 };
 
@@ -29,7 +28,8 @@ pub struct Engines {
     /// Counts choices, so that an engine of an earlier one is replaced.
     number: Cell<u32>,
     adapter: RefCell<Option<Adapter>>,
-    modules: RefCell<BTreeMap<&'static str, JsValue>>,
+    /// Programs by their names.
+    modules: RefCell<Vec<(&'static str, JsValue)>>,
     /// Programs are fetched, and students loaded, one after another: what comes first is ready
     /// first, and what two lanes share is fetched once.
     pub loading: Gate,
@@ -124,18 +124,24 @@ impl Engines {
 
     /// Whether the chosen engine's program is still to be fetched, or on its way.
     pub fn is_program_missing(&self) -> bool {
-        !self.modules.borrow().contains_key(program_of(self.kind()))
+        self.compiled(program_of(self.kind())).is_none()
+    }
+
+    fn compiled(&self, program: &str) -> Option<JsValue> {
+        let modules = self.modules.borrow();
+        let found = modules.iter().find(|(name, _)| *name == program);
+        found.map(|(_, module)| module.clone())
     }
 
     /// The program of an engine, compiled once for all lanes.
     pub async fn module(&self, kind: EngineKind) -> Result<JsValue, String> {
         let program = program_of(kind);
         let _pass = self.fetching.enter().await;
-        if let Some(module) = self.modules.borrow().get(program) {
-            return Ok(module.clone());
+        if let Some(module) = self.compiled(program) {
+            return Ok(module);
         }
         let module = compile(program).await?;
-        self.modules.borrow_mut().insert(program, module.clone());
+        self.modules.borrow_mut().push((program, module.clone()));
         Ok(module)
     }
 
@@ -146,10 +152,10 @@ impl Engines {
             .adapter
             .as_ref()
             .map_or_else(String::new, |name| format!("; adapter: {name}"));
-        self.status.set_title(&format!(
-            "Largest error of the self-test: {:.1e}{adapter}",
-            started.self_test_error
-        ));
+        let error = js_sys::Number::from(started.self_test_error).to_exponential(1);
+        let error = error.map_or_else(|_| String::new(), String::from);
+        self.status
+            .set_title(&format!("Largest error of the self-test: {error}{adapter}"));
     }
 
     fn show_ready(&self, more: &str) {

@@ -36,13 +36,11 @@ pub async fn get(url: &str) -> Result<Response, String> {
     if response.ok() {
         Ok(response)
     } else {
-        Err(format!("{url}: the server answered {}", response.status()))
+        Err(format!(
+            "{url}: the server answered {}",
+            u32::from(response.status())
+        ))
     }
-}
-
-pub async fn bytes(url: &str) -> Result<Uint8Array, String> {
-    let response = get(url).await?;
-    bytes_of(url, &response).await
 }
 
 pub async fn bytes_of(url: &str, response: &Response) -> Result<Uint8Array, String> {
@@ -67,6 +65,12 @@ pub async fn blob(url: &str) -> Result<Blob, String> {
 }
 
 pub async fn json<T: DeserializeOwned>(url: &str) -> Result<T, String> {
-    let bytes = bytes(url).await?.to_vec();
-    serde_json::from_slice(&bytes).map_err(|error| format!("{url}: {error}"))
+    let response = get(url).await?;
+    let text = match response.text() {
+        Ok(promise) => JsFuture::from(promise).await,
+        Err(error) => Err(error),
+    };
+    let text = text.map_err(|error| format!("{url} could not be read: {}", words_of(&error)))?;
+    let text = text.as_string().unwrap_or_default();
+    crate::json::read(&text).map_err(|error| format!("{url}: {error}"))
 }

@@ -14,6 +14,7 @@ use super::{
     lanes::{self, Job},
     stored,
     students::Student,
+    worker_client::Progress,
 };
 use crate::{
     js, kept_files,
@@ -21,20 +22,14 @@ use crate::{
 };
 
 /// Fetches what of a student and a language model is not kept yet, all at once; `progress` is told as by an engine.
-pub async fn fetch_ahead(
-    student: &Student,
-    lm: Option<&RemoteFile>,
-    progress: impl FnMut(&Response) + Clone + 'static,
-) {
-    let files = files_of(student).chain(lm.cloned());
-    fetch_files(files.collect(), progress).await;
+pub async fn fetch_ahead(student: &Student, lm: Option<&RemoteFile>, progress: Progress) {
+    let mut files = files_of(student);
+    files.extend(lm.cloned());
+    fetch_files(files, progress).await;
 }
 
 /// Fetches files that are not kept yet, as [`fetch_ahead`] does.
-pub async fn fetch_files(
-    files: Vec<RemoteFile>,
-    progress: impl FnMut(&Response) + Clone + 'static,
-) {
+pub async fn fetch_files(files: Vec<RemoteFile>, progress: Progress) {
     let Ok(cache) = kept_files::open().await else {
         return;
     };
@@ -47,7 +42,7 @@ pub async fn fetch_files(
     let total: f64 = missing.iter().filter_map(|file| file.bytes).sum();
     let received = Rc::new(Cell::new(0.0));
     let jobs = missing.into_iter().map(|file| {
-        let (cache, received, mut progress) = (cache.clone(), received.clone(), progress.clone());
+        let (cache, received, progress) = (cache.clone(), received.clone(), progress.clone());
         let report = move |bytes: f64| {
             received.set(received.get() + bytes);
             let received = received.get();
@@ -64,20 +59,17 @@ pub async fn fetch_files(
     lanes::all(jobs.collect()).await;
 }
 
-fn files_of(student: &Student) -> impl Iterator<Item = RemoteFile> {
+fn files_of(student: &Student) -> Vec<RemoteFile> {
     let folder = student.url.trim_end_matches('/');
-    student.summary.needed().map(move |file| RemoteFile {
+    let files = student.summary.needed().map(|file| RemoteFile {
         url: format!("{folder}/{}", file.name),
         bytes: Some(file.bytes),
         sha256: Some(file.sha256.clone()),
-    })
+    });
+    files.collect()
 }
 
-async fn keep(
-    cache: &JsValue,
-    file: &RemoteFile,
-    mut report: impl FnMut(f64),
-) -> Result<(), JsValue> {
+async fn keep(cache: &JsValue, file: &RemoteFile, report: impl Fn(f64)) -> Result<(), JsValue> {
     let response = JsFuture::from(window()?.fetch_with_str(&file.url)).await?;
     let response: HttpResponse = response.dyn_into()?;
     let body = response.body().filter(|_| response.status() == 200);

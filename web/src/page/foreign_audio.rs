@@ -26,9 +26,9 @@ pub async fn decode_to_wav(file: &Blob, turn: &Turn) -> Result<Blob, String> {
     let secs = duration(file).await.map_err(unreadable)?;
     // What has no end that is known is not short.
     if secs.is_nan() || secs > MAX_SECS {
-        let minutes = MAX_SECS / 60.0;
+        let minutes = crate::figures::fixed(MAX_SECS / 60.0, 0);
         return Err(format!(
-            "the browser's decoder is used for up to {minutes:.0} minutes: convert it to FLAC or MP3"
+            "the browser's decoder is used for up to {minutes} minutes: convert it to FLAC or MP3"
         ));
     }
     let audio = decode(file).await.map_err(unreadable)?;

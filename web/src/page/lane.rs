@@ -22,7 +22,7 @@ use super::{
     students::Student,
     tape::Tape,
     turn::Turn,
-    worker_client::{Failure, WorkerClient},
+    worker_client::{Failure, Progress, WorkerClient},
 };
 use crate::{
     figures,
@@ -87,16 +87,13 @@ impl Lane {
         if !self.host.holds(&self.student, lm) {
             self.view.set_facts("waits for its turn to load");
         }
-        let view = self.view.clone();
-        let heard = turn.clone();
-        let client = self
-            .host
-            .load(&self.student, lm, move |response| {
-                if heard.is_current() {
-                    show_loading(&view, response);
-                }
-            })
-            .await?;
+        let (view, heard) = (self.view.clone(), turn.clone());
+        let progress: Progress = Rc::new(move |response| {
+            if heard.is_current() {
+                show_loading(&view, response);
+            }
+        });
+        let client = self.host.load(&self.student, lm, progress).await?;
         if !turn.is_current() {
             return Err(Failure::state("it was cancelled"));
         }
@@ -114,14 +111,15 @@ impl Lane {
     fn fetch_lm(&self, decoding: &Decoding, turn: &Turn) -> impl Future<Output = ()> + 'static {
         let (view, turn) = (self.view.clone(), turn.clone());
         let lm = self.student.lms.file(decoding.lm).cloned();
-        self.host.fetch_lm(lm, move |response| {
+        let progress: Progress = Rc::new(move |response| {
             if let (Response::Loading(LoadPhase::Downloading { received, total }), true) =
                 (response, turn.is_current())
             {
                 let (here, all) = (figures::bytes(*received), figures::bytes(*total));
                 view.set_facts(&format!("{BY_ITSELF}: {here} of {all}"));
             }
-        })
+        });
+        self.host.fetch_lm(lm, progress)
     }
 
     /// The visitor wants no more words of it.
@@ -234,7 +232,7 @@ impl Lane {
         self.hears_long.set(is_long);
         view.set_long(is_long);
         let started_ms = now();
-        let progress = move |response: &Response| match response {
+        let progress: Progress = Rc::new(move |response| match response {
             Response::Taken => {
                 taken.0.set(taken.0.get() + 1);
                 taken.1.ring();
@@ -255,9 +253,9 @@ impl Lane {
                 }
             }
             _ => {}
-        };
+        });
         self.host
-            .ask(client, &request, Some(first.samples), progress)
+            .ask(client, &request, Some(first.samples), Some(progress))
             .await
     }
 
@@ -379,20 +377,20 @@ impl Lane {
         };
         let to = failed.clone();
         let bell = sound.clone();
-        client.set_live_handler(Some(move |event| match event {
+        client.set_live_handler(Some(Rc::new(move |event| match event {
             Ok(segments) => live.show(segments),
             Err(failure) => {
                 *to.borrow_mut() = Some(failure);
                 bell.bell.ring();
             }
-        }));
+        })));
         let request = Request::LiveStart {
             sample_rate_hz,
             phrases: decoding.phrases.clone(),
             boosts: decoding.boosts.clone(),
         };
         let session = client.next_id();
-        client.request(&request, None, |_| {}).await?;
+        client.request(&request, None, None).await?;
         self.view.set_placeholder("Listening…");
         let mut next = 0;
         while turn.is_current() && failed.borrow().is_none() && !is_over() {
@@ -410,10 +408,10 @@ impl Lane {
             sound.bell.until(news).await;
         }
         let stopped = client
-            .request(&Request::LiveStop { of: session }, None, |_| {})
+            .request(&Request::LiveStop { of: session }, None, None)
             .await;
         if turn.is_current() {
-            client.set_live_handler(None::<fn(_)>);
+            client.set_live_handler(None);
         }
         match failed.take() {
             Some(failure) => Err(failure),

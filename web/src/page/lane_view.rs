@@ -45,7 +45,7 @@ impl LaneView {
         append_text(&head, "p", "lane-size", &format!("{size}{note}"))?;
         let bar: HtmlElement = element("div", "size-bar")?;
         bar.style()
-            .set_property("--share", &format!("{share:.3}"))?;
+            .set_property("--share", &figures::fixed(share, 3))?;
         head.append_child(&bar)?;
 
         let text: HtmlElement = element("div", "lane-text")?;
@@ -124,7 +124,7 @@ impl LaneView {
 
     /// How much of the student is here, 0 to 1, while it is on its way.
     pub fn set_loaded(&self, share: Option<f64>) {
-        let loaded = share.map_or_else(String::new, |share| format!("{share:.3}"));
+        let loaded = share.map_or_else(String::new, |share| figures::fixed(share, 3));
         let _ = self.bar.style().set_property("--loaded", &loaded);
         let _ = self
             .bar
@@ -379,11 +379,11 @@ fn append_wrong(line: &Element, words: &[Word], run: &[Aligned]) -> Result<(), J
         line.append_child(&wrong)?;
         line.append_with_str_1(" ")?;
     }
-    let said: Vec<&str> = run.iter().filter_map(|one| one.said.as_deref()).collect();
+    let said = export::spaced(run.iter().filter_map(|one| one.said.as_deref()));
     if !said.is_empty() {
         let right = create("ins", "right")?;
         append_text(&right, "span", "visually-hidden", "was: ")?;
-        right.append_with_str_1(&said.join(" "))?;
+        right.append_with_str_1(&said)?;
         line.append_child(&right)?;
         line.append_with_str_1(" ")?;
     }

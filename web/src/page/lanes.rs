@@ -62,16 +62,13 @@ pub fn arrange(lanes: &[Rc<Lane>]) {
 
 /// Those that are on, the smallest first: the order in which they load.
 pub fn racing(lanes: &[Rc<Lane>]) -> Vec<Rc<Lane>> {
-    let mut racing: Vec<Rc<Lane>> = lanes
+    let racing: Vec<&Rc<Lane>> = lanes.iter().filter(|lane| lane.is_on.get()).collect();
+    let bytes: Vec<f64> = racing
         .iter()
-        .filter(|lane| lane.is_on.get())
-        .cloned()
+        .map(|lane| lane.student.summary.bytes())
         .collect();
-    racing.sort_by(|a, b| {
-        let bytes = |lane: &Lane| lane.student.summary.bytes();
-        bytes(a).total_cmp(&bytes(b))
-    });
-    racing
+    let places = figures::order(&bytes).into_iter();
+    places.map(|place| racing[place].clone()).collect()
 }
 
 pub type Job = Pin<Box<dyn Future<Output = ()>>>;

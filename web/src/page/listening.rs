@@ -154,8 +154,8 @@ impl Listening {
     fn show_level(&self, values: &[f32]) {
         let power =
             values.iter().map(|value| value * value).sum::<f32>() / values.len().max(1) as f32;
-        let level = ((10.0 * power.max(1e-9).log10() + 60.0) / 60.0).clamp(0.0, 1.0);
-        let level = format!("{level:.2}");
+        let decibels = 10.0 * js_sys::Math::log10(power.max(1e-9).into());
+        let level = crate::figures::fixed(((decibels + 60.0) / 60.0).clamp(0.0, 1.0), 2);
         let _ = self.level.set_attribute("value", &level);
         let _ = self.button.style().set_property("--level", &level);
     }

@@ -11,21 +11,35 @@ use super::{
     lanes, samples,
     students::{self, Student},
 };
-use crate::catalog::{SampleIndex, SampleSet};
+use crate::catalog::{self, SampleClip, SampleSet};
 
 /// Owns the students, the clips and the lanes.
 pub struct Offer {
     students: RefCell<Vec<Rc<Student>>>,
-    samples: RefCell<SampleIndex>,
+    samples: RefCell<Vec<Rc<SampleSet>>>,
     lanes: RefCell<Vec<Rc<Lane>>>,
     /// Rings when there are lanes: whoever is quicker waits for them.
     there: Bell,
 }
 
 /// A family, with the clips that go with it.
+#[derive(Clone, Default)]
 pub struct Family {
     pub members: Vec<Rc<Student>>,
-    pub clips: Option<SampleSet>,
+    pub clips: Option<Rc<SampleSet>>,
+}
+
+impl Family {
+    /// Clips whose words are known and whose error rates are published.
+    pub fn known_clips(&self) -> impl Iterator<Item = &SampleClip> {
+        let clips = self.clips.as_deref().map_or(&[][..], |set| &set.clips);
+        clips.iter().filter(|clip| clip.evaluation_set.is_some())
+    }
+
+    /// The test set that they are from.
+    pub fn evaluation_set(&self) -> Option<&str> {
+        self.known_clips().next()?.evaluation_set.as_deref()
+    }
 }
 
 impl Offer {
@@ -55,7 +69,7 @@ impl Offer {
     /// Without clips there is still the microphone.
     pub async fn read_samples(&self) {
         match samples::fetch_samples().await {
-            Ok(index) => *self.samples.borrow_mut() = index,
+            Ok(sets) => *self.samples.borrow_mut() = sets,
             Err(error) => warn(&error),
         }
     }
@@ -69,7 +83,7 @@ impl Offer {
         let members = students.iter().filter(|student| student.group == name);
         Family {
             members: members.cloned().collect(),
-            clips: self.samples.borrow().for_group(name).cloned(),
+            clips: catalog::for_group(&self.samples.borrow(), name),
         }
     }
 

@@ -5,6 +5,7 @@ use wasm_bindgen::JsValue;
 use web_sys::Element;
 
 use super::dom::{append_text, create};
+use crate::figures;
 use crate::protocol::{NearPhrase, OtherSpeech, Phrase, SlotValue};
 
 /// Adds them to the paragraph that has the words.
@@ -12,7 +13,7 @@ pub fn phrase_paragraph(paragraph: &Element, phrase: &Phrase) -> Result<(), JsVa
     paragraph.set_class_name("phrase");
     for (name, value) in &phrase.slots {
         let value = match value {
-            SlotValue::Number(number) => format!("{number:.0}"),
+            SlotValue::Number(number) => figures::fixed(*number, 0),
             SlotValue::Text(text) => text.clone(),
         };
         append(paragraph, "slot", &format!("{name}: {value}"))?;
@@ -53,7 +54,7 @@ fn reason(nearest: Option<&NearPhrase>) -> String {
 }
 
 fn percent(share: f32) -> String {
-    format!("{:.0} %", share * 100.0)
+    format!("{} %", figures::fixed((share * 100.0).into(), 0))
 }
 
 fn append(paragraph: &Element, class: &str, text: &str) -> Result<(), JsValue> {

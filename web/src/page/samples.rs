@@ -14,8 +14,9 @@ use crate::{
     figures,
 };
 
-pub async fn fetch_samples() -> Result<SampleIndex, String> {
-    fetch::json(&clip_url("index.json")?).await
+pub async fn fetch_samples() -> Result<Vec<Rc<SampleSet>>, String> {
+    let index: SampleIndex = fetch::json(&clip_url("index.json")?).await?;
+    Ok(index.sets.into_iter().map(Rc::new).collect())
 }
 
 pub fn clip_url(file: &str) -> Result<String, String> {
@@ -35,7 +36,12 @@ pub fn show(set: &SampleSet, choose: impl Fn(usize) + 'static) -> Result<(), JsV
         button.set_attribute("type", "button")?;
         append_text(&button, "span", "chip-play", "▶")?.set_attribute("aria-hidden", "true")?;
         button.append_with_str_1(&format!(" {name} "))?;
-        append_text(&button, "span", "chip-secs", &format!("{:.1} s", clip.secs))?;
+        append_text(
+            &button,
+            "span",
+            "chip-secs",
+            &format!("{} s", figures::fixed(clip.secs, 1)),
+        )?;
         button.set_attribute("title", &format!("Transcribe “{}”", clip.text))?;
         let choose = choose.clone();
         listen(&button, "click", move |_| choose(number));

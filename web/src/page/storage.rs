@@ -1,6 +1,6 @@
 //! What is kept in this browser, and what is still to be fetched.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
 use web_sys::{HtmlButtonElement, HtmlElement};
@@ -39,7 +39,7 @@ impl Storage {
     }
 }
 
-fn missing_bytes(lanes: &[Rc<Lane>], lm: LmChoice, stored: &BTreeSet<String>) -> f64 {
+fn missing_bytes(lanes: &[Rc<Lane>], lm: LmChoice, stored: &[String]) -> f64 {
     let mut missing = 0.0;
     let mut lm_bytes = 0.0;
     for lane in lanes {

@@ -1,7 +1,5 @@
 //! What of the site's files this browser keeps, by their digests.
 
-use std::collections::BTreeSet;
-
 use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -11,7 +9,7 @@ use crate::{
 };
 
 /// Digests of the files that are kept; none where the browser keeps nothing.
-pub async fn digests() -> BTreeSet<String> {
+pub async fn digests() -> Vec<String> {
     found().await.unwrap_or_default()
 }
 
@@ -22,12 +20,12 @@ pub async fn holds(file: &RemoteFile) -> bool {
     digest.is_some_and(|digest| stored.contains(digest))
 }
 
-async fn found() -> Result<BTreeSet<String>, JsValue> {
+async fn found() -> Result<Vec<String>, JsValue> {
     let cache = kept_files::open().await?;
     let keys: Array = js::call_async(&cache, "keys", &[]).await?.dyn_into()?;
     let digest = |key: JsValue| {
         let url = js::get(&key, "url").as_string()?;
-        url.rsplit('/').next().map(str::to_owned)
+        Some(url.rsplit_once('/')?.1.to_owned())
     };
     Ok(keys.iter().filter_map(digest).collect())
 }

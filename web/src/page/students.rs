@@ -45,7 +45,7 @@ pub async fn fetch_students() -> Result<(Vec<Rc<Student>>, Vec<String>), String>
         for file in [&mut lms.small, &mut lms.large].into_iter().flatten() {
             file.url = at(&file.url)?;
         }
-        match serde_json::from_str(&entry.manifest) {
+        match crate::json::read(&entry.manifest) {
             Ok(summary) => students.push(Rc::new(Student {
                 url: at(&entry.path)?,
                 group: entry.group,

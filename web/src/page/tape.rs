@@ -3,7 +3,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
 };
 
 use js_sys::{ArrayBuffer, Float32Array};
@@ -44,6 +44,12 @@ impl Block {
     }
 }
 
+/// A lane, and the number of the block that it takes next.
+struct Taker {
+    lane: usize,
+    next: usize,
+}
+
 pub struct Tape {
     pub sample_rate_hz: u32,
     /// How long the recording is, where that is known.
@@ -51,8 +57,7 @@ pub struct Tape {
     blocks: RefCell<VecDeque<Block>>,
     /// Number of the first block that is kept.
     first: Cell<usize>,
-    /// The number of the block that each lane takes next.
-    takers: RefCell<BTreeMap<usize, usize>>,
+    takers: RefCell<Vec<Taker>>,
     failure: RefCell<Option<Failure>>,
     /// The buffer of a block that all have taken.
     spare: RefCell<Option<ArrayBuffer>>,
@@ -60,13 +65,14 @@ pub struct Tape {
 }
 
 impl Tape {
-    pub fn new(sample_rate_hz: u32, expected_secs: Option<f64>, takers: &[usize]) -> Self {
+    pub fn new(sample_rate_hz: u32, expected_secs: Option<f64>, lanes: &[usize]) -> Self {
+        let takers = lanes.iter().map(|&lane| Taker { lane, next: 0 });
         Self {
             sample_rate_hz,
             expected_secs,
             blocks: RefCell::default(),
             first: Cell::default(),
-            takers: RefCell::new(takers.iter().map(|taker| (*taker, 0)).collect()),
+            takers: RefCell::new(takers.collect()),
             failure: RefCell::default(),
             spare: RefCell::default(),
             bell: Bell::default(),
@@ -106,12 +112,12 @@ impl Tape {
     /// Why there is none.
     pub async fn next(
         &self,
-        taker: usize,
+        lane: usize,
         spare: impl FnOnce() -> Option<ArrayBuffer>,
     ) -> Result<Copied, Failure> {
         self.bell
             .until(|| {
-                let number = self.takers.borrow().get(&taker).copied()?;
+                let number = self.next_of(lane)?;
                 let block = self
                     .blocks
                     .borrow()
@@ -125,25 +131,40 @@ impl Tape {
             .await
             .map(|(number, block)| {
                 let copied = block.copied(spare());
-                self.takers.borrow_mut().insert(taker, number + 1);
+                self.set_next(lane, number + 1);
                 self.forget();
                 copied
             })
     }
 
     /// Begins anew for a lane; false if its first block is gone.
-    pub fn rewind(&self, taker: usize) -> bool {
+    pub fn rewind(&self, lane: usize) -> bool {
         let is_whole = self.first.get() == 0;
         if is_whole {
-            self.takers.borrow_mut().insert(taker, 0);
+            self.set_next(lane, 0);
         }
         is_whole
     }
 
     /// A lane takes no more.
-    pub fn leave(&self, taker: usize) {
-        self.takers.borrow_mut().remove(&taker);
+    pub fn leave(&self, lane: usize) {
+        self.takers.borrow_mut().retain(|taker| taker.lane != lane);
         self.forget();
+    }
+
+    fn next_of(&self, lane: usize) -> Option<usize> {
+        let takers = self.takers.borrow();
+        let taker = takers.iter().find(|taker| taker.lane == lane)?;
+        Some(taker.next)
+    }
+
+    /// A lane that had left takes again.
+    fn set_next(&self, lane: usize, next: usize) {
+        let mut takers = self.takers.borrow_mut();
+        match takers.iter_mut().find(|taker| taker.lane == lane) {
+            Some(taker) => taker.next = next,
+            None => takers.push(Taker { lane, next }),
+        }
     }
 
     /// Gives back what all have taken, but for a recording of few blocks: it may be begun anew.
@@ -151,8 +172,8 @@ impl Tape {
         let least = self
             .takers
             .borrow()
-            .values()
-            .copied()
+            .iter()
+            .map(|taker| taker.next)
             .min()
             .unwrap_or(usize::MAX);
         let mut blocks = self.blocks.borrow_mut();

@@ -13,7 +13,7 @@ use super::{
     saving,
     settings::add_option,
 };
-use crate::{export::Format, protocol::Word};
+use crate::{export::Format, figures::fixed, protocol::Word};
 
 /// Owns the row of buttons under the lanes.
 pub struct Toolbar {
@@ -112,12 +112,12 @@ impl Toolbar {
 
     fn play(&self, lane: &Lane, word: &Word) {
         self.say(&format!(
-            "“{}” of {}: {:.2} to {:.2} s, {:.0} % sure",
+            "“{}” of {}: {} to {} s, {} % sure",
             word.text,
             lane.student.name(),
-            word.start_secs,
-            word.end_secs,
-            word.confidence * 100.0
+            fixed(word.start_secs.into(), 2),
+            fixed(word.end_secs.into(), 2),
+            sure(word)
         ));
         self.player.play(word.start_secs, word.end_secs);
     }
@@ -146,11 +146,11 @@ impl Toolbar {
     }
 
     fn tell(&self, lane: &Lane, word: &Word) {
-        let sure = word.confidence * 100.0;
         self.say(&format!(
-            "“{}” of {}: {sure:.0} % sure",
+            "“{}” of {}: {} % sure",
             word.text,
-            lane.student.name()
+            lane.student.name(),
+            sure(word)
         ));
     }
 
@@ -183,4 +183,9 @@ impl Toolbar {
 fn target(event: &Event, selector: &str) -> Option<Element> {
     let element: Element = event.target()?.dyn_into().ok()?;
     element.closest(selector).ok()?
+}
+
+/// How sure a student is of a word, in percent.
+fn sure(word: &Word) -> String {
+    fixed((word.confidence * 100.0).into(), 0)
 }

@@ -92,7 +92,7 @@ async fn load_and_time(gpu: &WorkerClient, student: &Student) -> Result<f64, Fai
         manifest: Some(student.manifest.clone()),
         lm: None,
     };
-    gpu.request(&request, None, |_| {}).await?;
+    gpu.request(&request, None, None).await?;
     time(gpu).await
 }
 
@@ -116,7 +116,7 @@ async fn time(client: &WorkerClient) -> Result<f64, Failure> {
     let mut least_ms = f64::INFINITY;
     for _ in 0..RUNS {
         let samples = Float32Array::from(noise.as_slice()).buffer();
-        let answer = client.request(&request, Some(samples), |_| {}).await?;
+        let answer = client.request(&request, Some(samples), None).await?;
         let Response::Transcribed { recognize_ms, .. } = answer.response else {
             return Err(Failure::state("the engine answered out of order"));
         };

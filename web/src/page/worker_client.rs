@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
     future::Future,
     pin::Pin,
     rc::Rc,
@@ -66,7 +65,8 @@ struct Slot<T> {
     waker: Option<Waker>,
 }
 
-struct Later<T>(Rc<RefCell<Slot<T>>>);
+/// What will be there once it is given.
+pub struct Later<T>(Rc<RefCell<Slot<T>>>);
 
 impl<T> Later<T> {
     fn new() -> Self {
@@ -104,18 +104,23 @@ impl<T> Future for Later<T> {
     }
 }
 
-type Progress = Box<dyn FnMut(&Response)>;
-type LiveHandler = Rc<RefCell<dyn FnMut(Result<Vec<LiveSegment>, Failure>)>>;
+/// Is told what comes before an answer. Boxed, as all that a request gets: a request for each closure
+/// would be compiled, otherwise.
+pub type Progress = Rc<dyn Fn(&Response)>;
+/// Gets the segments of a live session, and its failures.
+pub type LiveHandler = Rc<dyn Fn(Result<Vec<LiveSegment>, Failure>)>;
 
 struct Pending {
-    progress: Progress,
+    id: u32,
+    progress: Option<Progress>,
     answer: Later<Result<Answer, Failure>>,
 }
 
 pub struct WorkerClient {
     worker: Worker,
     next_id: Cell<u32>,
-    pending: RefCell<BTreeMap<u32, Pending>>,
+    /// Never more than a few.
+    pending: RefCell<Vec<Pending>>,
     /// The request that began the live session, and who gets its words.
     live: RefCell<Option<(u32, LiveHandler)>>,
     start: Later<Result<Started, String>>,
@@ -218,12 +223,12 @@ impl WorkerClient {
         self.start.give(Err(reason.clone()));
         let failure = stopped(&reason);
         let pending = std::mem::take(&mut *self.pending.borrow_mut());
-        for request in pending.into_values() {
+        for request in pending {
             request.answer.give(Err(failure.clone()));
         }
         let live = self.live.borrow_mut().take();
         if let Some((_, handler)) = live {
-            handler.borrow_mut()(Err(failure));
+            handler(Err(failure));
         }
     }
 
@@ -232,46 +237,50 @@ impl WorkerClient {
         self.next_id.get()
     }
 
-    /// Sends a request and waits for its answer; `progress` sees what comes before it.
-    pub async fn request(
+    /// Sends a request at once, and waits for its answer; `progress` sees what comes before it.
+    pub fn request(
         &self,
         request: &Request,
         payload: Option<ArrayBuffer>,
-        progress: impl FnMut(&Response) + 'static,
-    ) -> Result<Answer, Failure> {
-        if let Some(reason) = self.dead.borrow().as_ref() {
-            return Err(stopped(reason));
-        }
-        let answer = self.expect(progress);
-        self.post(request, payload, None);
-        answer.await
+        progress: Option<Progress>,
+    ) -> Later<Result<Answer, Failure>> {
+        self.send(request, payload, None, progress)
     }
 
     /// As [`Self::request`], with a file.
-    pub async fn request_with_file(
+    pub fn request_with_file(
         &self,
         request: &Request,
         file: &Blob,
-    ) -> Result<Answer, Failure> {
-        if let Some(reason) = self.dead.borrow().as_ref() {
-            return Err(stopped(reason));
-        }
-        let answer = self.expect(|_| {});
-        self.post(request, None, Some(file));
-        answer.await
+    ) -> Later<Result<Answer, Failure>> {
+        self.send(request, None, Some(file), None)
     }
 
-    /// What the next request will answer.
-    fn expect(&self, progress: impl FnMut(&Response) + 'static) -> Later<Result<Answer, Failure>> {
+    fn send(
+        &self,
+        request: &Request,
+        payload: Option<ArrayBuffer>,
+        file: Option<&Blob>,
+        progress: Option<Progress>,
+    ) -> Later<Result<Answer, Failure>> {
         let answer = Later::new();
-        let pending = Pending {
-            progress: Box::new(progress),
+        if let Some(reason) = self.dead.borrow().as_ref() {
+            answer.give(Err(stopped(reason)));
+            return answer;
+        }
+        self.pending.borrow_mut().push(Pending {
+            id: self.next_id.get(),
+            progress,
             answer: answer.handle(),
-        };
-        self.pending
-            .borrow_mut()
-            .insert(self.next_id.get(), pending);
+        });
+        self.post(request, payload, file);
         answer
+    }
+
+    fn take_pending(&self, id: u32) -> Option<Pending> {
+        let mut pending = self.pending.borrow_mut();
+        let place = pending.iter().position(|request| request.id == id)?;
+        Some(pending.remove(place))
     }
 
     /// The next samples of the recording that request `of` began, without an answer of its own.
@@ -296,14 +305,8 @@ impl WorkerClient {
 
     /// Who gets the segments of the live session that the next request begins, and the failures of
     /// live pushes.
-    pub fn set_live_handler(
-        &self,
-        handler: Option<impl FnMut(Result<Vec<LiveSegment>, Failure>) + 'static>,
-    ) {
-        *self.live.borrow_mut() = handler.map(|handler| {
-            let handler: LiveHandler = Rc::new(RefCell::new(handler));
-            (self.next_id.get(), handler)
-        });
+    pub fn set_live_handler(&self, handler: Option<LiveHandler>) {
+        *self.live.borrow_mut() = handler.map(|handler| (self.next_id.get(), handler));
     }
 
     fn post(&self, request: &Request, payload: Option<ArrayBuffer>, file: Option<&Blob>) {
@@ -361,11 +364,13 @@ impl WorkerClient {
                 if payload.is_some() {
                     *self.spare.borrow_mut() = payload;
                 }
-                // Taken out while it runs: it may send requests itself.
-                let taken = self.pending.borrow_mut().remove(&id);
-                if let Some(mut pending) = taken {
-                    (pending.progress)(&response);
-                    self.pending.borrow_mut().insert(id, pending);
+                let progress = {
+                    let pending = self.pending.borrow();
+                    let found = pending.iter().find(|request| request.id == id);
+                    found.and_then(|request| request.progress.clone())
+                };
+                if let Some(progress) = progress {
+                    progress(&response);
                 }
             }
             Response::Live(segments) => self.tell_live(Some(id), Ok(segments)),
@@ -385,8 +390,7 @@ impl WorkerClient {
     }
 
     fn settle(&self, id: u32, answer: Result<Answer, Failure>) {
-        let pending = self.pending.borrow_mut().remove(&id);
-        match (pending, answer) {
+        match (self.take_pending(id), answer) {
             (Some(pending), answer) => pending.answer.give(answer),
             // Only live pushes fail without anybody waiting.
             (None, Err(failure)) => self.tell_live(None, Err(failure)),
@@ -400,7 +404,7 @@ impl WorkerClient {
         if let Some((session, handler)) = handler
             && id.is_none_or(|id| id == session)
         {
-            handler.borrow_mut()(event);
+            handler(event);
         }
     }
 }

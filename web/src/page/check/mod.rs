@@ -17,13 +17,14 @@ use super::{
     audio_reader::AudioReader,
     dom::{by_id, listen, window, words_of},
     engines::Engines,
-    fetch, samples, saving,
+    fetch,
+    offer::Family,
+    samples, saving,
     students::Student,
     turn::{Turn, Turns},
     worker_client::{Failure, WorkerClient},
 };
 use crate::{
-    catalog::{SampleClip, SampleSet},
     figures,
     measurement::{Report, Row},
     protocol::{EngineKind, RemoteFile, Request, Response},
@@ -48,8 +49,7 @@ pub struct Check {
     is_running: Cell<bool>,
     /// Rows that the run under way will have; none while nothing runs.
     expected: Cell<usize>,
-    family: RefCell<Vec<Rc<Student>>>,
-    clips: RefCell<Vec<SampleClip>>,
+    family: RefCell<Family>,
     report: RefCell<Option<Report>>,
 }
 
@@ -66,7 +66,6 @@ impl Check {
             is_running: Cell::default(),
             expected: Cell::default(),
             family: RefCell::default(),
-            clips: RefCell::default(),
             report: RefCell::default(),
         });
         let here = check.clone();
@@ -77,22 +76,19 @@ impl Check {
         Ok(check)
     }
 
-    /// Offers the students of a family, and the clips whose words are known and whose error rates are
-    /// published; draws what is published.
-    pub fn offer(&self, family: &[Rc<Student>], set: Option<&SampleSet>) {
-        *self.family.borrow_mut() = family.to_vec();
-        let clips = set.map_or(&[][..], |set| &set.clips);
-        let known = clips.iter().filter(|clip| clip.evaluation_set.is_some());
-        *self.clips.borrow_mut() = known.cloned().collect();
-        let clips = self.clips.borrow();
-        let bytes: f64 = clips.iter().map(|clip| clip.bytes).sum();
-        self.button.set_hidden(clips.is_empty());
+    /// Offers a family and its known clips; draws what is published.
+    pub fn offer(&self, family: Family) {
+        let (mut count, mut bytes) = (0_usize, 0.0);
+        for clip in family.known_clips() {
+            count += 1;
+            bytes += clip.bytes;
+        }
+        *self.family.borrow_mut() = family;
+        self.button.set_hidden(count == 0);
         let size = figures::bytes(bytes);
         self.button.set_text_content(Some(&format!(
-            "Check our numbers: {} clips, {size} to fetch",
-            clips.len()
+            "Check our numbers: {count} clips, {size} to fetch"
         )));
-        drop(clips);
         let linked = self.linked_report();
         *self.report.borrow_mut() = linked;
         self.show();
@@ -105,6 +101,7 @@ impl Check {
         let report = Report::from_json(&String::from(text))?;
         let family = self.family.borrow();
         let is_ours = family
+            .members
             .first()
             .is_some_and(|student| student.group == report.family);
         is_ours.then_some(report)
@@ -151,12 +148,14 @@ impl Check {
     /// Each student greedily, and where it has a language model with the one that the page opens with,
     /// whichever is chosen: figures are published of that one.
     fn decoders(&self) -> Vec<(Rc<Student>, bool)> {
-        let family = self.family.borrow();
-        let both = family.iter().flat_map(|student| {
-            let with_lm = student.lms.small.is_some().then(|| (student.clone(), true));
-            [(student.clone(), false)].into_iter().chain(with_lm)
-        });
-        both.collect()
+        let mut decoders = Vec::new();
+        for student in &self.family.borrow().members {
+            decoders.push((student.clone(), false));
+            if student.lms.small.is_some() {
+                decoders.push((student.clone(), true));
+            }
+        }
+        decoders
     }
 
     async fn measure_all(
@@ -170,11 +169,7 @@ impl Check {
         let (first, _) = decoders
             .first()
             .ok_or_else(|| Failure::state("there are no students"))?;
-        let set = self
-            .clips
-            .borrow()
-            .first()
-            .and_then(|clip| clip.evaluation_set.clone());
+        let set = self.family.borrow().evaluation_set().map(str::to_owned);
         *self.report.borrow_mut() = Some(Report {
             family: first.group.clone(),
             set: set.unwrap_or_default(),
@@ -207,9 +202,9 @@ impl Check {
     }
 
     async fn decode_all(&self, turn: &Turn) -> Result<Vec<KnownClip>, Failure> {
-        let wanted: Vec<SampleClip> = self.clips.borrow().clone();
+        let family = self.family.borrow().clone();
         let mut clips = Vec::new();
-        for clip in wanted {
+        for clip in family.known_clips() {
             let url = samples::clip_url(&clip.file).map_err(|one| Failure::state(&one))?;
             let file = fetch::blob(&url)
                 .await
@@ -219,7 +214,7 @@ impl Check {
             clips.push(KnownClip {
                 samples: block.samples,
                 sample_rate_hz: open.sample_rate_hz,
-                text: clip.text,
+                text: clip.text.clone(),
             });
         }
         Ok(clips)
@@ -246,7 +241,7 @@ impl Check {
                 manifest: Some(student.manifest.clone()),
                 lm: student.lms.small.clone().filter(|_| *with_lm),
             };
-            client.request(&load, None, |_| {}).await?;
+            client.request(&load, None, None).await?;
             let mut runs = Runs::default();
             for round in 0..ROUNDS {
                 for clip in clips {
@@ -281,20 +276,17 @@ impl Check {
         );
         let clips = utterances.len();
         let request = Request::ErrorRate { utterances };
-        let answer = client.request(&request, None, |_| {}).await?;
+        let answer = client.request(&request, None, None).await?;
         let Response::ErrorRate { rate, low, high } = answer.response else {
             return Err(Failure::state("the engine answered out of order"));
         };
-        let set = self
-            .report
-            .borrow()
-            .as_ref()
-            .map(|report| report.set.clone());
         let lm = student.lms.small.as_ref().filter(|_| with_lm);
-        let published = set.and_then(|set| {
+        let published = {
+            let report = self.report.borrow();
+            let set = report.as_ref().map(|report| report.set.as_str());
             let lm = lm.map(RemoteFile::name);
-            student.summary.evaluation(&set, lm).cloned()
-        });
+            set.and_then(|set| student.summary.evaluation(set, lm))
+        };
         let times = runs.warm_ms.iter().copied();
         Ok(Row {
             student: student.name().to_owned(),
@@ -311,7 +303,7 @@ impl Check {
             wer: rate,
             wer_low: low,
             wer_high: high,
-            published_wer: published.as_ref().map(|one| one.wer),
+            published_wer: published.map(|one| one.wer),
             published_words: published.map_or(0, |one| one.words),
             first_ms: runs.first_ms,
             least_ms: times.clone().fold(f64::INFINITY, f64::min),
@@ -324,14 +316,8 @@ impl Check {
     fn show(&self) {
         let report = self.report.borrow();
         let rows = report.as_ref().map_or(&[][..], |report| &report.rows);
-        let set = self
-            .clips
-            .borrow()
-            .first()
-            .and_then(|clip| clip.evaluation_set.clone());
         let expected = self.expected.get();
-        let family = self.family.borrow();
-        if let Err(error) = self.view.show(rows, expected, &family, set.as_deref()) {
+        if let Err(error) = self.view.show(rows, expected, &self.family.borrow()) {
             web_sys::console::error_1(&error);
         }
     }
@@ -340,8 +326,8 @@ impl Check {
         let target = event
             .target()
             .and_then(|target| target.dyn_into::<Element>().ok());
-        let report = self.report.borrow().clone();
-        let (Some(target), Some(report)) = (target, report) else {
+        let report = self.report.borrow();
+        let (Some(target), Some(report)) = (target, report.as_ref()) else {
             return;
         };
         match target.id().as_str() {

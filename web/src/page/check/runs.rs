@@ -50,7 +50,7 @@ pub async fn transcribe(
         boosts: Boosts::None,
     };
     let samples = clip.samples.slice(0, clip.samples.length()).buffer();
-    let answer = client.request(&request, Some(samples), |_| {}).await?;
+    let answer = client.request(&request, Some(samples), None).await?;
     match answer.response {
         Response::Transcribed {
             errors: Some(errors),

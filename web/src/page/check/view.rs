@@ -1,7 +1,5 @@
 //! The table and the plots of a check.
 
-use std::rc::Rc;
-
 use wasm_bindgen::JsValue;
 use web_sys::{Element, HtmlElement};
 
@@ -10,7 +8,7 @@ use crate::{
     measurement::{HEADINGS, Row},
     page::{
         dom::{append_text, by_id, clear, create},
-        students::Student,
+        offer::Family,
     },
     plot::{Axis, Point, scatter},
     protocol::RemoteFile,
@@ -33,15 +31,9 @@ impl CheckView {
         })
     }
 
-    /// Shows what was measured beside what is published of a family on a test set. `expected`: rows in
-    /// all; those that are still to come have their place, so that nothing moves when they do.
-    pub fn show(
-        &self,
-        rows: &[Row],
-        expected: usize,
-        family: &[Rc<Student>],
-        set: Option<&str>,
-    ) -> Result<(), JsValue> {
+    /// Shows what was measured beside what is published of a family. `expected`: rows in all; those that
+    /// are still to come have their place, so that nothing moves when they do.
+    pub fn show(&self, rows: &[Row], expected: usize, family: &Family) -> Result<(), JsValue> {
         let to_come = expected.saturating_sub(rows.len());
         self.results.set_hidden(rows.is_empty() && to_come == 0);
         clear(&self.rows);
@@ -51,7 +43,7 @@ impl CheckView {
         for _ in 0..to_come {
             self.append(&HEADINGS.map(|_| "…".to_owned()))?;
         }
-        self.draw(rows, family, set);
+        self.draw(rows, family);
         Ok(())
     }
 
@@ -69,30 +61,36 @@ impl CheckView {
         Ok(())
     }
 
-    fn draw(&self, rows: &[Row], family: &[Rc<Student>], set: Option<&str>) {
-        let with_lm = family.iter().any(|student| student.lms.small.is_some());
+    fn draw(&self, rows: &[Row], family: &Family) {
+        let students = &family.members;
+        let with_lm = students.iter().any(|student| student.lms.small.is_some());
         let decoder = if with_lm { "beam" } else { "greedy" };
-        let measured = |x_of: fn(&Row) -> f64| {
-            let shown = rows.iter().filter(|row| row.decoder == decoder);
-            shown.map(move |row| Point {
-                name: format!("{} here", row.student),
-                x: x_of(row),
-                y: row.wer,
-                is_published: false,
-            })
-        };
-        let published = family.iter().filter_map(|student| {
-            let set = set.or(student.summary.largest_set())?;
+        let (mut by_size, mut by_time) = (Vec::new(), Vec::new());
+        for student in students {
+            let summary = &student.summary;
+            let set = family.evaluation_set().or(summary.largest_set());
             let lm = student.lms.small.as_ref().map(RemoteFile::name);
-            Some(Point {
-                name: student.name().to_owned(),
-                x: student.summary.bytes(),
-                y: student.summary.evaluation(set, lm)?.wer,
-                is_published: true,
-            })
-        });
-        let by_size: Vec<Point> = published.chain(measured(|row| row.bytes)).collect();
-        let by_time: Vec<Point> = measured(|row| row.median_ms).collect();
+            if let Some(found) = set.and_then(|set| summary.evaluation(set, lm)) {
+                by_size.push(Point {
+                    name: student.name().to_owned(),
+                    x: summary.bytes(),
+                    y: found.wer,
+                    is_published: true,
+                });
+            }
+        }
+        for row in rows {
+            if row.decoder == decoder {
+                let here = |x: f64| Point {
+                    name: format!("{} here", row.student),
+                    x,
+                    y: row.wer,
+                    is_published: false,
+                };
+                by_size.push(here(row.bytes));
+                by_time.push(here(row.median_ms));
+            }
+        }
         let size = Axis {
             label: "size of the download",
             format: figures::bytes,

@@ -137,7 +137,7 @@ impl WordBox {
             let target = event.target();
             let target = target.and_then(|target| target.dyn_into::<Element>().ok());
             let id = target.map_or_else(String::new, |target| target.id());
-            here.on_button(id.rsplit('-').next().unwrap_or_default());
+            here.on_button(id.rsplit_once('-').map_or("", |(_, name)| name));
         });
         let here = self.clone();
         let window: EventTarget = window()?.into();
@@ -303,7 +303,7 @@ impl WordBox {
         };
         let answer = match client {
             Ok(client) => {
-                let answer = client.request(&request, None, |_| {}).await;
+                let answer = client.request(&request, None, None).await;
                 answer.map(|answer| answer.response)
             }
             Err(failure) => Err(failure.clone()),

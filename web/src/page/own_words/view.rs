@@ -122,10 +122,12 @@ impl BoxView {
             .map(units)
             .sum();
         let line = list.lines().nth(at.line - 1).unwrap_or_default();
-        let (left, right) = match line.char_indices().nth(at.column - 1) {
-            Some((index, _)) => line.split_at(index),
-            None => (line, ""),
-        };
+        let index = line
+            .char_indices()
+            .nth(at.column - 1)
+            .map(|(index, _)| index);
+        let parts = index.and_then(|index| line.split_at_checked(index));
+        let (left, right) = parts.unwrap_or((line, ""));
         let word = right.split_whitespace().next().unwrap_or_default();
         let start = before + units(left);
         let range = [start, start + units(word)].map(|at| JsValue::from(at as u32));
