@@ -1,19 +1,25 @@
 //! The end of an adaptation: model folders, thresholds, figures before and after.
 
+use std::path::Path;
+
 use shared_model::bundle::{LoadedModel, TunedDecoder, with_decoder};
 use shared_model::phrases::with_threshold;
-use shared_model::weights::{WeightTensor, Weights};
+use shared_model::weights::{Int8Weights, WeightTensor, Weights};
 
 use super::corpus::Corpus;
 use super::judge::Judge;
-use super::{AdaptError, AdaptReport, Adaptation, AdaptedStudent};
+use super::{AdaptError, AdaptReport, Adaptation, AdaptedStudent, DEFAULT_STRENGTH};
 use crate::config::Recipe;
 use crate::costs::PhaseCosts;
+use crate::data::read_manifest;
 use crate::export::{Exporter, test_sets};
 use crate::files::write_atomically;
 use crate::model_folder;
 use crate::session::TrainedRun;
 use crate::train::{TEACHER, TrainedNetwork};
+
+/// Strengths that are tried where recordings can tell.
+const STRENGTHS: [f32; 3] = [DEFAULT_STRENGTH, 0.6, 1.0];
 
 /// `strength` of the way from one network's weights to another's, which began with them. What lies
 /// between forgets less than what was learned, and what it was not taught it hears better (Wortsman
@@ -31,12 +37,24 @@ fn between(from: &Weights, to: &Weights, strength: f32) -> Weights {
     to.iter().map(mixed).collect()
 }
 
+/// The recipe, whose card says how far the student went.
+fn with_strength(recipe: &Recipe, name: &str, strength: f32) -> Recipe {
+    let mut recipe = recipe.clone();
+    recipe.export.limits.push(format!(
+        "Its weights are {:.0} % of the way from {name} to what was learned from the list. Further on, \
+         the voices that taught are heard better, and people who did not teach worse.",
+        strength * 100.0
+    ));
+    recipe
+}
+
 impl Adaptation<'_> {
     /// Exports the students, finds their thresholds, and hears the test voices before and after.
     pub(super) fn judged(
         &self,
         corpus: &Corpus,
         run: &TrainedRun,
+        kept_back: Option<&Path>,
         voices: String,
     ) -> Result<AdaptReport, AdaptError> {
         let judge = Judge {
@@ -46,11 +64,16 @@ impl Adaptation<'_> {
             threads: self.options.threads,
             stop: self.stop,
         };
+        let strength = match (self.options.strength, kept_back) {
+            (Some(asked), _) => asked,
+            (None, Some(recordings)) => self.best_strength(&judge, run, recordings)?,
+            (None, None) => DEFAULT_STRENGTH,
+        };
         let mut list = self.file.text.clone();
         let mut students = Vec::new();
         for (folder, before) in &self.models.students {
             let name = super::students::name_of(folder);
-            let adapted = self.export(run, &name, before)?;
+            let adapted = self.export(run, &name, before, strength)?;
             let threshold = judge.threshold(&adapted)?;
             let id = adapted.manifest.weights_id();
             list = with_threshold(&list, threshold, &id, &name);
@@ -70,10 +93,49 @@ impl Adaptation<'_> {
         Ok(AdaptReport {
             phrases,
             voices,
-            strength: self.options.strength,
+            strength,
             training: costs.values().map(PhaseCosts::total).sum(),
             students,
         })
+    }
+
+    /// The strength by which all students together have the fewest errors in recordings that taught
+    /// nothing; of equal ones the least.
+    fn best_strength(
+        &self,
+        judge: &Judge<'_>,
+        run: &TrainedRun,
+        recordings: &Path,
+    ) -> Result<f32, AdaptError> {
+        let utterances = read_manifest(recordings)?;
+        let mut best = (usize::MAX, DEFAULT_STRENGTH);
+        for strength in STRENGTHS {
+            let (mut wrong, mut said) = (0, 0);
+            for (folder, before) in &self.models.students {
+                let name = super::students::name_of(folder);
+                let trained = run.networks.iter().filter(|network| network.name == name);
+                for network in trained {
+                    let adapted = LoadedModel {
+                        model: network.config.clone(),
+                        weights: between(&before.weights, &network.weights, strength),
+                        int8: Int8Weights::default(),
+                        ..before.clone()
+                    };
+                    let errors = judge.errors(&adapted, &utterances)?;
+                    wrong += errors.0;
+                    said += errors.1;
+                }
+            }
+            (self.tell)(format!(
+                "{:.0} % of the way to what was learned: {wrong} of {said} phrases wrong in {} recordings that were kept back",
+                strength * 100.0,
+                utterances.len()
+            ));
+            if wrong < best.0 {
+                best = (wrong, strength);
+            }
+        }
+        Ok(best.1)
     }
 
     fn export(
@@ -81,8 +143,9 @@ impl Adaptation<'_> {
         run: &TrainedRun,
         name: &str,
         before: &LoadedModel,
+        strength: f32,
     ) -> Result<LoadedModel, AdaptError> {
-        let recipe = self.with_strength(&run.recipe, name);
+        let recipe = with_strength(&run.recipe, name, strength);
         let exporter = Exporter {
             recipe: &recipe,
             tokens: &run.tokens,
@@ -97,7 +160,7 @@ impl Adaptation<'_> {
             .filter(|network| network.name != TEACHER);
         for network in networks.filter(|network| network.name == name) {
             let network = TrainedNetwork {
-                weights: between(&before.weights, &network.weights, self.options.strength),
+                weights: between(&before.weights, &network.weights, strength),
                 ..network.clone()
             };
             exporter.export(&network, &folder, &mut |message| (self.tell)(message))?;
@@ -118,17 +181,6 @@ impl Adaptation<'_> {
             model_folder::update(&folder, &files)?;
         }
         Ok(model_folder::read(&folder)?)
-    }
-
-    /// The recipe, whose card says how far the student went.
-    fn with_strength(&self, recipe: &Recipe, name: &str) -> Recipe {
-        let mut recipe = recipe.clone();
-        recipe.export.limits.push(format!(
-            "Its weights are {:.0} % of the way from {name} to what was learned from the list. Further on, \
-             the voices that taught are heard better, and people worse.",
-            self.options.strength * 100.0
-        ));
-        recipe
     }
 
     /// Puts the list with its thresholds into the folder, and beside each model.

@@ -8,6 +8,7 @@ use shared_model::phrases::{DEFAULT_THRESHOLD, PhraseDecoder};
 
 use super::AdaptError;
 use super::corpus::Corpus;
+use crate::data::Utterance;
 use crate::device::OpenDevice;
 use crate::evaluate::{
     HeardPhrases, PhraseFile, PhraseReport, ThresholdCurve, ThresholdPoint, choose_threshold,
@@ -68,21 +69,45 @@ impl Judge<'_> {
         let mut all = Vec::new();
         for set in sets {
             let utterances = self.corpus.utterances(set)?;
-            if utterances.is_empty() {
-                continue;
+            if !utterances.is_empty() {
+                all.extend(self.hear_all(loaded, decoder, &utterances)?);
             }
-            let heard = hear_phrases(
-                loaded,
-                decoder,
-                &utterances,
-                self.device,
-                self.threads,
-                self.stop,
-                &|_, _| {},
-            )?;
-            all.extend(heard);
         }
         Ok(all)
+    }
+
+    fn hear_all(
+        &self,
+        loaded: &LoadedModel,
+        decoder: &PhraseDecoder,
+        utterances: &[Utterance],
+    ) -> Result<Vec<HeardPhrases>, AdaptError> {
+        let (device, threads) = (self.device, self.threads);
+        Ok(hear_phrases(
+            loaded,
+            decoder,
+            utterances,
+            device,
+            threads,
+            self.stop,
+            &|_, _| {},
+        )?)
+    }
+
+    /// Wrong, missed and invented phrases of utterances, and how many were said, with nothing rejected.
+    ///
+    /// # Errors
+    /// Utterances that cannot be read or heard.
+    pub fn errors(
+        &self,
+        loaded: &LoadedModel,
+        utterances: &[Utterance],
+    ) -> Result<(usize, usize), AdaptError> {
+        let decoder = self.file.decoder(loaded, Some(0.0), false)?;
+        let heard = self.hear_all(loaded, &decoder, utterances)?;
+        let report = PhraseReport::new(&heard, &decoder);
+        let wrong = report.phrase_error_rate * report.phrases as f64;
+        Ok((wrong.round() as usize, report.phrases))
     }
 
     /// The threshold with the fewest errors on the development voices, phrases that are not heard

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::amounts::{Epochs, StepRates};
 use super::corpus::{Corpus, General};
 use super::recipe;
+use super::recordings::Recordings;
 use super::{AdaptError, Adaptation, TIMES_RECORDINGS};
 use crate::bench::{Options, phase_rates};
 use crate::config::{Phase, Recipe};
@@ -21,17 +22,18 @@ impl Adaptation<'_> {
         corpus: &Corpus,
         general: &General,
         spoken_by: &str,
-        recordings: Option<(String, usize)>,
+        recordings: Option<&Recordings>,
     ) -> Result<Recipe, AdaptError> {
         let path = self.path("recipe.toml");
         if !path.exists() {
             let sets = ["phrases", "others", "general", "background"];
             let there = sets.into_iter().filter(|set| corpus.manifest(set).exists());
             let mut train: Vec<String> = there.map(|set| format!("speech/{set}.jsonl")).collect();
-            if let Some((manifest, _)) = &recordings {
-                train.extend(vec![manifest.clone(); TIMES_RECORDINGS]);
+            if let Some(recordings) = recordings {
+                train.extend(vec![recordings.taught.clone(); TIMES_RECORDINGS]);
             }
-            let data = self.data_lines(corpus, general, spoken_by, recordings.map(|(_, n)| n))?;
+            let count = recordings.map(|recordings| recordings.num_taught);
+            let data = self.data_lines(corpus, general, spoken_by, count)?;
             let text = self.recipe_text(corpus, &train, &data)?;
             self.write("recipe.toml", text.as_bytes())?;
         }

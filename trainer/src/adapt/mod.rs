@@ -11,6 +11,7 @@ mod measured;
 mod other_speech;
 mod plan;
 mod recipe;
+mod recordings;
 mod report;
 mod speak;
 mod students;
@@ -27,8 +28,6 @@ use std::sync::atomic::AtomicBool;
 
 use crate::cluster::Team;
 use crate::config::Recipe;
-use crate::data::Depth;
-use crate::data::prepare::{Corpus as Kind, PrepareOptions, SHARD_BYTES, prepare};
 use crate::device::OpenDevice;
 use crate::evaluate::{PhraseFile, read_lm};
 use crate::files::write_atomically;
@@ -60,8 +59,9 @@ pub struct AdaptOptions {
     pub run: PathBuf,
     /// Budget on an idle machine.
     pub minutes: f64,
-    /// How far the students go from their shipped weights to what was learned, 0 to 1.
-    pub strength: f32,
+    /// How far the students go from their shipped weights to what was learned, 0 to 1; absent: where
+    /// recordings that were kept back are heard best, or [`DEFAULT_STRENGTH`].
+    pub strength: Option<f32>,
     /// Of every draw.
     pub seed: u64,
     /// Delete what an earlier adaptation left in the folder.
@@ -81,6 +81,10 @@ struct Adaptation<'a> {
     stop: &'a AtomicBool,
     tell: &'a dyn Fn(String),
 }
+
+/// Where no recordings tell how far to go: further on, the voices that taught are heard better, and
+/// people worse.
+pub const DEFAULT_STRENGTH: f32 = 0.3;
 
 /// Own recordings are heard so many times an epoch: they are few, and they are what counts.
 const TIMES_RECORDINGS: usize = 3;
@@ -119,9 +123,11 @@ pub fn adapt(
     tell(format!("voices: {spoken_by}"));
     let corpus = adaptation.corpus(&general, &Cast::of(voices))?;
     let recordings = adaptation.recordings()?;
-    let recipe = adaptation.recipe(&corpus, &general, &spoken_by, recordings)?;
+    let recipe = adaptation.recipe(&corpus, &general, &spoken_by, recordings.as_ref())?;
     let run = adaptation.train(&recipe)?;
-    let report = adaptation.judged(&corpus, &run, spoken_by)?;
+    let kept_back = recordings.and_then(|recordings| recordings.kept_back);
+    let kept_back = kept_back.map(|manifest| adaptation.path(&manifest));
+    let report = adaptation.judged(&corpus, &run, kept_back.as_deref(), spoken_by)?;
     adaptation.keep(&report)?;
     Ok(report)
 }
@@ -140,7 +146,10 @@ impl Adaptation<'_> {
     fn finished(&self) -> Option<AdaptReport> {
         let json = fs::read(self.path("report.json")).ok()?;
         let report: AdaptReport = serde_json::from_slice(&json).ok()?;
-        (report.strength == self.options.strength).then_some(report)
+        let asked = self.options.strength;
+        asked
+            .is_none_or(|asked| asked == report.strength)
+            .then_some(report)
     }
 
     fn general(&self) -> Result<General, AdaptError> {
@@ -176,34 +185,6 @@ impl Adaptation<'_> {
         })?;
         corpus.join(&["dev-phrases", "dev-general"], "dev")?;
         Ok(corpus)
-    }
-
-    /// The manifest of own recordings, and how many there are.
-    fn recordings(&self) -> Result<Option<(String, usize)>, AdaptError> {
-        let Some(folder) = &self.options.recordings else {
-            return Ok(None);
-        };
-        let options = PrepareOptions {
-            depth: Depth::Decode,
-            threads: self.options.threads,
-            shard_bytes: SHARD_BYTES,
-        };
-        let report = prepare(Kind::Folder, folder, &self.path("recordings"), &options)?;
-        for problem in &report.problems {
-            (self.tell)(problem.clone());
-        }
-        match report.manifests.first() {
-            Some(manifest) => Ok(Some((
-                "recordings/all.jsonl".to_owned(),
-                manifest.utterances,
-            ))),
-            None => Err(AdaptError::NoRecordings {
-                folder: folder.clone(),
-                reason: report.problems.into_iter().next().unwrap_or_else(|| {
-                    "it needs audio files with a .txt of the same name beside each".to_owned()
-                }),
-            }),
-        }
     }
 
     fn train(&self, recipe: &Recipe) -> Result<TrainedRun, AdaptError> {
