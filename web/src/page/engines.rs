@@ -152,10 +152,10 @@ impl Engines {
             .adapter
             .as_ref()
             .map_or_else(String::new, |name| format!("; adapter: {name}"));
-        let error = js_sys::Number::from(started.self_test_error).to_exponential(1);
-        let error = error.map_or_else(|_| String::new(), String::from);
-        self.status
-            .set_title(&format!("Largest error of the self-test: {error}{adapter}"));
+        let error = figures::fixed(f64::from(started.self_test_error) * 1e6, 1);
+        self.status.set_title(&format!(
+            "Largest error of the self-test: {error} millionths{adapter}"
+        ));
     }
 
     fn show_ready(&self, more: &str) {

@@ -116,21 +116,21 @@ impl BoxView {
             return;
         };
         let list = self.list();
-        let before: usize = list
-            .split_inclusive('\n')
-            .take(at.line - 1)
-            .map(units)
-            .sum();
-        let line = list.lines().nth(at.line - 1).unwrap_or_default();
+        // A text area ends its lines with one character, whatever was put into it.
+        let mut lines = list.lines();
+        let above = lines.by_ref().take(at.line - 1);
+        let before: usize = above.map(|line| units(line) + 1).sum();
+        let line = lines.next().unwrap_or_default();
         let index = line
             .char_indices()
             .nth(at.column - 1)
             .map(|(index, _)| index);
         let parts = index.and_then(|index| line.split_at_checked(index));
         let (left, right) = parts.unwrap_or((line, ""));
-        let word = right.split_whitespace().next().unwrap_or_default();
+        let word = right.chars().take_while(|letter| !letter.is_whitespace());
         let start = before + units(left);
-        let range = [start, start + units(word)].map(|at| JsValue::from(at as u32));
+        let length: usize = word.map(char::len_utf16).sum();
+        let range = [start, start + length].map(|at| JsValue::from(at as u32));
         self.focus();
         let _ = js::call(&self.text, "setSelectionRange", &range);
     }
