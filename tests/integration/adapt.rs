@@ -44,8 +44,10 @@ fn a_list_becomes_a_student_with_its_threshold_its_card_and_figures() {
     let recordings = folder.path().join("recordings");
     fs::create_dir(&recordings).unwrap();
     let clip = repository().join("www/samples/open-the-window.wav");
-    fs::copy(clip, recordings.join("a.wav")).unwrap();
-    fs::write(recordings.join("a.txt"), "Open the window").unwrap();
+    for take in 0..48 {
+        fs::copy(&clip, recordings.join(format!("{take}.wav"))).unwrap();
+        fs::write(recordings.join(format!("{take}.txt")), "Open the window").unwrap();
+    }
     let mine = ["--recordings", text(&recordings)];
     let finished = adapt(&list, &run, &[mine[0], mine[1], "--json"]);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
@@ -76,12 +78,33 @@ fn a_list_becomes_a_student_with_its_threshold_its_card_and_figures() {
     for part in [
         "CC-BY-SA-4.0",
         "sentences of list.txt",
-        "1 recordings of the phrases by the user",
+        "42 recordings of the phrases by the user",
     ] {
         assert!(card.contains(part), "{card}");
     }
     let recipe = fs::read_to_string(run.join("recipe.toml")).unwrap();
-    assert_eq!(recipe.matches("recordings/all.jsonl").count(), 3);
+    assert_eq!(recipe.matches("recordings/taught.jsonl").count(), 3);
+    // An eighth of them told how far to go: of equal strengths the least is taken.
+    let tried = |strength: &str| {
+        let line = format!("{strength} % of the way to what was learned: ");
+        let found = finished.stderr.lines().find(|told| told.contains(&line));
+        let told = found.unwrap_or_else(|| panic!("{}", finished.stderr));
+        assert!(
+            told.ends_with(" of 6 phrases wrong in 6 recordings that were kept back"),
+            "{told}"
+        );
+        let errors = told.split_once(&line).unwrap().1.split(' ').next().unwrap();
+        errors.parse::<usize>().unwrap()
+    };
+    let errors = ["30", "60", "100"].map(tried);
+    let best = errors
+        .iter()
+        .position(|n| n == errors.iter().min().unwrap());
+    let strength = report["strength"].as_f64().unwrap();
+    assert!(
+        (strength - [0.3, 0.6, 1.0][best.unwrap()]).abs() < 1e-6,
+        "{report}"
+    );
 
     // It hears with its list; the same command ends at once with the same report.
     let clip = repository().join("www/samples/open-the-window.wav");
