@@ -8,9 +8,10 @@
 # A folder for each toolchain: cargo would rebuild everything at a change.
 export CARGO_TARGET_DIR=$WEB_TARGET
 export RUSTFLAGS='-C target-feature=+simd128'
-# The folders of whoever builds are nothing that a site should tell its visitors. Flags are parted at spaces.
+# Where whoever builds keeps crates and toolchains, usually at home, is nothing that a site should tell its
+# visitors. Flags are split at spaces.
 case $HOME in
-  *[[:space:]]*) ;;
+  '' | *[[:space:]]*) ;;
   *) RUSTFLAGS+=" --remap-path-prefix=$HOME=~" ;;
 esac
 

@@ -84,27 +84,17 @@ fn a_list_becomes_a_student_with_its_threshold_its_card_and_figures() {
     }
     let recipe = fs::read_to_string(run.join("recipe.toml")).unwrap();
     assert_eq!(recipe.matches("recordings/taught.jsonl").count(), 3);
-    // An eighth of them told how far to go: of equal strengths the least is taken.
-    let tried = |strength: &str| {
-        let line = format!("{strength} % of the way to what was learned: ");
-        let found = finished.stderr.lines().find(|told| told.contains(&line));
-        let told = found.unwrap_or_else(|| panic!("{}", finished.stderr));
-        assert!(
-            told.ends_with(" of 6 phrases wrong in 6 recordings that were kept back"),
-            "{told}"
-        );
-        let errors = told.split_once(&line).unwrap().1.split(' ').next().unwrap();
-        errors.parse::<usize>().unwrap()
-    };
-    let errors = ["30", "60", "100"].map(tried);
-    let best = errors
-        .iter()
-        .position(|n| n == errors.iter().min().unwrap());
-    let strength = report["strength"].as_f64().unwrap();
-    assert!(
-        (strength - [0.3, 0.6, 1.0][best.unwrap()]).abs() < 1e-6,
-        "{report}"
-    );
+    // An eighth of them told how far to go.
+    for tried in report["tried"].as_array().unwrap() {
+        assert_eq!(tried["phrases"], 6, "{report}");
+    }
+    let strengths = ["30 %", "60 %", "100 %"];
+    let report_text = fs::read_to_string(run.join("report.md")).unwrap();
+    for strength in strengths {
+        let line = format!("{strength} of the way to what was learned: ");
+        assert!(finished.stderr.contains(&line), "{}", finished.stderr);
+        assert!(report_text.contains(&line), "{report_text}");
+    }
 
     // It hears with its list; the same command ends at once with the same report.
     let clip = repository().join("www/samples/open-the-window.wav");
@@ -121,6 +111,15 @@ fn a_list_becomes_a_student_with_its_threshold_its_card_and_figures() {
     assert_eq!(heard.code, Some(0), "{}", heard.stderr);
     let again = adapt(&list, &run, &[mine[0], mine[1], "--json"]);
     assert_eq!(&again.json_lines()[0], report);
+    // Another strength is exported from the same training, and leaving it out chooses again.
+    let whole = adapt(
+        &list,
+        &run,
+        &[&mine[..], &["--json", "--strength", "1"]].concat(),
+    );
+    assert_eq!(whole.json_lines()[0]["strength"], 1.0);
+    let again = adapt(&list, &run, &[mine[0], mine[1], "--json"]);
+    assert_eq!(again.json_lines()[0]["tried"], report["tried"]);
     adapt(&list, &run, &[]).assert_refused(2, "--recordings");
 }
 

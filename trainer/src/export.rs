@@ -10,7 +10,7 @@ use shared_model::bundle::{
 };
 use shared_model::tokens::Tokens;
 
-use crate::config::Recipe;
+use crate::config::{Recipe, StudentInit};
 use crate::data::{DataError, Utterance, read_manifest};
 use crate::device::OpenDevice;
 use crate::evaluate::{DecoderChoice, EvaluateError, EvaluationReport, evaluate};
@@ -246,6 +246,28 @@ fn written(parts: &ModelParts<'_>) -> Result<(Files, LoadedModel), ExportError> 
     Ok((files, loaded))
 }
 
+/// How a student was trained.
+fn steps(recipe: &Recipe, name: &str) -> String {
+    let student = recipe.students.iter().find(|student| student.name == name);
+    let distills = student.is_none_or(|student| recipe.distill_of(student).epochs > 0);
+    let finetunes = student.is_none_or(|student| recipe.finetune_of(student).epochs > 0);
+    let starts_from_teacher = student.is_some_and(|s| s.init == StudentInit::TeacherBlocks);
+    let model = &recipe.teacher.model;
+    let teacher = format!("({} blocks of width {})", model.n_layers, model.d_model);
+    let distilled =
+        format!("distilled together with its siblings from one frozen teacher {teacher}");
+    match (distills, finetunes) {
+        (true, true) => format!("{distilled}, then fine-tuned with CTC"),
+        (true, false) => format!("{distilled}, in one step"),
+        (false, _) if starts_from_teacher => {
+            format!(
+                "begun with blocks of a teacher {teacher}, and trained with CTC beside its siblings"
+            )
+        }
+        (false, _) => "trained with CTC beside its siblings".to_owned(),
+    }
+}
+
 /// Word of a model card for the recipe's networks.
 fn card(network: &TrainedNetwork, recipe: &Recipe) -> CardInfo {
     let model = &network.config;
@@ -261,13 +283,11 @@ fn card(network: &TrainedNetwork, recipe: &Recipe) -> CardInfo {
             recipe.name
         ));
     } else {
-        let teacher = &recipe.teacher.model;
         method.push(format!(
-            "A student of the recipe \"{}\": distilled together with its siblings from one frozen teacher \
-             ({} blocks of width {}), then fine-tuned with CTC. Method: Hannan et al., \"An Effective \
-             Training Framework for Light-Weight Automatic Speech Recognition Models\", Interspeech 2025 \
-             (arXiv 2505.16991).",
-            recipe.name, teacher.n_layers, teacher.d_model
+            "A student of the recipe \"{}\": {}. Method: Hannan et al., \"An Effective Training Framework for \
+             Light-Weight Automatic Speech Recognition Models\", Interspeech 2025 (arXiv 2505.16991).",
+            recipe.name,
+            steps(recipe, &network.name)
         ));
     }
     let start = if is_teacher {

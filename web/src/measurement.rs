@@ -65,6 +65,25 @@ impl Row {
         }
     }
 
+    /// Whoever makes a link can write anything into it.
+    fn is_plausible(&self) -> bool {
+        let figures = [
+            self.wer,
+            self.wer_low,
+            self.wer_high,
+            self.first_ms,
+            self.least_ms,
+            self.median_ms,
+            self.most_ms,
+            self.speed,
+        ];
+        self.bytes >= 1.0
+            && [self.bytes]
+                .iter()
+                .chain(&figures)
+                .all(|value| (0.0..1e15).contains(value))
+    }
+
     pub fn cells(&self) -> [String; 8] {
         let percent = figures::percent;
         let published = self.published_wer.map_or_else(
@@ -114,9 +133,10 @@ impl Report {
         json::write(self)
     }
 
-    /// Reads what [`Self::json`] wrote; `None` for anything else.
+    /// Reads what [`Self::json`] wrote; `None` for anything else, and for figures that no machine measures.
     pub fn from_json(text: &str) -> Option<Self> {
-        json::read(text).ok()
+        let report: Self = json::read(text).ok()?;
+        report.rows.iter().all(Row::is_plausible).then_some(report)
     }
 }
 
@@ -168,5 +188,18 @@ mod tests {
     fn a_report_survives_being_written() {
         assert_eq!(Report::from_json(&report().json()), Some(report()));
         assert_eq!(Report::from_json("{}"), None);
+    }
+
+    #[test]
+    fn a_link_with_figures_that_nobody_measures_is_no_report() {
+        let changed = |change: fn(&mut Row)| {
+            let mut report = report();
+            change(&mut report.rows[0]);
+            Report::from_json(&report.json())
+        };
+        assert!(changed(|row| row.least_ms = 0.0).is_some());
+        assert_eq!(changed(|row| row.bytes = 1e-310), None);
+        assert_eq!(changed(|row| row.median_ms = 1e300), None);
+        assert_eq!(changed(|row| row.wer = -0.1), None);
     }
 }

@@ -166,7 +166,8 @@ fn log_ticks(low: f64, high: f64) -> Vec<f64> {
         power_of_ten(low).floor() as i32,
         power_of_ten(high).ceil() as i32,
     );
-    for power in first..=last {
+    // Values beyond these have ticks at none.
+    for power in first.max(-9)..=last.min(18) {
         for digit in [1.0, 2.0, 5.0] {
             let value = digit * 10f64.powi(power);
             if (low..=high).contains(&value) {

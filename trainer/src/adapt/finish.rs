@@ -8,7 +8,7 @@ use shared_model::weights::{Int8Weights, WeightTensor, Weights};
 
 use super::corpus::Corpus;
 use super::judge::Judge;
-use super::{AdaptError, AdaptReport, Adaptation, AdaptedStudent, DEFAULT_STRENGTH};
+use super::{AdaptError, AdaptReport, Adaptation, AdaptedStudent, DEFAULT_STRENGTH, TriedStrength};
 use crate::config::Recipe;
 use crate::costs::PhaseCosts;
 use crate::data::read_manifest;
@@ -16,7 +16,7 @@ use crate::export::{Exporter, test_sets};
 use crate::files::write_atomically;
 use crate::model_folder;
 use crate::session::TrainedRun;
-use crate::train::{TEACHER, TrainedNetwork};
+use crate::train::TrainedNetwork;
 
 /// Strengths that are tried where recordings can tell.
 const STRENGTHS: [f32; 3] = [DEFAULT_STRENGTH, 0.6, 1.0];
@@ -40,12 +40,38 @@ fn between(from: &Weights, to: &Weights, strength: f32) -> Weights {
 /// The recipe, whose card says how far the student went.
 fn with_strength(recipe: &Recipe, name: &str, strength: f32) -> Recipe {
     let mut recipe = recipe.clone();
-    recipe.export.limits.push(format!(
-        "Its weights are {:.0} % of the way from {name} to what was learned from the list. Further on, \
-         the voices that taught are heard better, and people who did not teach worse.",
+    let mut limit = format!(
+        "Its weights are {:.0} % of the way from {name} to what was learned from the list.",
         strength * 100.0
-    ));
+    );
+    if strength < 1.0 {
+        limit.push_str(
+            " Further on, the voices that taught are heard better, and people who did not teach worse.",
+        );
+    }
+    recipe.export.limits.push(limit);
     recipe
+}
+
+/// The network that a student became, `strength` of the way.
+fn adapted(
+    run: &TrainedRun,
+    name: &str,
+    before: &LoadedModel,
+    strength: f32,
+) -> Option<TrainedNetwork> {
+    let network = run.networks.iter().find(|network| network.name == name)?;
+    Some(TrainedNetwork {
+        weights: between(&before.weights, &network.weights, strength),
+        ..network.clone()
+    })
+}
+
+/// The one with the fewest errors, of equal ones the first; the default where nothing was said.
+fn best(tried: &[TriedStrength]) -> f32 {
+    let told = tried.iter().filter(|tried| tried.phrases > 0);
+    told.min_by_key(|tried| tried.errors)
+        .map_or(DEFAULT_STRENGTH, |tried| tried.strength)
 }
 
 impl Adaptation<'_> {
@@ -64,11 +90,12 @@ impl Adaptation<'_> {
             threads: self.options.threads,
             stop: self.stop,
         };
-        let strength = match (self.options.strength, kept_back) {
-            (Some(asked), _) => asked,
-            (None, Some(recordings)) => self.best_strength(&judge, run, recordings)?,
-            (None, None) => DEFAULT_STRENGTH,
+        let asked_strength = self.options.strength;
+        let tried = match kept_back {
+            Some(recordings) if asked_strength.is_none() => self.tried(&judge, run, recordings)?,
+            _ => Vec::new(),
         };
+        let strength = asked_strength.unwrap_or_else(|| best(&tried));
         let mut list = self.file.text.clone();
         let mut students = Vec::new();
         for (folder, before) in &self.models.students {
@@ -94,48 +121,47 @@ impl Adaptation<'_> {
             phrases,
             voices,
             strength,
+            asked_strength,
+            tried,
             training: costs.values().map(PhaseCosts::total).sum(),
             students,
         })
     }
 
-    /// The strength by which all students together have the fewest errors in recordings that taught
-    /// nothing; of equal ones the least.
-    fn best_strength(
+    /// What the students do, by each of [`STRENGTHS`], with recordings that taught nothing.
+    fn tried(
         &self,
         judge: &Judge<'_>,
         run: &TrainedRun,
         recordings: &Path,
-    ) -> Result<f32, AdaptError> {
+    ) -> Result<Vec<TriedStrength>, AdaptError> {
         let utterances = read_manifest(recordings)?;
-        let mut best = (usize::MAX, DEFAULT_STRENGTH);
+        let mut all = Vec::new();
         for strength in STRENGTHS {
-            let (mut wrong, mut said) = (0, 0);
+            let mut tried = TriedStrength {
+                strength,
+                errors: 0,
+                phrases: 0,
+            };
             for (folder, before) in &self.models.students {
                 let name = super::students::name_of(folder);
-                let trained = run.networks.iter().filter(|network| network.name == name);
-                for network in trained {
-                    let adapted = LoadedModel {
-                        model: network.config.clone(),
-                        weights: between(&before.weights, &network.weights, strength),
-                        int8: Int8Weights::default(),
-                        ..before.clone()
-                    };
-                    let errors = judge.errors(&adapted, &utterances)?;
-                    wrong += errors.0;
-                    said += errors.1;
-                }
+                let Some(network) = adapted(run, &name, before, strength) else {
+                    continue;
+                };
+                let loaded = LoadedModel {
+                    model: network.config,
+                    weights: network.weights,
+                    int8: Int8Weights::default(),
+                    ..before.clone()
+                };
+                let (errors, phrases) = judge.errors(&loaded, &utterances)?;
+                tried.errors += errors;
+                tried.phrases += phrases;
             }
-            (self.tell)(format!(
-                "{:.0} % of the way to what was learned: {wrong} of {said} phrases wrong in {} recordings that were kept back",
-                strength * 100.0,
-                utterances.len()
-            ));
-            if wrong < best.0 {
-                best = (wrong, strength);
-            }
+            (self.tell)(tried.to_string());
+            all.push(tried);
         }
-        Ok(best.1)
+        Ok(all)
     }
 
     fn export(
@@ -154,15 +180,7 @@ impl Adaptation<'_> {
             stop: self.stop,
         };
         let folder = self.path("models").join(name);
-        let networks = run
-            .networks
-            .iter()
-            .filter(|network| network.name != TEACHER);
-        for network in networks.filter(|network| network.name == name) {
-            let network = TrainedNetwork {
-                weights: between(&before.weights, &network.weights, strength),
-                ..network.clone()
-            };
+        if let Some(network) = adapted(run, name, before, strength) {
             exporter.export(&network, &folder, &mut |message| (self.tell)(message))?;
         }
         // Open recognition keeps the settings that it was tuned to.
@@ -231,5 +249,27 @@ mod tests {
         assert_eq!(between(&from, &to, 0.0), from);
         // What has nothing to begin with is what was learned.
         assert_eq!(between(&Weights::new(), &to, 0.25), to);
+    }
+
+    #[test]
+    fn the_strength_with_the_fewest_errors_wins_and_of_equal_ones_the_least() {
+        let tried = |errors: [usize; 3], phrases| {
+            let with = |(strength, errors)| TriedStrength {
+                strength,
+                errors,
+                phrases,
+            };
+            STRENGTHS
+                .into_iter()
+                .zip(errors)
+                .map(with)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(best(&tried([5, 3, 2], 40)), 1.0);
+        assert_eq!(best(&tried([5, 3, 3], 40)), 0.6);
+        assert_eq!(best(&tried([3, 5, 3], 40)), 0.3);
+        // Recordings of other sentences tell nothing of the list.
+        assert_eq!(best(&tried([2, 1, 0], 0)), 0.3);
+        assert_eq!(best(&[]), 0.3);
     }
 }

@@ -94,7 +94,8 @@ impl Judge<'_> {
         )?)
     }
 
-    /// Wrong, missed and invented phrases of utterances, and how many were said, with nothing rejected.
+    /// Wrong, missed and invented phrases and wrong slots of utterances, and how many phrases were
+    /// said, with nothing rejected.
     ///
     /// # Errors
     /// Utterances that cannot be read or heard.
@@ -106,8 +107,8 @@ impl Judge<'_> {
         let decoder = self.file.decoder(loaded, Some(0.0), false)?;
         let heard = self.hear_all(loaded, &decoder, utterances)?;
         let report = PhraseReport::new(&heard, &decoder);
-        let wrong = report.phrase_error_rate * report.phrases as f64;
-        Ok((wrong.round() as usize, report.phrases))
+        let errors = report.wrong + report.missed + report.invented + report.slot_errors;
+        Ok((errors, report.phrases))
     }
 
     /// The threshold with the fewest errors on the development voices, phrases that are not heard

@@ -20,7 +20,8 @@ mod voices;
 
 pub use error::AdaptError;
 pub use judge::Figures;
-pub use report::{AdaptReport, AdaptedStudent};
+pub use recordings::LEAST_TO_KEEP_BACK;
+pub use report::{AdaptReport, AdaptedStudent, TriedStrength};
 
 use std::fs;
 use std::path::PathBuf;
@@ -59,8 +60,9 @@ pub struct AdaptOptions {
     pub run: PathBuf,
     /// Budget on an idle machine.
     pub minutes: f64,
-    /// How far the students go from their shipped weights to what was learned, 0 to 1; absent: where
-    /// recordings that were kept back are heard best, or [`DEFAULT_STRENGTH`].
+    /// How far the students go from their shipped weights to what was learned, 0 to 1; absent:
+    /// [`DEFAULT_STRENGTH`], or with [`LEAST_TO_KEEP_BACK`] recordings, where those that are kept back are
+    /// heard best.
     pub strength: Option<f32>,
     /// Of every draw.
     pub seed: u64,
@@ -147,9 +149,7 @@ impl Adaptation<'_> {
         let json = fs::read(self.path("report.json")).ok()?;
         let report: AdaptReport = serde_json::from_slice(&json).ok()?;
         let asked = self.options.strength;
-        asked
-            .is_none_or(|asked| asked == report.strength)
-            .then_some(report)
+        (asked == report.asked_strength || asked == Some(report.strength)).then_some(report)
     }
 
     fn general(&self) -> Result<General, AdaptError> {

@@ -15,8 +15,11 @@ use crate::files::write_atomically;
 
 /// One recording of so many is kept back.
 const KEPT_BACK_ONE_OF: usize = 8;
-/// Where there are fewer, all of them teach: six phrases tell nothing.
-const LEAST_TO_KEEP_BACK: usize = 48;
+/// With fewer, all of them teach: what could be kept back would tell too little.
+pub const LEAST_TO_KEEP_BACK: usize = 48;
+const ALL: &str = "recordings/all.jsonl";
+const TAUGHT: &str = "recordings/taught.jsonl";
+const KEPT_BACK: &str = "recordings/kept-back.jsonl";
 
 /// What became of a folder of recordings. Manifests are relative to the folder of the adaptation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,19 +55,45 @@ impl Adaptation<'_> {
                 }),
             });
         }
-        split(&self.options.run, self.options.seed).map(Some)
+        let run = &self.options.run;
+        // Parted anew, a folder that has grown since then would keep back what has taught.
+        let recordings = match fs::read_to_string(self.path("recipe.toml")) {
+            Ok(recipe) => as_parted(run, &recipe)?,
+            Err(_) => part(run, self.options.seed)?,
+        };
+        if recordings.kept_back.is_none() {
+            (self.tell)(format!(
+                "{} recordings, all of which teach; from {LEAST_TO_KEEP_BACK} on, some are kept back and tell how far the students should go",
+                recordings.num_taught
+            ));
+        }
+        Ok(Some(recordings))
     }
 }
 
-/// Parts `recordings/all.jsonl` of a folder where there is enough in it.
-fn split(run: &Path, seed: u64) -> Result<Recordings, AdaptError> {
-    let all = "recordings/all.jsonl";
-    let path = run.join(all);
+fn read_lines(run: &Path, manifest: &str) -> Result<Vec<String>, AdaptError> {
+    let path = run.join(manifest);
     let text = fs::read_to_string(&path).map_err(AdaptError::file(&path))?;
-    let mut lines: Vec<&str> = text.lines().collect();
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// As they were parted when the recipe was written.
+fn as_parted(run: &Path, recipe: &str) -> Result<Recordings, AdaptError> {
+    let kept_back = recipe.contains(TAUGHT);
+    let taught = if kept_back { TAUGHT } else { ALL };
+    Ok(Recordings {
+        taught: taught.to_owned(),
+        num_taught: read_lines(run, taught)?.len(),
+        kept_back: kept_back.then(|| KEPT_BACK.to_owned()),
+    })
+}
+
+/// Parts the recordings of a folder, if there are enough.
+fn part(run: &Path, seed: u64) -> Result<Recordings, AdaptError> {
+    let mut lines = read_lines(run, ALL)?;
     if lines.len() < LEAST_TO_KEEP_BACK {
         return Ok(Recordings {
-            taught: all.to_owned(),
+            taught: ALL.to_owned(),
             num_taught: lines.len(),
             kept_back: None,
         });
@@ -72,18 +101,17 @@ fn split(run: &Path, seed: u64) -> Result<Recordings, AdaptError> {
     // Not every eighth as they come: lists of eight phrases are read in turn.
     lines.shuffle(&mut AugmentRng::seed_from_u64(seed));
     let (kept_back, taught) = lines.split_at(lines.len() / KEPT_BACK_ONE_OF);
-    let write = |name: &str, lines: &[&str]| {
+    let write = |name: &str, lines: &[String]| {
         let path = run.join(name);
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         write_atomically(&path, text.as_bytes()).map_err(AdaptError::file(&path))
     };
-    let names = ["recordings/taught.jsonl", "recordings/kept-back.jsonl"];
-    write(names[0], taught)?;
-    write(names[1], kept_back)?;
+    write(TAUGHT, taught)?;
+    write(KEPT_BACK, kept_back)?;
     Ok(Recordings {
-        taught: names[0].to_owned(),
+        taught: TAUGHT.to_owned(),
         num_taught: taught.len(),
-        kept_back: Some(names[1].to_owned()),
+        kept_back: Some(KEPT_BACK.to_owned()),
     })
 }
 
@@ -106,7 +134,7 @@ mod tests {
     #[test]
     fn of_many_recordings_an_eighth_is_kept_back_and_every_one_is_used_once() {
         let folder = folder(80);
-        let recordings = split(folder.path(), 7).unwrap();
+        let recordings = part(folder.path(), 7).unwrap();
         let lines = |name: &str| {
             let text = fs::read_to_string(folder.path().join(name)).unwrap();
             text.lines().map(str::to_owned).collect::<Vec<_>>()
@@ -123,14 +151,28 @@ mod tests {
             .map(|line| line[5..line.len() - 1].parse::<usize>().unwrap() % 8)
             .collect();
         assert!(phrases.len() > 3, "{phrases:?}");
-        assert_eq!(split(folder.path(), 7).unwrap(), recordings);
+        assert_eq!(part(folder.path(), 7).unwrap(), recordings);
         assert_eq!(lines(recordings.kept_back.as_ref().unwrap()), kept_back);
+    }
+
+    #[test]
+    fn what_teaches_already_is_never_kept_back_when_recordings_are_added() {
+        let run = folder(60);
+        let begun = part(run.path(), 7).unwrap();
+        let more = folder(90);
+        let all = |folder: &tempfile::TempDir| folder.path().join(ALL);
+        fs::copy(all(&more), all(&run)).unwrap();
+        let recipe = format!("train = [\"{TAUGHT}\"]");
+        assert_eq!(as_parted(run.path(), &recipe).unwrap(), begun);
+        // Begun with too few, of which all taught.
+        let recipe = format!("train = [\"{ALL}\"]");
+        assert_eq!(as_parted(run.path(), &recipe).unwrap().kept_back, None);
     }
 
     #[test]
     fn of_few_recordings_all_teach() {
         let folder = folder(LEAST_TO_KEEP_BACK - 1);
-        let recordings = split(folder.path(), 7).unwrap();
+        let recordings = part(folder.path(), 7).unwrap();
         assert_eq!(recordings.taught, "recordings/all.jsonl");
         assert_eq!((recordings.num_taught, recordings.kept_back), (47, None));
     }

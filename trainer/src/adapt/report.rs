@@ -16,10 +16,39 @@ pub struct AdaptReport {
     pub voices: String,
     /// How far the students went from their shipped weights to what was learned, 0 to 1.
     pub strength: f32,
+    /// The strength that was asked for, if any was.
+    #[serde(default)]
+    pub asked_strength: Option<f32>,
+    /// Strengths that were tried on recordings that were kept back.
+    #[serde(default)]
+    pub tried: Vec<TriedStrength>,
     /// Of training and its validation.
     pub training: Cost,
     /// By student.
     pub students: Vec<AdaptedStudent>,
+}
+
+/// What one strength gave, all students together, on recordings that taught nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TriedStrength {
+    /// 0 to 1.
+    pub strength: f32,
+    /// Wrong, missed and invented phrases, and wrong slots.
+    pub errors: usize,
+    /// That were said.
+    pub phrases: usize,
+}
+
+impl std::fmt::Display for TriedStrength {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{:.0} % of the way to what was learned: {} errors in {} phrases that were kept back",
+            self.strength * 100.0,
+            self.errors,
+            self.phrases
+        )
+    }
 }
 
 /// One student.
@@ -47,6 +76,13 @@ impl AdaptReport {
         for line in self.table() {
             text.push_str(&line);
             text.push('\n');
+        }
+        text.push_str(&format!(
+            "\nThe students went {:.0} % of the way from their weights to what was learned.\n",
+            self.strength * 100.0
+        ));
+        for tried in &self.tried {
+            text.push_str(&format!("\n- {tried}"));
         }
         text.push_str(&format!(
             "\nTraining took {:.0} s, {:.0} s of processors.\n",
@@ -125,6 +161,8 @@ mod tests {
             phrases: "lights.txt".into(),
             voices: "flite (slt)".to_owned(),
             strength: 0.3,
+            asked_strength: None,
+            tried: Vec::new(),
             training: Cost::default(),
             students: vec![AdaptedStudent {
                 name: "tiny".to_owned(),

@@ -245,11 +245,12 @@ impl App {
             }
         })?;
         self.toolbar.set_lanes(&lanes)?;
-        if let Some(set) = &family.clips {
-            let (app, clips) = (self.clone(), set.clone());
-            samples::show(set, move |number| app.transcribe_sample(&clips, number))?;
-        }
+        let clips = family.clips.clone();
         self.check.offer(family);
+        if let Some(set) = clips {
+            let (app, clips) = (self.clone(), set.clone());
+            samples::show(&set, move |number| app.transcribe_sample(&clips, number))?;
+        }
         Ok(())
     }
 
@@ -361,12 +362,13 @@ impl App {
     }
 
     fn transcribe_sample(self: &Rc<Self>, set: &Rc<SampleSet>, number: usize) {
+        if number >= set.clips.len() {
+            return;
+        }
         let turn = self.begin(State::Working);
         let (app, set) = (self.clone(), set.clone());
         spawn_local(async move {
-            let Some(clip) = set.clips.get(number) else {
-                return;
-            };
+            let clip = &set.clips[number];
             let fetched = match samples::clip_url(&clip.file) {
                 Ok(url) => fetch::blob(&url).await,
                 Err(error) => Err(error),

@@ -18,7 +18,7 @@ pub fn document() -> Result<Document, JsValue> {
         .ok_or_else(|| JsValue::from_str("no document"))
 }
 
-/// The element with this id, which index.html has, and of this kind.
+/// The element with this id. That index.html has it with a tag of this kind is trusted.
 pub fn by_id<T: JsCast>(id: &str) -> Result<T, JsValue> {
     element(id).map(JsCast::unchecked_into)
 }

@@ -104,8 +104,7 @@ impl<T> Future for Later<T> {
     }
 }
 
-/// Is told what comes before an answer. Boxed, as all that a request gets: a request for each closure
-/// would be compiled, otherwise.
+/// Is told what comes before an answer. One type for all callbacks, so that requests are compiled once.
 pub type Progress = Rc<dyn Fn(&Response)>;
 /// Gets the segments of a live session, and its failures.
 pub type LiveHandler = Rc<dyn Fn(Result<Vec<LiveSegment>, Failure>)>;
