@@ -112,8 +112,8 @@ impl Judge<'_> {
     }
 
     /// The threshold with the fewest errors on the development voices, phrases that are not heard
-    /// and sentences that are taken for one, among those that keep to [`MOST_FALSE_ACCEPTS`]. Voices
-    /// that are like those in training leave many equal: the nearest to the default is taken.
+    /// and sentences that are taken for one, among those that keep to [`MOST_FALSE_ACCEPTS`]. Of those
+    /// that are as good, the nearest to the default is taken.
     ///
     /// # Errors
     /// Sets that cannot be read or heard.
@@ -161,18 +161,20 @@ impl Judge<'_> {
     }
 }
 
-/// From `least` on; shares become counts again.
+/// From `least` on; shares become counts again. Counts that differ from the fewest by no more than
+/// chance makes them differ, one standard error of a count (Breiman et al., "Classification and
+/// Regression Trees", 1984), are as good: a threshold far from the default for one error less lets in
+/// what the few minutes of other speech do not show.
 fn fewest_errors(curve: &ThresholdCurve, least: f32) -> f32 {
     let errors = |point: &ThresholdPoint| {
         let wrong = (point.phrase_error_rate * curve.phrases as f64).round() as usize;
         wrong + point.false_accepts
     };
     let distance = |point: &ThresholdPoint| (point.threshold - DEFAULT_THRESHOLD).abs();
-    let allowed = curve.points.iter().filter(|point| point.threshold >= least);
-    let best = allowed.min_by(|a, b| {
-        let order = errors(a).cmp(&errors(b));
-        order.then(distance(a).total_cmp(&distance(b)))
-    });
+    let allowed = || curve.points.iter().filter(|point| point.threshold >= least);
+    let fewest = allowed().map(errors).min().unwrap_or_default() as f64;
+    let as_good = allowed().filter(|point| errors(point) as f64 <= fewest + fewest.sqrt());
+    let best = as_good.min_by(|a, b| distance(a).total_cmp(&distance(b)));
     best.map_or(least, |point| point.threshold)
 }
 
@@ -181,28 +183,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_thresholds_with_the_fewest_errors_the_nearest_to_the_default_is_taken() {
+    fn of_thresholds_that_are_as_good_the_nearest_to_the_default_is_taken() {
         // Wrong phrases of ten, and near misses taken for one, at 0.0, 0.1, ...
-        let errors = [(0, 4), (0, 2), (1, 1), (2, 0), (2, 0), (2, 0), (9, 0)];
-        let points = errors
-            .iter()
-            .zip(0u8..)
-            .map(|((wrong, accepts), step)| ThresholdPoint {
-                threshold: f32::from(step) / 10.0,
-                detection: 0.0,
-                phrase_error_rate: f64::from(*wrong) / 10.0,
-                false_accepts: *accepts,
-                false_accepts_per_hour: None,
-                most_false_accepts_per_hour: None,
-            });
-        let curve = ThresholdCurve {
-            points: points.collect(),
-            phrases: 10,
-            outside_hours: 0.1,
+        let curve = |errors: &[(u8, usize)]| {
+            let points = errors
+                .iter()
+                .zip(0u8..)
+                .map(|((wrong, accepts), step)| ThresholdPoint {
+                    threshold: f32::from(step) / 10.0,
+                    detection: 0.0,
+                    phrase_error_rate: f64::from(*wrong) / 10.0,
+                    false_accepts: *accepts,
+                    false_accepts_per_hour: None,
+                    most_false_accepts_per_hour: None,
+                });
+            ThresholdCurve {
+                points: points.collect(),
+                phrases: 10,
+                outside_hours: 0.1,
+            }
         };
         // All from 0.1 to 0.5 have two errors.
-        assert_eq!(fewest_errors(&curve, 0.0), 0.3);
-        assert_eq!(fewest_errors(&curve, 0.45), 0.5);
-        assert_eq!(fewest_errors(&curve, 0.9), 0.9);
+        let equal = curve(&[(0, 4), (0, 2), (1, 1), (2, 0), (2, 0), (2, 0), (9, 0)]);
+        assert_eq!(fewest_errors(&equal, 0.0), 0.3);
+        assert_eq!(fewest_errors(&equal, 0.45), 0.5);
+        assert_eq!(fewest_errors(&equal, 0.9), 0.9);
+        // Four errors and six are not told apart, four and seven are.
+        let falling = curve(&[(4, 0), (5, 0), (6, 0), (7, 0), (9, 0)]);
+        assert_eq!(fewest_errors(&falling, 0.0), 0.2);
+        // No error is less than one.
+        let none = curve(&[(0, 0), (1, 0), (1, 0)]);
+        assert_eq!(fewest_errors(&none, 0.0), 0.0);
     }
 }
