@@ -25,6 +25,11 @@ impl Cost {
         self.wall_secs += other.wall_secs;
         self.cpu_secs += other.cpu_secs;
     }
+
+    fn scale(&mut self, factor: f64) {
+        self.wall_secs *= factor;
+        self.cpu_secs *= factor;
+    }
 }
 
 impl std::iter::Sum for Cost {
@@ -66,6 +71,16 @@ impl PhaseCosts {
         let mut total = self.training;
         total.add(self.validation);
         total
+    }
+
+    /// Multiplies everything, for a machine of another speed.
+    pub(crate) fn scale(&mut self, factor: f64) {
+        self.teacher_cpu_secs *= factor;
+        let networks = self.networks.values_mut();
+        networks
+            .flat_map(|costs| [&mut costs.training, &mut costs.validation])
+            .chain([&mut self.training, &mut self.validation])
+            .for_each(|cost| cost.scale(factor));
     }
 
     /// Adds the processor time of another process of the same training; it took no other time.

@@ -37,6 +37,10 @@ pub struct StudyFile {
     /// Keys of the base recipe, changed for all cells.
     #[serde(default)]
     pub overrides: Table,
+    /// By the id of a cell whose machine was slower or busier than the others': the cell whose epochs say
+    /// what its own cost.
+    #[serde(default)]
+    pub costs_as: BTreeMap<String, String>,
     /// Teachers that arms share.
     #[serde(default, rename = "teacher")]
     pub teachers: Vec<SharedTeacher>,

@@ -15,6 +15,7 @@
 
 mod budget;
 mod cell;
+mod costs_as;
 mod error;
 mod estimate;
 mod file;
@@ -29,6 +30,7 @@ mod tests;
 
 pub use budget::Budget;
 pub use cell::{Cell, Part};
+pub use costs_as::CountedAs;
 pub use error::StudyError;
 pub use estimate::{Basis, Estimate};
 pub use file::{Arm, EqualCompute, Role, SharedTeacher, Start, StudyFile};
@@ -103,6 +105,7 @@ impl Study {
             base_text,
             file,
         };
+        study.check_costs_as()?;
         for index in 0..study.cells.len() {
             match study.cell_recipe(index) {
                 Ok(_) | Err(StudyError::NoCosts { .. }) => {}
@@ -149,29 +152,38 @@ impl Study {
         })
     }
 
-    /// The record of a cell, if it has one of what the study file asks for; the costs in it count
-    /// even where a test is missing.
+    /// The record of a cell, if it has one of what the study file asks for, with costs as the file counts
+    /// them; they hold even where a test is missing.
     ///
     /// # Errors
-    /// A record that cannot be read.
+    /// A record that cannot be read, or whose costs cannot be counted as the file asks.
     pub fn valid_record(&self, index: usize) -> Result<Option<Record>, StudyError> {
-        Ok(match self.state(index)? {
-            CellState::Done(record) | CellState::Unmeasured(record) => Some(*record),
-            _ => None,
-        })
+        let (CellState::Done(mut record) | CellState::Unmeasured(mut record)) =
+            self.state(index)?
+        else {
+            return Ok(None);
+        };
+        self.count_costs(&mut record)?;
+        Ok(Some(*record))
     }
 
-    /// The records of finished cells, by cell.
+    /// The records of finished cells, by cell, and those of them whose costs are counted as others'.
     ///
     /// # Errors
-    /// One that cannot be read.
-    pub fn records(&self) -> Result<Vec<Option<Record>>, StudyError> {
-        (0..self.cells.len())
-            .map(|index| match self.state(index)? {
-                CellState::Done(record) => Ok(Some(*record)),
-                _ => Ok(None),
-            })
-            .collect()
+    /// As [`Self::valid_record`].
+    pub fn records(&self) -> Result<(Vec<Option<Record>>, Vec<CountedAs>), StudyError> {
+        let mut counted = vec![];
+        let mut record = |index: usize| -> Result<Option<Record>, StudyError> {
+            let CellState::Done(mut record) = self.state(index)? else {
+                return Ok(None);
+            };
+            counted.extend(self.count_costs(&mut record)?);
+            Ok(Some(*record))
+        };
+        let records = (0..self.cells.len())
+            .map(&mut record)
+            .collect::<Result<_, _>>()?;
+        Ok((records, counted))
     }
 
     /// Of the study file; records and reports go there.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use shared_model::metrics::{Interval, PairedDifference};
 
-use super::super::RecordedOn;
+use super::super::{CountedAs, RecordedOn};
 use crate::config::Phase;
 
 /// Everything that a report shows. Rates are fractions, costs are processor seconds where nothing
@@ -26,6 +26,8 @@ pub struct Results {
     pub missing: Vec<String>,
     /// The machines that cells ran on.
     pub recorded_on: Vec<RecordedOn>,
+    /// Cells whose costs are those of as many epochs of another.
+    pub counted_as: Vec<CountedAs>,
     /// Shared teachers and arms that have a finished cell, in the order of the study file.
     pub arms: Vec<ArmResult>,
     /// Ours against every baseline, by network.

@@ -198,6 +198,94 @@ fn costs_are_whole_and_by_student_and_add_up() {
 }
 
 #[test]
+fn a_cell_of_a_slower_machine_costs_what_its_epochs_cost_in_another() {
+    let counted = "\n[costs_as]\n\"two-steps.seed2\" = \"two-steps.seed1\"\n";
+    let folder = folder(&format!("{STUDY}{counted}"));
+    let study = open(&folder).unwrap();
+    store_all(&study);
+    let copy = |from: &str, to: &str| -> Record {
+        let record = study.valid_record(study.find(from).unwrap());
+        let index = study.find(to).unwrap();
+        Record {
+            cell: to.into(),
+            seed: 2,
+            fingerprint: study.cell_recipe(index).unwrap().fingerprint,
+            ..record.unwrap().unwrap()
+        }
+    };
+    let write = |record: &Record| {
+        let index = study.find(&record.cell).unwrap();
+        record.write(&study.record_path(index)).unwrap();
+    };
+    write(&copy("teacher-big.seed1", "teacher-big.seed2"));
+    // Three times 40 s for two epochs of step 1; 80 s for four of step 2, where two took 20 s.
+    let mut slow = copy("two-steps.seed1", "two-steps.seed2");
+    slow.costs = [
+        (
+            Phase::Distill,
+            phase(120.0, &[("small", 48.0), ("tiny", 24.0)]),
+        ),
+        (
+            Phase::Finetune,
+            phase(80.0, &[("small", 40.0), ("tiny", 24.0)]),
+        ),
+    ]
+    .into();
+    for network in &mut slow.networks {
+        network.dev[0].phase_cpu_secs = 120.0;
+        network.dev.last_mut().unwrap().epoch = 4;
+        network.dev.last_mut().unwrap().phase_cpu_secs = 80.0;
+    }
+    write(&slow);
+
+    let results = study.results().unwrap();
+    let [counted] = results.counted_as.as_slice() else {
+        panic!("one cell is counted as another");
+    };
+    assert_eq!(
+        (counted.cell.as_str(), counted.epochs_of.as_str()),
+        ("two-steps.seed2", "two-steps.seed1")
+    );
+    close(counted.measured_over_counted, 200.0 / 80.0);
+    let costs = &results.arms[2].costs;
+    // 60 of each teacher, 40 of each step 1, 20 and 40 of step 2.
+    close(costs.training, (120.0 + 140.0) / 2.0);
+    close(costs.validation, (3.0 + 1.0 + 1.0 / 3.0 + 0.5) / 2.0);
+    close(costs.students[0].own, (26.0 + 16.0 + 20.0) / 2.0);
+    let index = study.find("two-steps.seed2").unwrap();
+    let record = study.valid_record(index).unwrap().unwrap();
+    let dev = &record.networks[0].dev;
+    close(dev[0].phase_cpu_secs, 40.0);
+    close(dev.last().unwrap().phase_cpu_secs, 40.0);
+    // What was measured stays in the record.
+    assert_eq!(Record::read(&study.record_path(index)).unwrap(), Some(slow));
+}
+
+#[test]
+fn costs_that_cannot_be_counted_are_refused_in_words() {
+    let refused = |counted: &str| {
+        let folder = folder(&format!("{STUDY}\n[costs_as]\n{counted}"));
+        let results = open(&folder).and_then(|study| {
+            store_all(&study);
+            study.results()
+        });
+        results.unwrap_err().to_string()
+    };
+    assert!(refused("\"two-steps.seed9\" = \"two-steps.seed1\"").contains("two-steps.seed9"));
+    assert!(refused("\"two-steps.seed1\" = \"nothing\"").contains("nothing"));
+    let chain =
+        refused("\"two-steps.seed1\" = \"two-steps.seed2\"\n\"two-steps.seed2\" = \"alone.seed1\"");
+    assert!(chain.contains("counted as another's"), "{chain}");
+    let missing = refused("\"two-steps.seed1\" = \"two-steps.seed2\"");
+    assert!(missing.contains("no record yet"), "{missing}");
+    let other_phase = refused("\"two-steps.seed1\" = \"alone.seed1\"");
+    assert!(
+        other_phase.contains("no epoch of phase distill"),
+        "{other_phase}"
+    );
+}
+
+#[test]
 fn a_network_with_exits_is_shared_by_them() {
     let (_folder, study, _results) = results();
     let index = study.find("alone.seed1").unwrap();
