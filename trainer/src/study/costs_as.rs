@@ -53,26 +53,28 @@ impl Study {
         let reference = Record::read(&self.record_path(self.find(other)?))?;
         let reference = reference.ok_or_else(|| lacks("record yet"))?;
         let mut factors = BTreeMap::new();
-        for phase in record.costs.keys() {
+        for &phase in record.costs.keys() {
             // A phase of no epochs took next to nothing.
-            let Some(own) = secs_per_epoch(record, *phase) else {
+            let Some(own) = secs_per_epoch(record, phase) else {
                 continue;
             };
-            let there = secs_per_epoch(&reference, *phase);
-            let there =
-                there.ok_or_else(|| lacks(&format!("epoch of phase {}", phase.as_str())))?;
-            factors.insert(*phase, there / own);
+            let there = secs_per_epoch(&reference, phase)
+                .ok_or_else(|| lacks(&format!("epoch of phase {}", phase.as_str())))?;
+            factors.insert(phase, there / own);
         }
         let measured = record.training_cpu_secs();
-        for (phase, factor) in &factors {
-            if let Some(costs) = record.costs.get_mut(phase) {
-                costs.scale(*factor);
+        for (phase, factor) in factors {
+            if let Some(costs) = record.costs.get_mut(&phase) {
+                costs.scale(factor);
             }
-        }
-        for point in record.networks.iter_mut().flat_map(|n| &mut n.dev) {
-            let factor = factors.get(&point.phase).copied().unwrap_or(1.0);
-            point.phase_cpu_secs *= factor;
-            point.network_cpu_secs *= factor;
+            let points = record
+                .networks
+                .iter_mut()
+                .flat_map(|network| &mut network.dev);
+            for point in points.filter(|point| point.phase == phase) {
+                point.phase_cpu_secs *= factor;
+                point.network_cpu_secs *= factor;
+            }
         }
         Ok(Some(CountedAs {
             cell: record.cell.clone(),

@@ -173,16 +173,16 @@ impl Study {
     /// As [`Self::valid_record`].
     pub fn records(&self) -> Result<(Vec<Option<Record>>, Vec<CountedAs>), StudyError> {
         let mut counted = vec![];
-        let mut record = |index: usize| -> Result<Option<Record>, StudyError> {
-            let CellState::Done(mut record) = self.state(index)? else {
-                return Ok(None);
-            };
-            counted.extend(self.count_costs(&mut record)?);
-            Ok(Some(*record))
-        };
-        let records = (0..self.cells.len())
-            .map(&mut record)
-            .collect::<Result<_, _>>()?;
+        let mut records = vec![];
+        for index in 0..self.cells.len() {
+            records.push(match self.state(index)? {
+                CellState::Done(mut record) => {
+                    counted.extend(self.count_costs(&mut record)?);
+                    Some(*record)
+                }
+                _ => None,
+            });
+        }
         Ok((records, counted))
     }
 

@@ -71,7 +71,7 @@ pub(super) fn origins(results: &Results) -> Vec<String> {
     }
     for counted in &results.counted_as {
         sentences.push(format!(
-            "{} took {:.2} times as much processor time as its epochs take in {}, whose machine was faster or did nothing else: it is counted as those, on every table and plot.",
+            "{} took {:.2} times as much processor time as its epochs take in {}, whose machine was faster or less busy: tables and plots count it as those.",
             counted.cell, counted.measured_over_counted, counted.epochs_of
         ));
     }
