@@ -36,6 +36,7 @@ build_fledge --features onnx
 "$ROOT/scripts/install-test-tools.sh"
 . "$ROOT/scripts/software-gpu.sh"
 cargo test --locked --release --features trainer/onnx
+"$PYTHON" -m unittest discover -s trainer/corpus
 
 step "exported models in other people's programs"
 FLEDGE=$FLEDGE_BIN "$ROOT/scripts/check-interchange.sh"
