@@ -67,6 +67,16 @@ export async function idle(page, timeout = 600_000) {
   await page.locator('body[data-state="idle"]').waitFor({ timeout });
 }
 
+/** Hears the page's clips, one after the other, until a student in `where` hears one with a fault. */
+export async function heardWrongly(page, where = page) {
+  for (const button of await page.locator("#samples button").all()) {
+    await button.click();
+    await idle(page);
+    if (await where.locator("s.wrong").count()) return;
+  }
+  throw new Error("every clip was heard without a fault");
+}
+
 export async function state(page, name, timeout = 60_000) {
   await page.locator(`body[data-state="${name}"]`).waitFor({ timeout });
 }

@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 
-import { assertClean, engineReady, idle, lane, launch, openPage, openSettings, state, transcribeFile } from "./browser.mjs";
+import { assertClean, engineReady, heardWrongly, idle, lane, launch, openPage, openSettings, state, transcribeFile } from "./browser.mjs";
 import { serve } from "./serve.mjs";
 import { DEFAULT, FAMILIES, MINUTE, MODELS, SITE, SMALLEST, useSite, withPage } from "./site.mjs";
 
@@ -198,8 +198,7 @@ describe("every state", () => {
     const context = { forcedColors: "active", viewport: SCREENS.desktop };
     await withPage({ context }, async ({ page }) => {
       await engineReady(page);
-      await page.locator("#samples button").first().click();
-      await idle(page);
+      await heardWrongly(page);
       const style = (selector, name) => page.locator(selector).first().evaluate((one, name) => getComputedStyle(one)[name], name);
       assert.notEqual(await style("s.wrong", "textDecorationLine"), "none");
       const resting = await style("#record", "borderStyle");
