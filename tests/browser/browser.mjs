@@ -16,7 +16,9 @@ export async function launch({ webgpu = false, microphone } = {}) {
   else args.push("--disable-features=WebGPU", "--disable-gpu");
   args.push("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream");
   if (microphone) args.push(`--use-file-for-fake-audio-capture=${microphone}%noloop`);
-  return chromium.launch({ executablePath: EXECUTABLE, headless: true, args });
+  const start = () => chromium.launch({ executablePath: EXECUTABLE, headless: true, args });
+  // Rarely it crashes before it is there, which says nothing of the page.
+  return start().catch(start);
 }
 
 /** A page that records what it asks for and everything it complains about. */

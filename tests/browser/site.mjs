@@ -63,7 +63,12 @@ export const scratch = (name) => join(test_site.scratch, name);
  */
 export async function withPage({ query = "", context, before: prepare, complaints, ...options }, use) {
   const key = JSON.stringify(options);
-  if (!browsers.has(key)) browsers.set(key, launch(options));
+  if (!browsers.has(key)) {
+    const launched = launch(options);
+    browsers.set(key, launched);
+    // The next test tries again, and there is nothing to close at the end.
+    launched.catch(() => browsers.delete(key));
+  }
   const { site } = test_site;
   const opened = await openPage(await browsers.get(key), site.url + query, context, prepare);
   try {
