@@ -11,6 +11,7 @@ import pronounce
 DICTIONARY = {
     "cat": [["K", "AE1", "T"]],
     "dog": [["D", "AO1", "G"]],
+    "book": [["B", "UH1", "K"]],
     "church": [["CH", "ER1", "CH"]],
     "boys": [["B", "OY1", "Z"]],
     "they": [["DH", "EY1"]],
@@ -39,7 +40,9 @@ class OfTheDictionary(unittest.TestCase):
 
 class WithAnApostrophe(unittest.TestCase):
     def test_s_sounds_as_the_phone_before_it_has_it(self):
-        for word, sound in [("cat's", "K AE T S"), ("dog's", "D AO G Z"), ("church's", "CH ER CH IH Z")]:
+        for word, sound in [
+            ("cat's", "K AE T S"), ("book's", "B UH K S"), ("dog's", "D AO G Z"), ("church's", "CH ER CH IH Z"),
+        ]:
             self.assertEqual(pronounce.of_base(DICTIONARY, word), phones(sound), word)
 
     def test_ve_has_a_vowel_behind_a_consonant(self):
